@@ -1,0 +1,73 @@
+"""The clouds, their regions and zones. Owns names only; what a machine is lives in `machines`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Cloud(StrEnum):
+    AWS = "aws"
+    GCP = "gcp"
+    AZURE = "azure"
+
+
+def _zones(suffixes: str) -> tuple[str, ...]:
+    return tuple(suffixes)
+
+
+# Region -> zone suffixes, for the regions the price snapshot covers (fleet/catalog/data/prices.csv).
+# Sources, read 2026-11: AWS "Regions and Availability Zones", GCP "Regions and zones",
+# Azure "Azure regions list" (availability zone support). us-central2 is Cloud TPU's own region.
+_ZONE_SUFFIXES: dict[Cloud, dict[str, tuple[str, ...]]] = {
+    Cloud.AWS: {
+        "us-east-1": _zones("abcdef"),
+        "us-east-2": _zones("abc"),
+        "us-west-2": _zones("abcd"),
+        "eu-west-1": _zones("abc"),
+        "eu-central-1": _zones("abc"),
+        "eu-north-1": _zones("abc"),
+        "ap-northeast-1": _zones("acd"),
+    },
+    Cloud.GCP: {
+        "us-central1": _zones("abcf"),
+        "us-central2": _zones("b"),
+        "us-east4": _zones("abc"),
+        "us-east5": _zones("abc"),
+        "us-west1": _zones("abc"),
+        "europe-west1": _zones("bcd"),
+        "europe-west4": _zones("abc"),
+        "europe-north1": _zones("abc"),
+        "asia-northeast1": _zones("abc"),
+    },
+    Cloud.AZURE: {
+        region: _zones("123")
+        for region in (
+            "eastus",
+            "southcentralus",
+            "westus3",
+            "westeurope",
+            "northeurope",
+            "swedencentral",
+            "japaneast",
+        )
+    },
+}
+
+
+def regions(cloud: Cloud) -> tuple[str, ...]:
+    """Names of the regions the catalogue knows on this cloud."""
+    return tuple(_ZONE_SUFFIXES[cloud])
+
+
+def zones(cloud: Cloud, region: str) -> tuple[str, ...]:
+    """Zone names as that cloud writes them: `us-east-1a`, `us-central1-a`, `1` (Azure numbers them).
+
+    Raises:
+        KeyError: the catalogue does not know the region.
+    """
+    suffixes = _ZONE_SUFFIXES[cloud][region]
+    if cloud is Cloud.AWS:
+        return tuple(region + s for s in suffixes)
+    if cloud is Cloud.GCP:
+        return tuple(f"{region}-{s}" for s in suffixes)
+    return suffixes

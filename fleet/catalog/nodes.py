@@ -1,0 +1,82 @@
+"""What each cloud itself puts on a node of a pool: labels, taints and whether it brings the device plugin.
+
+Both sides of the scheduling contract read this: `fleet.contract` to know what a pod must select and tolerate, the
+sandbox to make nodes as that cloud makes them. What *we* add to a pool is `fleet.contract`'s, not this module's.
+
+Sources, read 2026-11-23: karpenter-provider-aws@1d927085, awsdocs/amazon-eks-user-guide@07d09a00,
+AI-Hypercomputer/xpk@02b0c092, MicrosoftDocs/azure-aks-docs@04921f5f, karpenter-provider-azure@352646f5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fleet.catalog.accelerators import Family
+from fleet.catalog.clouds import Cloud
+from fleet.catalog.machines import Machine
+
+
+@dataclass(frozen=True, order=True)
+class Taint:
+    """A node taint in Kubernetes' own spelling."""
+
+    key: str
+    value: str
+    effect: str = "NoSchedule"
+
+
+def family_taint(family: Family) -> Taint:
+    """The taint that keeps other pods off accelerator nodes: the value GKE sets, used on every cloud."""
+    return Taint(family.resource, "present")
+
+
+def brings_device_plugin(cloud: Cloud, family: Family) -> bool:
+    """Whether the cloud runs the family's device plugin itself (GKE does; EKS's AL2023 images and AKS do not)."""
+    return cloud is Cloud.GCP and family in (Family.NVIDIA, Family.TPU)
+
+
+def cloud_labels(
+    cloud: Cloud, *, pool: str, machine: str, spot: bool, hardware: Machine | None, topology: str | None
+) -> dict[str, str]:
+    """Labels the cloud sets on every node of the pool, zone and region apart.
+
+    Args:
+        pool: the pool's physical name. machine: its machine type. topology: a TPU slice's shape.
+        hardware: the catalogue's row of the machine, None when it has none.
+    """
+    labels = {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "node.kubernetes.io/instance-type": machine}
+    accelerator = hardware.accelerator if hardware else None
+    if cloud is Cloud.AWS:
+        labels |= {"eks.amazonaws.com/nodegroup": pool, "eks.amazonaws.com/capacityType": "SPOT" if spot else "ON_DEMAND"}
+    elif cloud is Cloud.GCP:
+        labels["cloud.google.com/gke-nodepool"] = pool
+        if spot:
+            labels["cloud.google.com/gke-spot"] = "true"
+        if hardware and accelerator and accelerator.gke_name:
+            if accelerator.family is Family.TPU:
+                labels["cloud.google.com/gke-tpu-accelerator"] = accelerator.gke_name
+                labels["cloud.google.com/gke-tpu-topology"] = topology or ""
+            else:
+                labels["cloud.google.com/gke-accelerator"] = accelerator.gke_name
+                labels["cloud.google.com/gke-accelerator-count"] = str(hardware.accelerators)
+    else:
+        labels |= {"kubernetes.azure.com/agentpool": pool, "agentpool": pool}
+        if spot:
+            labels["kubernetes.azure.com/scalesetpriority"] = "spot"
+        if accelerator:
+            labels |= {"kubernetes.azure.com/accelerator": "nvidia", "accelerator": "nvidia"}
+    return labels
+
+
+def cloud_taints(cloud: Cloud, *, spot: bool, hardware: Machine | None, has_cpu_pool: bool = True) -> tuple[Taint, ...]:
+    """Taints the cloud adds by itself.
+
+    GKE taints GPU nodes only when the cluster already has a pool without GPUs (terraform-google-kubernetes-engine#703),
+    TPU nodes always. AKS taints every spot node. EKS adds none.
+    """
+    family = hardware.accelerator.family if hardware and hardware.accelerator else None
+    if cloud is Cloud.GCP and family and (family is Family.TPU or has_cpu_pool):
+        return (family_taint(family),)
+    if cloud is Cloud.AZURE and spot:
+        return (Taint("kubernetes.azure.com/scalesetpriority", "spot"),)
+    return ()

@@ -1,0 +1,158 @@
+"""The scheduling contract: one object that both makes an accelerator pool and places a pod on it.
+
+A workload takes an `AcceleratorPool`, never label or taint strings, so a selector that no node carries or a
+toleration that a taint lacks cannot be written down (pain 2: ai-on-eks#112, kubeflow#5275, aks#1449, karpenter#5527).
+Owns what *we* put on a pool; what the cloud adds is `fleet.catalog.nodes`. Makes no resource.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from fleet.catalog.accelerators import Accelerator, Family
+from fleet.catalog.clouds import Cloud
+from fleet.catalog.machines import Machine
+from fleet.catalog.nodes import Taint, brings_device_plugin, cloud_labels, cloud_taints, family_taint
+from fleet.catalog.tpu import TpuSlice
+
+POOL_LABEL = "accelfleet.io/pool"
+ACCELERATOR_LABEL = "accelfleet.io/accelerator"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What a pod must carry to run on a pool, in Kubernetes' own field shapes."""
+
+    node_selector: dict[str, str]
+    tolerations: list[dict[str, str]]
+    resource: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceleratorPool:
+    """Nodes of one machine type with accelerators, in one cluster.
+
+    Attributes:
+        name: the pool's name in the stack file. physical_name: its name in the cloud.
+        min_nodes, max_nodes: the autoscaler's bounds; a multi-host TPU slice has min = max = its hosts.
+        start_nodes: size at creation; afterwards the autoscaler owns it and the engine ignores it.
+        disk_gib: boot disk, sized for images and weights (pain 17).
+        tpu: the slice for a TPU pool, else None.
+    """
+
+    name: str
+    physical_name: str
+    cloud: Cloud
+    region: str
+    machine: Machine
+    spot: bool
+    min_nodes: int
+    max_nodes: int
+    start_nodes: int
+    zones: tuple[str, ...]
+    disk_gib: int
+    tpu: TpuSlice | None = None
+    extra_labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def accelerator(self) -> Accelerator:
+        assert self.machine.accelerator is not None, f"{self.machine.name} carries no accelerator"
+        return self.machine.accelerator
+
+    @property
+    def family(self) -> Family:
+        return self.accelerator.family
+
+    @property
+    def resource(self) -> str:
+        return self.family.resource
+
+    @property
+    def per_node(self) -> int:
+        """Accelerators (TPU: chips) one node offers."""
+        return self.machine.accelerators
+
+    @property
+    def needs_device_plugin(self) -> bool:
+        return not brings_device_plugin(self.cloud, self.family)
+
+    @cached_property
+    def node_labels(self) -> dict[str, str]:
+        """Labels we put on the pool; the cloud's own come on top."""
+        return {POOL_LABEL: self.name, ACCELERATOR_LABEL: self.accelerator.name, **self.extra_labels}
+
+    @cached_property
+    def node_taints(self) -> tuple[Taint, ...]:
+        """Taints we put on the pool: the family's where the cloud adds none, and spot's where the cloud adds none."""
+        added_by_cloud = set(self.cloud_taints)
+        wanted = [family_taint(self.family)]
+        if self.spot:
+            wanted.append(_SPOT_TAINT[self.cloud])
+        return tuple(taint for taint in wanted if taint not in added_by_cloud)
+
+    @cached_property
+    def cloud_labels(self) -> dict[str, str]:
+        return cloud_labels(
+            self.cloud,
+            pool=self.physical_name,
+            machine=self.machine.name,
+            spot=self.spot,
+            hardware=self.machine,
+            topology=self.tpu.topology if self.tpu else None,
+        )
+
+    @cached_property
+    def cloud_taints(self) -> tuple[Taint, ...]:
+        """Taints the cloud adds; our clusters always make a CPU pool first, so GKE's GPU taint is certain."""
+        return cloud_taints(self.cloud, spot=self.spot, hardware=self.machine)
+
+    @cached_property
+    def all_taints(self) -> tuple[Taint, ...]:
+        return tuple(sorted({*self.node_taints, *self.cloud_taints}))
+
+    def placement(self, count: int) -> Placement:
+        """What a pod that wants `count` accelerators of this pool carries.
+
+        Raises:
+            ValueError: more than one node offers, or a part of a TPU host (a TPU pod takes all chips of its VM).
+        """
+        if not 1 <= count <= self.per_node:
+            raise ValueError(
+                f"pool {self.name}: a pod asks for {count} {self.accelerator.name}, "
+                f"but a {self.machine.name} has {self.per_node}: ask for 1 to {self.per_node}"
+            )
+        if self.tpu and count != self.per_node:
+            raise ValueError(
+                f"pool {self.name}: a TPU pod takes all {self.per_node} chips of its {self.machine.name}, not {count}"
+            )
+        selector = {POOL_LABEL: self.name}
+        if self.tpu:  # GKE's admission asks for both labels on every TPU pod
+            selector |= {k: v for k, v in self.cloud_labels.items() if k.startswith("cloud.google.com/gke-tpu-")}
+        return Placement(
+            node_selector=selector,
+            tolerations=[{"key": t.key, "operator": "Equal", "value": t.value, "effect": t.effect} for t in self.all_taints],
+            resource=self.resource,
+            count=count,
+        )
+
+    def autoscaler_tags(self, cluster: str) -> dict[str, str]:
+        """ASG tags from which cluster-autoscaler makes its template when an EKS pool stands at zero (autoscaler#5278)."""
+        if self.cloud is not Cloud.AWS:
+            return {}
+        prefix = "k8s.io/cluster-autoscaler"
+        return {
+            f"{prefix}/enabled": "true",
+            f"{prefix}/{cluster}": "owned",
+            **{f"{prefix}/node-template/label/{k}": v for k, v in self.node_labels.items()},
+            **{f"{prefix}/node-template/taint/{t.key}": f"{t.value}:{t.effect}" for t in self.all_taints},
+            f"{prefix}/node-template/resources/{self.resource}": str(self.per_node),
+        }
+
+
+_SPOT_TAINT = {
+    Cloud.AWS: Taint("eks.amazonaws.com/capacityType", "SPOT"),
+    Cloud.GCP: Taint("cloud.google.com/gke-spot", "true"),
+    Cloud.AZURE: Taint("kubernetes.azure.com/scalesetpriority", "spot"),
+}

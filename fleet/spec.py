@@ -1,0 +1,159 @@
+"""What people write in `stacks/<stack>.yaml`: its shape, its defaults and nothing else.
+
+Only the shape is checked here (types, ranges, unknown keys). Facts that need the catalogue or another field are
+`fleet.checks`'; reading the file, with line numbers, is `fleet.load`'s. Defaults live here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Network
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from fleet.catalog.clouds import Cloud
+
+# AKS allows 12 lower-case letters and digits in an agent pool's name; hyphens are dropped there.
+PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,11}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Nat(StrEnum):
+    """NAT gateways: a zone each survives a zone's loss and costs one gateway an hour a zone; `none` has no way out."""
+
+    NONE = "none"
+    SINGLE = "single"
+    PER_ZONE = "per-zone"
+
+
+class Purchase(StrEnum):
+    ON_DEMAND = "on-demand"
+    SPOT = "spot"
+
+
+class Environment(StrEnum):
+    DEV = "dev"
+    STAGING = "staging"
+    PROD = "prod"
+
+
+class NetworkSpec(_Spec):
+    cidr: IPv4Network = Field(default=IPv4Network("10.0.0.0/16"), description="Address range of the VPC or VNet; /16 to /20.")
+    nat: Nat = Field(default=Nat.SINGLE, description="Way out for private nodes. Object stores need none: they have endpoints.")
+    zones: int = Field(default=2, ge=1, le=4, description="Zones with subnets; EKS needs two at least.")
+
+
+class ApiSpec(_Spec):
+    """Who reaches the Kubernetes API."""
+
+    private: bool = Field(default=False, description="Only from inside the network.")
+    allowed_cidrs: list[IPv4Network] = Field(default_factory=list, description="Ranges that may reach a public API endpoint.")
+
+
+class NodesSpec(_Spec):
+    """Bounds of a pool; in between, the autoscaler decides."""
+
+    min: int = Field(default=0, ge=0, le=1000)
+    max: int = Field(default=1, ge=1, le=1000)
+    start: int | None = Field(
+        default=None, ge=0, description="Nodes at creation; default: `min`, but 1 where a model needs the pool."
+    )
+
+
+class SystemPoolSpec(_Spec):
+    """CPU nodes for what keeps the cluster going; every cluster has exactly one such pool."""
+
+    machine: str | None = Field(default=None, description="Machine type; default: the cloud's 4-vCPU general one.")
+    nodes: NodesSpec = Field(default=NodesSpec(min=1, max=3))
+
+
+class PoolSpec(_Spec):
+    """A pool of nodes with accelerators."""
+
+    accelerator: str = Field(description="Catalogue name, such as nvidia-l4, tpu-v5e, inferentia2.")
+    per_node: int | None = Field(
+        default=None, ge=1, le=16, description="Accelerators a node; default: the smallest machine on offer."
+    )
+    machine: str | None = Field(default=None, description="Machine type, where per_node leaves a choice.")
+    topology: str | None = Field(
+        default=None, pattern=r"^\d+x\d+(x\d+)?$", description="TPU slice shape, such as 2x4; TPU only."
+    )
+    nodes: NodesSpec = Field(default=NodesSpec())
+    purchase: Purchase = Purchase.ON_DEMAND
+    zones: list[str] = Field(default_factory=list, description="Zones to take nodes from; default: the network's.")
+    disk_gib: int | None = Field(
+        default=None, ge=50, le=16384, description="Boot disk; default: computed from images and weights."
+    )
+    labels: dict[str, str] = Field(default_factory=dict, description="Further node labels.")
+
+
+class StoreSpec(_Spec):
+    """An object store: private, encrypted, TLS only."""
+
+    versioned: bool = True
+    expire_noncurrent_days: int = Field(default=30, ge=1, description="Days that replaced versions are kept.")
+    protect: bool | None = Field(default=None, description="Refuse deletion; default: only in prod.")
+
+
+class WeightsSpec(_Spec):
+    """Where a model's weights are; its pods get read access to that store and to nothing else."""
+
+    store: Name
+    path: str = Field(default="", description="Prefix inside the store.")
+    size_gib: int = Field(default=20, ge=1, description="Size on disk; the pool's disks and the start-up probe follow it.")
+
+
+class Autoscaler(StrEnum):
+    NONE = "none"
+    HPA = "hpa"
+    KEDA = "keda"
+
+
+class ReplicasSpec(_Spec):
+    min: int = Field(default=1, ge=0)
+    max: int = Field(default=1, ge=1)
+
+
+class ModelSpec(_Spec):
+    """A model served on a pool of the same cluster."""
+
+    pool: PoolName
+    accelerators: int | None = Field(
+        default=None, ge=1, le=16, description="Accelerators a replica; default: 1, on a TPU a whole host."
+    )
+    image: str = Field(default="vllm/vllm-openai:v0.11.0", description="Image of the model server, with a tag or digest.")
+    weights: WeightsSpec | None = None
+    replicas: ReplicasSpec = Field(default=ReplicasSpec())
+    autoscaler: Autoscaler = Autoscaler.NONE
+
+
+class ClusterSpec(_Spec):
+    """One Kubernetes cluster with its own network."""
+
+    cloud: Cloud
+    region: str
+    kubernetes: str | None = Field(default=None, pattern=r"^1\.\d+$", description="Minor version; default: infra/versions.py.")
+    network: NetworkSpec = Field(default=NetworkSpec())
+    api: ApiSpec = Field(default=ApiSpec())
+    admins: list[str] = Field(
+        default_factory=list, description="IAM role ARNs, Google groups or Entra group ids with admin rights."
+    )
+    system_pool: SystemPoolSpec = Field(default=SystemPoolSpec())
+    pools: dict[PoolName, PoolSpec] = Field(default_factory=dict)
+    stores: dict[Name, StoreSpec] = Field(default_factory=dict)
+    models: dict[Name, ModelSpec] = Field(default_factory=dict)
+
+
+class StackSpec(_Spec):
+    """One stack file."""
+
+    owner: str = Field(min_length=1, description="Team that answers for the stack; goes on every tag.")
+    environment: Environment
+    depends_on: list[str] = Field(default_factory=list, description="Stacks that come up before this one.")
+    secrets: list[str] = Field(default_factory=list, description="Keys that `pulumi config set --secret` must have set.")
+    clusters: dict[Name, ClusterSpec] = Field(min_length=1)

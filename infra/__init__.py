@@ -1,0 +1,1 @@
+"""What gets provisioned: Pulumi components over the facts of `fleet`. `fleet` never imports this package."""

@@ -1,0 +1,152 @@
+"""The shapes that all clouds share: what a component takes, and the Kit that a cloud package must offer.
+
+Only Args hold `pulumi.Input`; plain facts come first. No provider SDK is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import pulumi
+
+from fleet.contract import AcceleratorPool
+from fleet.spec import ApiSpec, Nat
+
+# A cloud's own Network, Cluster and ObjectStore components.
+N = TypeVar("N")
+C = TypeVar("C")
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderArgs:
+    """Where a cluster lives. `account` is GCP's project or Azure's subscription; AWS takes it from credentials."""
+
+    region: str
+    account: str | None
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkArgs:
+    """`cidr` is the whole network's range, `zones` the zones with subnets."""
+
+    name: str
+    region: str
+    cidr: str
+    zones: tuple[str, ...]
+    nat: Nat
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterArgs(Generic[N]):
+    """`name` is the cluster's physical name; `network` is the cloud's own Network component."""
+
+    name: str
+    region: str
+    kubernetes: str
+    api: ApiSpec
+    admins: tuple[str, ...]
+    protect: bool
+    tags: dict[str, str]
+    network: N
+    # AKS takes its first pool inside the cluster (only there is it required); the others ignore these two.
+    system_machine: str
+    system_nodes: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemPoolArgs(Generic[C]):
+    """CPU nodes of one cluster; `min_nodes` and `max_nodes` bound the autoscaler."""
+
+    cluster: C
+    machine: str
+    min_nodes: int
+    max_nodes: int
+    zones: tuple[str, ...]
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodePoolArgs(Generic[C]):
+    """An accelerator pool: everything about its nodes comes from the contract object."""
+
+    cluster: C
+    pool: AcceleratorPool
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectStoreArgs(Generic[N]):
+    """`name` is the store's world-wide physical name; only `network`'s private paths and TLS reach it."""
+
+    name: str
+    region: str
+    network: N
+    versioned: bool
+    expire_noncurrent_days: int
+    protect: bool
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadIdentityArgs(Generic[C, S]):
+    """Lets one Kubernetes service account read one store, at `prefix` and below where the cloud can say so."""
+
+    cluster: C
+    namespace: str
+    service_account: str
+    store: S
+    tags: dict[str, str]
+
+
+class Cluster(Protocol):
+    """What the platform reads of any cluster component.
+
+    `kubeconfig` holds no long-lived credential: it names an exec plugin that fetches a token.
+    """
+
+    cluster_name: pulumi.Output[str]
+    endpoint: pulumi.Output[str]
+    kubeconfig: pulumi.Output[str]
+
+
+class ObjectStore(Protocol):
+    """`url` is what an fsspec reader opens: s3://…, gs://… or abfss://…."""
+
+    url: pulumi.Output[str]
+
+
+class WorkloadIdentity(Protocol):
+    """What the Kubernetes service account and the pod carry so that the identity takes hold."""
+
+    service_account_annotations: pulumi.Output[dict[str, str]]
+    pod_labels: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kit:
+    """A cloud, as the platform sees it. Every cloud package exports one named KIT; `infra.clouds.CLOUDS` lists them.
+
+    Attributes:
+        config_namespace: Pulumi's config namespace of the provider (`aws`, `gcp`, `azure-native`).
+        account_key: key in that namespace that names the account; None where credentials do.
+        default_machine: machine type of a system pool when the stack names none.
+        system_pool: None where the cluster brings it (AKS).
+    """
+
+    config_namespace: str
+    account_key: str | None
+    default_machine: str
+    provider: Callable[[str, ProviderArgs, pulumi.ResourceOptions], pulumi.ProviderResource]
+    network: Callable[..., Any]
+    cluster: Callable[..., Any]
+    system_pool: Callable[..., Any] | None
+    node_pool: Callable[..., Any]
+    object_store: Callable[..., Any]
+    workload_identity: Callable[..., Any]
+    # Physical name of a pool, by this cloud's rules.
+    pool_name: Callable[[str], str] = field(default=lambda name: name)

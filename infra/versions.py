@@ -1,0 +1,9 @@
+"""Every version that a person may want to move, one constant each. Sources are the projects' own release pages."""
+
+# Kubernetes minor on offer on all three clouds (EKS, GKE regular channel, AKS), 2026-11.
+KUBERNETES = "1.34"
+
+# Device plugins, for clouds that bring none.
+NVIDIA_DEVICE_PLUGIN_IMAGE = "nvcr.io/nvidia/k8s-device-plugin:v0.17.4"
+NEURON_DEVICE_PLUGIN_IMAGE = "public.ecr.aws/neuron/neuron-device-plugin:2.27.7.0"
+CLUSTER_AUTOSCALER_IMAGE = "registry.k8s.io/autoscaling/cluster-autoscaler:v1.34.0"
