@@ -1,0 +1,192 @@
+"""A stack's clusters, each with network, pools, stores, identities, device plugins and models: the table of contents.
+
+Makes no cloud resource itself; every line hands a piece of the spec to the component that owns it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from fleet.contract import AcceleratorPool
+from fleet.plan import network_zones, pools
+from fleet.spec import ClusterSpec, Environment, ModelSpec
+from infra import naming, versions
+from infra.clouds import kit
+from infra.clouds.base import (
+    ClusterArgs,
+    Kit,
+    NetworkArgs,
+    NodePoolArgs,
+    ObjectStoreArgs,
+    ProviderArgs,
+    SystemPoolArgs,
+    WorkloadIdentityArgs,
+)
+from infra.kubernetes.cluster_autoscaler import ClusterAutoscaler, needs_autoscaler
+from infra.kubernetes.device_plugins import DevicePlugins
+from infra.kubernetes.model_serving import ModelServing, ModelServingArgs
+from infra.kubernetes.namespaces import MODELS, ModelsNamespace
+from infra.stack import Stack
+
+
+def deploy(stack: Stack) -> dict[str, Any]:
+    """Provision every cluster of the stack; returns its outputs."""
+    return {"clusters": {name: _Cluster(stack, name, spec).outputs for name, spec in stack.spec.clusters.items()}}
+
+
+class _Cluster(pulumi.ComponentResource):
+    """One cluster and all that belongs to it."""
+
+    outputs: dict[str, Any]
+
+    def __init__(self, stack: Stack, name: str, spec: ClusterSpec) -> None:
+        super().__init__("accelfleet:platform:Cluster", name, {})
+        self.stack, self.name, self.spec = stack, name, spec
+        self.cloud: Kit = kit(spec.cloud)
+        self.tags = naming.tags(
+            stack=stack.name, environment=stack.spec.environment, owner=stack.spec.owner, cluster=name
+        )
+        self.protect = stack.spec.environment is Environment.PROD
+        self.provider = self.cloud.provider(f"{name}-{spec.cloud}", self._provider_args(), self._in_cluster())
+        in_cloud = pulumi.ResourceOptions(parent=self, providers=[self.provider])
+
+        network = self._network(in_cloud)
+        cluster = self._cluster(network, in_cloud)
+        system = self._system_pool(cluster, in_cloud)
+        accelerators = pools(stack.name, name, spec, pool_name=self.cloud.pool_name)
+        node_pools = {key: self._node_pool(pool, cluster, system, in_cloud) for key, pool in accelerators.items()}
+        stores = {key: self._store(key, network, in_cloud) for key in spec.stores}
+
+        api = kubernetes.Provider(
+            f"{name}-kubernetes",
+            kubeconfig=cluster.kubeconfig,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[r for r in (system,) if r is not None]),
+        )
+        in_kubernetes = pulumi.ResourceOptions(parent=self, providers=[api])
+        plugins = DevicePlugins(f"{name}-device-plugins", list(accelerators.values()), opts=in_kubernetes)
+        if needs_autoscaler(spec.cloud):
+            ClusterAutoscaler.for_cluster(f"{name}-autoscaler", cluster, self.tags, in_cloud, in_kubernetes)
+        namespace = ModelsNamespace(f"{name}-models", opts=in_kubernetes)
+        for key, model in spec.models.items():
+            ready = pulumi.ResourceOptions(
+                parent=self, providers=[self.provider, api], depends_on=[node_pools[model.pool], plugins, namespace]
+            )
+            self._model(key, model, accelerators[model.pool], cluster, stores, ready)
+
+        self.outputs = {
+            "cloud": str(spec.cloud),
+            "region": spec.region,
+            "name": cluster.cluster_name,
+            "kubeconfig": pulumi.Output.secret(cluster.kubeconfig),
+            "stores": {key: store.url for key, store in stores.items()},
+            "pools": {key: _describe(pool) for key, pool in accelerators.items()},
+        }
+        self.register_outputs(self.outputs)
+
+    def _in_cluster(self) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self)
+
+    def _provider_args(self) -> ProviderArgs:
+        config = pulumi.Config(self.cloud.config_namespace)
+        account = config.get(self.cloud.account_key) if self.cloud.account_key else None
+        return ProviderArgs(region=self.spec.region, account=account, tags=self.tags)
+
+    @property
+    def _physical(self) -> str:
+        # GKE allows 40 characters in a cluster's name, the least of the three.
+        return naming.physical(self.stack.name, self.name, limit=40)
+
+    def _network(self, opts: pulumi.ResourceOptions) -> Any:
+        net = self.spec.network
+        args = NetworkArgs(
+            name=self._physical,
+            region=self.spec.region,
+            cidr=str(net.cidr),
+            zones=network_zones(self.spec),
+            nat=net.nat,
+            tags=self.tags,
+        )
+        return self.cloud.network(self.name, args, opts)
+
+    def _cluster(self, network: Any, opts: pulumi.ResourceOptions) -> Any:
+        system = self.spec.system_pool
+        args = ClusterArgs(
+            name=self._physical,
+            region=self.spec.region,
+            kubernetes=self.spec.kubernetes or versions.KUBERNETES,
+            api=self.spec.api,
+            admins=tuple(self.spec.admins),
+            protect=self.protect,
+            tags=self.tags,
+            network=network,
+            system_machine=system.machine or self.cloud.default_machine,
+            system_nodes=(system.nodes.min, system.nodes.max),
+        )
+        return self.cloud.cluster(self.name, args, opts)
+
+    def _system_pool(self, cluster: Any, opts: pulumi.ResourceOptions) -> Any:
+        if self.cloud.system_pool is None:
+            return None
+        system = self.spec.system_pool
+        args = SystemPoolArgs(
+            cluster=cluster,
+            machine=system.machine or self.cloud.default_machine,
+            min_nodes=system.nodes.min,
+            max_nodes=system.nodes.max,
+            zones=network_zones(self.spec),
+            tags=self.tags,
+        )
+        return self.cloud.system_pool(f"{self.name}-system", args, opts)
+
+    def _node_pool(self, pool: AcceleratorPool, cluster: Any, system: Any, opts: pulumi.ResourceOptions) -> Any:
+        # GKE taints GPU nodes only where a CPU pool stands already: the system pool always comes first.
+        after = pulumi.ResourceOptions(parent=self, providers=[self.provider], depends_on=[system] if system is not None else [])
+        return self.cloud.node_pool(f"{self.name}-{pool.name}", NodePoolArgs(cluster=cluster, pool=pool, tags=self.tags), after)
+
+    def _store(self, key: str, network: Any, opts: pulumi.ResourceOptions) -> Any:
+        store = self.spec.stores[key]
+        name = self.cloud.store_name(pulumi.get_project(), self.stack.name, self.name, key)
+        args = ObjectStoreArgs(
+            name=name,
+            region=self.spec.region,
+            network=network,
+            versioned=store.versioned,
+            expire_noncurrent_days=store.expire_noncurrent_days,
+            protect=self.protect if store.protect is None else store.protect,
+            tags=self.tags,
+        )
+        return self.cloud.object_store(f"{self.name}-{key}", args, opts)
+
+    def _model(
+        self, key: str, model: ModelSpec, pool: AcceleratorPool, cluster: Any, stores: dict[str, Any], opts: pulumi.ResourceOptions
+    ) -> None:
+        identity, url = None, None
+        if model.weights is not None:
+            store = stores[model.weights.store]
+            identity = self.cloud.workload_identity(
+                f"{self.name}-{key}-identity",
+                WorkloadIdentityArgs(
+                    cluster=cluster, namespace=MODELS, service_account=key, store=store, tags=self.tags
+                ),
+                pulumi.ResourceOptions(parent=self, providers=[self.provider]),
+            )
+            path = model.weights.path
+            url = store.url.apply(lambda base: f"{base}/{path}".rstrip("/"))
+        ModelServing(
+            f"{self.name}-{key}", ModelServingArgs.of(key, model, pool, weights_url=url, identity=identity), opts
+        )
+
+
+def _describe(pool: AcceleratorPool) -> dict[str, Any]:
+    """What the demo's table and other stacks read of a pool."""
+    return {
+        "accelerator": pool.accelerator.name,
+        "machine": pool.machine.name,
+        "perNode": pool.per_node,
+        "minNodes": pool.min_nodes,
+        "maxNodes": pool.max_nodes,
+        "purchase": "spot" if pool.spot else "on-demand",
+    }

@@ -1,0 +1,41 @@
+"""Which stack file this run is about, and what Pulumi's own configuration adds: the only reader of both in `infra`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+
+from fleet.load import StackErrors, load_stack
+from fleet.spec import StackSpec
+
+STACKS = Path(__file__).resolve().parents[1] / "stacks"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A checked stack file and the Pulumi stack's name, which is the file's."""
+
+    name: str
+    spec: StackSpec
+
+
+def this_stack() -> Stack:
+    """The stack the engine runs.
+
+    Raises:
+        pulumi.RunError: the stack file is missing or wrong; the message is one line per fault, with file and line.
+    """
+    name = pulumi.get_stack()
+    path = STACKS / f"{name}.yaml"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in STACKS.glob("*.yaml") if not p.name.startswith("Pulumi.")))
+        raise pulumi.RunError(f"{path.relative_to(STACKS.parent)} does not exist: a stack needs a file of its name; there are {known}")
+    try:
+        return Stack(name, load_stack(path))
+    except StackErrors as wrong:
+        # The engine prints the message; a traceback would say nothing about the file.
+        sys.tracebacklimit = 0
+        raise pulumi.RunError(str(wrong)) from None

@@ -1,0 +1,325 @@
+"""AWS as far as a platform notices: ids, ARNs, EKS with its pools, what holds what, S3.
+
+Follows the EKS, EC2 and IAM API references; ids look like AWS's own so that programs may parse them.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from fleet.catalog.accelerators import Family
+from fleet.catalog.clouds import Cloud
+from fleet.catalog.nodes import Taint
+from sandbox.cloud.behaviour import AWS_ACCOUNT, Behaviour, serial
+from sandbox.cloud.errors import CloudError
+from sandbox.cloud.pools import hardware, integer, refuse_absent, refuse_over_quota, size_after
+from sandbox.cloud.records import Record
+from sandbox.cluster import NodePool
+
+if TYPE_CHECKING:
+    from sandbox.cloud.world import World
+
+_GLOBAL_SERVICES = ("iam", "s3")
+
+
+def region(record: Record) -> str:
+    return str(record.inputs.get("region") or record.config.get("region") or "us-east-1")
+
+
+@dataclass(frozen=True)
+class Aws(Behaviour):
+    """An AWS resource. `arn` is the part after the account, with `{id}` and `{name}`; None where AWS has no ARN."""
+
+    arn: str | None = None
+    service: str = "ec2"
+
+    def outputs(self, world: World, record: Record) -> dict[str, Any]:
+        out: dict[str, Any] = {"region": region(record)}
+        tags = {**(record.config.get("defaultTags") or {}), **(record.inputs.get("tags") or {})}
+        if tags:
+            out["tagsAll"] = tags
+        if self.arn is not None:
+            where = "" if self.service in _GLOBAL_SERVICES else region(record)
+            account = "" if self.service == "s3" else AWS_ACCOUNT
+            path = self.arn.format(id=record.id, name=record.inputs.get("name", record.id))
+            out["arn"] = f"arn:aws:{self.service}:{where}:{account}:{path}"
+        return out | self.computed(world, record)
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        """Outputs of this type alone."""
+        return {}
+
+
+class Vpc(Aws):
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        return {
+            "mainRouteTableId": "rtb-" + serial(record.id, "main"),
+            "defaultRouteTableId": "rtb-" + serial(record.id, "main"),
+            "defaultSecurityGroupId": "sg-" + serial(record.id, "default"),
+            "defaultNetworkAclId": "acl-" + serial(record.id, "default"),
+            "ownerId": AWS_ACCOUNT,
+        }
+
+
+class Role(Aws):
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        return {"uniqueId": "AROA" + serial(record.id).upper(), "createDate": "2026-01-01T00:00:00Z"}
+
+
+class KmsKey(Aws):
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        return {"keyId": record.id}
+
+
+class LaunchTemplate(Aws):
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        return {"latestVersion": 1, "defaultVersion": 1}
+
+    def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
+        version = integer(record.outputs.get("latestVersion"), 1) + 1
+        return {"latestVersion": version}
+
+
+class AsgTag(Aws):
+    def identify(self, world: World, record: Record) -> str:
+        return f"{record.inputs['autoscalingGroupName']},{record.inputs['tag']['key']}"
+
+
+class Cluster(Aws):
+    """EKS cluster: a real control plane."""
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        issuer = f"https://oidc.eks.{region(record)}.amazonaws.com/id/{serial(record.id, length=32).upper()}"
+        vpc = dict(record.inputs.get("vpcConfig") or {})
+        return {
+            "status": "ACTIVE",
+            "platformVersion": "eks.1",
+            "identities": [{"oidcs": [{"issuer": issuer}]}],
+            "vpcConfig": {**vpc, "clusterSecurityGroupId": "sg-" + serial(record.id, "cluster")},
+            "createdAt": "2026-01-01T00:00:00Z",
+        }
+
+    def created(self, world: World, record: Record) -> dict[str, Any]:
+        about = world.clusters.start("aws", record.id)
+        ca = base64.b64encode(about["ca"].encode()).decode()
+        return {"endpoint": about["endpoint"], "certificateAuthority": {"data": ca}, "certificateAuthorities": [{"data": ca}]}
+
+    def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
+        kept = ("endpoint", "certificateAuthority", "certificateAuthorities")
+        return {k: record.outputs[k] for k in kept if k in record.outputs}
+
+    def deleting(self, world: World, record: Record) -> None:
+        world.clusters.stop("aws", record.id)
+
+
+class NodeGroup(Aws):
+    """EKS managed node group: an Auto Scaling group of real nodes."""
+
+    def identify(self, world: World, record: Record) -> str:
+        name = record.inputs.get("nodeGroupName") or f"nodegroup-{world.next_serial(record.urn)[:8]}"
+        return f"{record.inputs['clusterName']}:{name}"
+
+    def refuse(self, world: World, record: Record) -> None:
+        world.clusters.sim("aws", record.inputs["clusterName"])
+        for machine_name in record.inputs.get("instanceTypes") or []:
+            refuse_absent(hardware(Cloud.AWS, machine_name), region(record))
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        name = record.id.partition(":")[2]
+        return {
+            "nodeGroupName": name,
+            "status": "ACTIVE",
+            "resources": [{"autoscalingGroups": [{"name": f"eks-{name}-{serial(record.id, length=8)}"}]}],
+        }
+
+    def created(self, world: World, record: Record) -> dict[str, Any]:
+        pool = self._pool(world, record)
+        refuse_over_quota(world, Cloud.AWS, region(record), pool)
+        world.clusters.set_pool("aws", record.inputs["clusterName"], pool)
+        return {}
+
+    def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
+        pool = self._pool(world, record)
+        current = world.clusters.size("aws", record.inputs["clusterName"], pool.name)
+        before = _scaling(old)
+        size = size_after(before, _scaling(record.inputs), current if current is not None else before[2])
+        world.clusters.set_pool("aws", record.inputs["clusterName"], replace(pool, size=size))
+        return {}
+
+    def observed(self, world: World, record: Record) -> dict[str, Any]:
+        size = world.clusters.size("aws", record.inputs["clusterName"], record.id.partition(":")[2])
+        if size is None:
+            return {}
+        return {"scalingConfig": {**(record.inputs.get("scalingConfig") or {}), "desiredSize": size}}
+
+    def deleting(self, world: World, record: Record) -> None:
+        try:
+            world.clusters.remove_pool("aws", record.inputs["clusterName"], record.id.partition(":")[2])
+        except CloudError as gone:
+            if gone.status != 404:
+                raise
+
+    def _pool(self, world: World, record: Record) -> NodePool:
+        asked = record.inputs
+        machine_name = (asked.get("instanceTypes") or ["t3.medium"])[0]
+        row = hardware(Cloud.AWS, machine_name)
+        low, high, desired = _scaling(asked)
+        subnets = [world.records.get("aws", "aws:ec2/subnet:Subnet", s) for s in asked.get("subnetIds") or []]
+        zones = sorted({s.inputs["availabilityZone"] for s in subnets if s and s.inputs.get("availabilityZone")})
+        ami = asked.get("amiType") or "AL2023_x86_64_STANDARD"
+        driver = (
+            {Family.NVIDIA: "NVIDIA", Family.NEURON: "NEURON"}.get(row.accelerator.family) if row and row.accelerator else None
+        )
+        return NodePool(
+            name=record.id.partition(":")[2],
+            cloud=Cloud.AWS,
+            region=region(record),
+            zones=tuple(zones) or (region(record) + "a",),
+            machine_name=machine_name,
+            hardware=row,
+            spot=asked.get("capacityType") == "SPOT",
+            labels=dict(asked.get("labels") or {}),
+            taints=tuple(
+                Taint(t["key"], t.get("value") or "", _EFFECT.get(t["effect"], t["effect"])) for t in asked.get("taints") or []
+            ),
+            min_nodes=low,
+            max_nodes=high,
+            size=desired,
+            topology=None,
+            autoscaled=True,
+            has_cpu_pool=True,
+            plugin_builtin=False,
+            driver_ok=driver is None or driver in ami,
+        )
+
+
+_EFFECT = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
+
+
+def _scaling(inputs: dict[str, Any]) -> tuple[int, int, int]:
+    scaling = inputs.get("scalingConfig") or {}
+    low = integer(scaling.get("minSize"), 1)
+    return low, integer(scaling.get("maxSize"), max(low, 1)), integer(scaling.get("desiredSize"), low)
+
+
+class Bucket(Aws):
+    """S3 bucket, with bytes behind it where moto can be had."""
+
+    def identify(self, world: World, record: Record) -> str:
+        return str(record.inputs.get("bucket") or f"bucket-{world.next_serial(record.urn)}")
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        domain = f"{record.id}.s3.{region(record)}.amazonaws.com"
+        return {"bucket": record.id, "bucketDomainName": f"{record.id}.s3.amazonaws.com", "bucketRegionalDomainName": domain}
+
+    def created(self, world: World, record: Record) -> dict[str, Any]:
+        world.buckets.server("aws").create(record.id)
+        return {}
+
+    def deleting(self, world: World, record: Record) -> None:
+        world.buckets.server("aws").delete(record.id, force=bool(record.inputs.get("forceDestroy")))
+
+
+_IN_VPC = tuple(
+    (t, "vpcId")
+    for t in (
+        "aws:ec2/subnet:Subnet",
+        "aws:ec2/securityGroup:SecurityGroup",
+        "aws:ec2/routeTable:RouteTable",
+        "aws:ec2/vpcEndpoint:VpcEndpoint",
+        "aws:ec2/internetGateway:InternetGateway",
+    )
+)
+_IN_SUBNET = (
+    ("aws:ec2/natGateway:NatGateway", "subnetId"),
+    ("aws:ec2/networkInterface:NetworkInterface", "subnetId"),
+    ("aws:ec2/instance:Instance", "subnetId"),
+    ("aws:lb/loadBalancer:LoadBalancer", "subnets"),
+    ("aws:eks/nodeGroup:NodeGroup", "subnetIds"),
+    ("aws:eks/cluster:Cluster", "vpcConfig.subnetIds"),
+    ("aws:ec2/vpcEndpoint:VpcEndpoint", "subnetIds"),
+)
+
+TYPES: dict[str, Behaviour] = {
+    "aws:ec2/vpc:Vpc": Vpc(prefix="vpc-", arn="vpc/{id}", holds=_IN_VPC, immutable=("cidrBlock",)),
+    "aws:ec2/subnet:Subnet": Aws(
+        prefix="subnet-", arn="subnet/{id}", holds=_IN_SUBNET, immutable=("cidrBlock", "availabilityZone", "vpcId")
+    ),
+    "aws:ec2/internetGateway:InternetGateway": Aws(prefix="igw-", arn="internet-gateway/{id}"),
+    "aws:ec2/eip:Eip": Aws(
+        prefix="eipalloc-", arn="elastic-ip/{id}", holds=(("aws:ec2/natGateway:NatGateway", "allocationId"),)
+    ),
+    "aws:ec2/natGateway:NatGateway": Aws(prefix="nat-", arn="natgateway/{id}", immutable=("subnetId", "allocationId")),
+    "aws:ec2/routeTable:RouteTable": Aws(prefix="rtb-", arn="route-table/{id}", immutable=("vpcId",)),
+    "aws:ec2/route:Route": Aws(
+        key=("routeTableId", "destinationCidrBlock", "destinationPrefixListId"),
+        immutable=("routeTableId", "destinationCidrBlock"),
+    ),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": Aws(key=("subnetId", "gatewayId"), immutable=("subnetId",)),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": Aws(prefix="vpce-", arn="vpc-endpoint/{id}", immutable=("vpcId", "serviceName")),
+    "aws:ec2/securityGroup:SecurityGroup": Aws(
+        prefix="sg-", arn="security-group/{id}", immutable=("name", "vpcId", "description")
+    ),
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": Aws(key=("vpcId",), arn="security-group/{id}", immutable=("vpcId",)),
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": Aws(prefix="sgr-", arn="security-group-rule/{id}"),
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": Aws(prefix="sgr-", arn="security-group-rule/{id}"),
+    "aws:ec2/networkInterface:NetworkInterface": Aws(prefix="eni-", arn="network-interface/{id}"),
+    "aws:ec2/instance:Instance": Aws(prefix="i-", arn="instance/{id}", immutable=("ami", "subnetId", "availabilityZone")),
+    "aws:ec2/launchTemplate:LaunchTemplate": LaunchTemplate(prefix="lt-", arn="launch-template/{id}", immutable=("name",)),
+    "aws:ec2/flowLog:FlowLog": Aws(prefix="fl-", arn="vpc-flow-log/{id}"),
+    "aws:lb/loadBalancer:LoadBalancer": Aws(service="elasticloadbalancing", arn="loadbalancer/app/{name}", immutable=("name",)),
+    "aws:kms/key:Key": KmsKey(service="kms", prefix="key-", arn="key/{id}"),
+    "aws:kms/alias:Alias": Aws(service="kms", key=("name",), arn="{id}", immutable=("name",)),
+    "aws:iam/role:Role": Role(service="iam", arn="role/{name}", immutable=("name",)),
+    "aws:iam/policy:Policy": Aws(service="iam", arn="policy/{name}", immutable=("name",)),
+    "aws:iam/instanceProfile:InstanceProfile": Aws(service="iam", arn="instance-profile/{name}", immutable=("name",)),
+    "aws:iam/rolePolicy:RolePolicy": Aws(key=("role", "name"), immutable=("role", "name")),
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Aws(key=("role", "policyArn"), immutable=("role", "policyArn")),
+    "aws:cloudwatch/logGroup:LogGroup": Aws(service="logs", arn="log-group:{name}", immutable=("name",)),
+    "aws:autoscaling/tag:Tag": AsgTag(immutable=("autoscalingGroupName", "tag.key")),
+    "aws:eks/cluster:Cluster": Cluster(
+        service="eks",
+        arn="cluster/{id}",
+        holds=(("aws:eks/nodeGroup:NodeGroup", "clusterName"), ("aws:eks/fargateProfile:FargateProfile", "clusterName")),
+        immutable=("name", "roleArn"),
+    ),
+    "aws:eks/nodeGroup:NodeGroup": NodeGroup(
+        service="eks",
+        arn="nodegroup/{id}",
+        immutable=("nodeGroupName", "clusterName", "amiType", "capacityType", "instanceTypes", "subnetIds", "nodeRoleArn"),
+    ),
+    "aws:eks/accessEntry:AccessEntry": Aws(
+        service="eks", key=("clusterName", "principalArn"), immutable=("clusterName", "principalArn")
+    ),
+    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": Aws(
+        key=("clusterName", "principalArn", "policyArn"), immutable=("clusterName", "principalArn", "policyArn")
+    ),
+    "aws:eks/addon:Addon": Aws(
+        service="eks", key=("clusterName", "addonName"), arn="addon/{id}", immutable=("clusterName", "addonName")
+    ),
+    "aws:eks/podIdentityAssociation:PodIdentityAssociation": Aws(
+        service="eks",
+        key=("clusterName", "namespace", "serviceAccount"),
+        immutable=("clusterName", "namespace", "serviceAccount"),
+    ),
+    "aws:s3/bucket:Bucket": Bucket(service="s3", arn="{id}", immutable=("bucket",)),
+    **{
+        f"aws:s3/{name[0].lower()}{name[1:]}:{name}": Aws(key=("bucket",), immutable=("bucket",))
+        for name in (
+            "BucketPublicAccessBlock",
+            "BucketVersioning",
+            "BucketServerSideEncryptionConfiguration",
+            "BucketLifecycleConfiguration",
+            "BucketPolicy",
+            "BucketOwnershipControls",
+            "BucketNotification",
+        )
+    },
+    "aws:sqs/queue:Queue": Aws(service="sqs", arn="{name}", immutable=("name",)),
+    "aws:sns/topic:Topic": Aws(service="sns", arn="{name}", immutable=("name",)),
+    "aws:lambda/function:Function": Aws(service="lambda", arn="function:{name}", immutable=("name",)),
+    "aws:dynamodb/table:Table": Aws(service="dynamodb", arn="table/{name}", immutable=("name",)),
+    "aws:ecr/repository:Repository": Aws(service="ecr", arn="repository/{name}", immutable=("name",)),
+}

@@ -1,0 +1,354 @@
+"""Azure as far as a platform notices: ARM ids, AKS with its agent pools, what holds what, Blob storage.
+
+Follows the ARM REST references of Microsoft.Network, Microsoft.ContainerService and Microsoft.Storage.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from fleet.catalog.clouds import Cloud
+from fleet.catalog.nodes import Taint
+from sandbox.cloud.behaviour import AZURE_SUBSCRIPTION, AZURE_TENANT, Behaviour, serial
+from sandbox.cloud.errors import CloudError
+from sandbox.cloud.pools import hardware, integer, refuse_absent, refuse_over_quota, size_after
+from sandbox.cloud.records import Record
+from sandbox.cluster import NodePool
+
+if TYPE_CHECKING:
+    from sandbox.cloud.world import World
+
+
+def subscription(record: Record) -> str:
+    return str(record.config.get("subscriptionId") or AZURE_SUBSCRIPTION)
+
+
+def made_up_guid(*parts: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(parts)))
+
+
+@dataclass(frozen=True)
+class Azure(Behaviour):
+    """An ARM resource. `path` follows the resource group, each `{input}` filled from the inputs."""
+
+    path: str | None = None
+
+    def identify(self, world: World, record: Record) -> str:
+        group = f"/subscriptions/{subscription(record)}/resourceGroups/{record.inputs.get('resourceGroupName', '')}"
+        if self.path is None:
+            return f"{group}/providers/{_guess(record)}/{Behaviour.identify(self, world, record)}"
+        return f"{group}{self.path.format(**{k: v for k, v in record.inputs.items() if isinstance(v, str)})}"
+
+    def refuse(self, world: World, record: Record) -> None:
+        """Everything but a resource group needs its group to be there first."""
+        group = record.inputs.get("resourceGroupName")
+        if group and record.type != _GROUP:
+            groups = [r.inputs.get("resourceGroupName") for r in world.records.all("azure-native", _GROUP)]
+            if group not in groups:
+                raise CloudError("ResourceGroupNotFound", f"resource group '{group}' could not be found", 404)
+
+    def outputs(self, world: World, record: Record) -> dict[str, Any]:
+        out: dict[str, Any] = {
+            "name": record.id.rsplit("/", 1)[-1],
+            "provisioningState": "Succeeded",
+            "azureApiVersion": "sandbox",
+        }
+        return out | self.computed(world, record)
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        """Outputs of this type alone."""
+        return {}
+
+
+_GROUP = "azure-native:resources:ResourceGroup"
+
+
+def _guess(record: Record) -> str:
+    """Provider and collection of an unlisted type: `network:PublicIPAddress` -> Microsoft.Network/publicIPAddresses."""
+    _, module, kind = record.type.split(":")
+    plural = kind[0].lower() + kind[1:]
+    plural = plural + "es" if plural.endswith("s") else plural[:-1] + "ies" if plural.endswith("y") else plural + "s"
+    return f"Microsoft.{module.split('/')[0].capitalize()}/{plural}"
+
+
+class ResourceGroup(Azure):
+    def identify(self, world: World, record: Record) -> str:
+        return f"/subscriptions/{subscription(record)}/resourceGroups/{record.inputs['resourceGroupName']}"
+
+    def deleting(self, world: World, record: Record) -> None:
+        """Deleting a group deletes what is in it, the azure-native way (leftovers included)."""
+        inside = [r for r in world.records.all("azure-native") if r.id.startswith(record.id + "/")]
+        for other in sorted(inside, key=lambda r: len(r.id), reverse=True):
+            world.delete("azure-native", other.type, other.id)
+
+
+class RoleAssignment(Azure):
+    def identify(self, world: World, record: Record) -> str:
+        name = record.inputs.get("roleAssignmentName") or made_up_guid(record.urn)
+        return f"{record.inputs['scope']}/providers/Microsoft.Authorization/roleAssignments/{name}"
+
+
+class Diagnostic(Azure):
+    def identify(self, world: World, record: Record) -> str:
+        return f"{record.inputs['resourceUri']}/providers/Microsoft.Insights/diagnosticSettings/{record.inputs.get('name', 'service')}"
+
+
+class Identity(Azure):
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        return {
+            "clientId": made_up_guid(record.id, "client"),
+            "principalId": made_up_guid(record.id, "principal"),
+            "tenantId": AZURE_TENANT,
+        }
+
+
+class StorageAccount(Azure):
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        name = record.inputs.get("accountName", "")
+        kinds = ("blob", "dfs", "file", "queue", "table", "web")
+        return {"primaryEndpoints": {kind: f"https://{name}.{kind}.core.windows.net/" for kind in kinds}}
+
+
+class Container(Azure):
+    """Blob container, with bytes behind it where azurite can be had."""
+
+    def created(self, world: World, record: Record) -> dict[str, Any]:
+        world.buckets.server("azure").create(f"{record.inputs['accountName']}/{record.inputs['containerName']}")
+        return {}
+
+    def deleting(self, world: World, record: Record) -> None:
+        world.buckets.server("azure").delete(f"{record.inputs['accountName']}/{record.inputs['containerName']}", force=True)
+
+
+class Vault(Azure):
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        properties = dict(record.inputs.get("properties") or {})
+        return {"properties": {**properties, "vaultUri": f"https://{record.inputs.get('vaultName')}.vault.azure.net/"}}
+
+
+class Key(Azure):
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        uri = f"https://{record.inputs.get('vaultName')}.vault.azure.net/keys/{record.inputs.get('keyName')}"
+        return {"keyUri": uri, "keyUriWithVersion": f"{uri}/{serial(record.id, length=32)}"}
+
+
+class Workspace(Azure):
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        return {"customerId": made_up_guid(record.id)}
+
+
+class PublicIp(Azure):
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        return {"ipAddress": f"203.0.113.{int(serial(record.id, length=4), 16) % 254 + 1}"}
+
+
+class Cluster(Azure):
+    """AKS cluster: a real control plane, with the pools named inline."""
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        name = record.inputs.get("resourceName", "")
+        kubelet = {"clientId": made_up_guid(record.id, "kubelet"), "objectId": made_up_guid(record.id, "kubelet", "object")}
+        issuer = f"https://{record.inputs.get('location', 'eastus')}.oic.prod-aks.azure.com/{AZURE_TENANT}/{made_up_guid(record.id)}/"
+        return {
+            "fqdn": f"{name}-{serial(record.id, length=8)}.hcp.{record.inputs.get('location', 'eastus')}.azmk8s.io",
+            "nodeResourceGroup": record.inputs.get("nodeResourceGroup") or f"MC_{name}",
+            "identityProfile": {"kubeletidentity": {**kubelet, "resourceId": f"{record.id}/kubelet"}},
+            "oidcIssuerProfile": {**(record.inputs.get("oidcIssuerProfile") or {}), "issuerURL": issuer},
+            "currentKubernetesVersion": record.inputs.get("kubernetesVersion", "1.34"),
+            "powerState": {"code": "Running"},
+            "maxAgentPools": 100,
+        }
+
+    def created(self, world: World, record: Record) -> dict[str, Any]:
+        name = record.inputs["resourceName"]
+        world.clusters.start("azure", name)
+        for profile in record.inputs.get("agentPoolProfiles") or []:
+            world.clusters.set_pool("azure", name, _pool(profile, profile["name"], record))
+        return {}
+
+    def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
+        before = {p["name"]: p for p in old.get("agentPoolProfiles") or []}
+        for profile in record.inputs.get("agentPoolProfiles") or []:
+            _resize(
+                world, record.inputs["resourceName"], before.get(profile["name"], profile), profile, profile["name"], record
+            )
+        return {}
+
+    def observed(self, world: World, record: Record) -> dict[str, Any]:
+        profiles = [dict(p) for p in record.inputs.get("agentPoolProfiles") or []]
+        for profile in profiles:
+            size = world.clusters.size("azure", record.inputs["resourceName"], profile["name"])
+            if size is not None:
+                profile["count"] = size
+        return {"agentPoolProfiles": profiles}
+
+    def deleting(self, world: World, record: Record) -> None:
+        for pool in world.records.all("azure-native", "azure-native:containerservice:AgentPool"):
+            if pool.id.startswith(record.id + "/"):
+                world.records.remove(pool)
+        world.clusters.stop("azure", record.inputs["resourceName"])
+
+
+class AgentPool(Azure):
+    """AKS agent pool."""
+
+    def refuse(self, world: World, record: Record) -> None:
+        super().refuse(world, record)
+        world.clusters.sim("azure", record.inputs["resourceName"])
+        refuse_absent(hardware(Cloud.AZURE, record.inputs.get("vmSize", "")), _location(world, record))
+
+    def created(self, world: World, record: Record) -> dict[str, Any]:
+        pool = _pool(record.inputs, record.inputs["agentPoolName"], record, _location(world, record))
+        refuse_over_quota(world, Cloud.AZURE, pool.region, pool)
+        world.clusters.set_pool("azure", record.inputs["resourceName"], pool)
+        return self._live(pool)
+
+    def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
+        where = _location(world, record)
+        return self._live(
+            _resize(world, record.inputs["resourceName"], old, record.inputs, record.inputs["agentPoolName"], record, where)
+        )
+
+    def observed(self, world: World, record: Record) -> dict[str, Any]:
+        size = world.clusters.size("azure", record.inputs["resourceName"], record.inputs["agentPoolName"])
+        return {} if size is None else {"count": size}
+
+    def deleting(self, world: World, record: Record) -> None:
+        try:
+            world.clusters.remove_pool("azure", record.inputs["resourceName"], record.inputs["agentPoolName"])
+        except CloudError as gone:
+            if gone.status != 404:
+                raise
+
+    @staticmethod
+    def _live(pool: NodePool) -> dict[str, Any]:
+        """AKS writes its spot label and taint back into the pool it returns."""
+        taints = [f"{t.key}={t.value}:{t.effect}" for t in pool.taints]
+        labels = dict(pool.labels)
+        if pool.spot:
+            taints.append("kubernetes.azure.com/scalesetpriority=spot:NoSchedule")
+            labels["kubernetes.azure.com/scalesetpriority"] = "spot"
+        return {"nodeTaints": taints, "nodeLabels": labels, "count": pool.size}
+
+
+def _location(world: World, record: Record) -> str:
+    for cluster in world.records.all("azure-native", "azure-native:containerservice:ManagedCluster"):
+        if cluster.inputs.get("resourceName") == record.inputs.get("resourceName"):
+            return str(cluster.inputs.get("location") or cluster.config.get("location") or "eastus")
+    return str(record.config.get("location") or "eastus")
+
+
+def _pool(asked: dict[str, Any], name: str, record: Record, where: str | None = None) -> NodePool:
+    machine_name = str(asked.get("vmSize") or "Standard_D4s_v5")
+    scaled = bool(asked.get("enableAutoScaling"))
+    count = integer(asked.get("count"), integer(asked.get("minCount"), 1))
+    driver = (asked.get("gpuProfile") or {}).get("driver")
+    return NodePool(
+        name=name,
+        cloud=Cloud.AZURE,
+        region=where or str(record.inputs.get("location") or record.config.get("location") or "eastus"),
+        zones=tuple(asked.get("availabilityZones") or ("1",)),
+        machine_name=machine_name,
+        hardware=hardware(Cloud.AZURE, machine_name),
+        spot=str(asked.get("scaleSetPriority", "")).lower() == "spot",
+        labels=dict(asked.get("nodeLabels") or {}),
+        taints=tuple(_taint(t) for t in asked.get("nodeTaints") or []),
+        min_nodes=integer(asked.get("minCount"), count) if scaled else count,
+        max_nodes=integer(asked.get("maxCount"), count) if scaled else count,
+        size=count,
+        topology=None,
+        autoscaled=scaled,
+        has_cpu_pool=True,
+        plugin_builtin=False,
+        driver_ok=str(driver or "Install").lower() != "none",
+    )
+
+
+def _taint(text: str) -> Taint:
+    pair, _, effect = text.rpartition(":")
+    key, _, value = pair.partition("=")
+    return Taint(key, value, effect)
+
+
+def _resize(
+    world: World, cluster: str, old: dict[str, Any], new: dict[str, Any], name: str, record: Record, where: str | None = None
+) -> NodePool:
+    before, after = _pool(old, name, record, where), _pool(new, name, record, where)
+    current = world.clusters.size("azure", cluster, name)
+    bounds = (before.min_nodes, before.max_nodes, before.size), (after.min_nodes, after.max_nodes, after.size)
+    pool = replace(after, size=size_after(*bounds, current if current is not None else before.size))
+    world.clusters.set_pool("azure", cluster, pool)
+    return pool
+
+
+_NET = "/providers/Microsoft.Network"
+_AKS = "/providers/Microsoft.ContainerService/managedClusters/{resourceName}"
+_STORE = "/providers/Microsoft.Storage/storageAccounts/{accountName}"
+_PLACE = ("resourceGroupName", "location")
+
+TYPES: dict[str, Behaviour] = {
+    _GROUP: ResourceGroup(immutable=_PLACE),
+    "azure-native:network:VirtualNetwork": Azure(
+        path=_NET + "/virtualNetworks/{virtualNetworkName}", immutable=(*_PLACE, "virtualNetworkName")
+    ),
+    "azure-native:network:Subnet": Azure(
+        path=_NET + "/virtualNetworks/{virtualNetworkName}/subnets/{subnetName}",
+        holds=(
+            ("azure-native:containerservice:AgentPool", "vnetSubnetID"),
+            ("azure-native:network:NetworkInterface", "ipConfigurations.subnet.id"),
+        ),
+        immutable=("resourceGroupName", "virtualNetworkName", "subnetName"),
+    ),
+    "azure-native:network:NatGateway": Azure(path=_NET + "/natGateways/{natGatewayName}", immutable=_PLACE),
+    "azure-native:network:PublicIPAddress": PublicIp(
+        path=_NET + "/publicIPAddresses/{publicIpAddressName}", immutable=(*_PLACE, "publicIpAddressName")
+    ),
+    "azure-native:network:NetworkSecurityGroup": Azure(
+        path=_NET + "/networkSecurityGroups/{networkSecurityGroupName}", immutable=_PLACE
+    ),
+    "azure-native:network:NetworkInterface": Azure(path=_NET + "/networkInterfaces/{networkInterfaceName}", immutable=_PLACE),
+    "azure-native:network:LoadBalancer": Azure(path=_NET + "/loadBalancers/{loadBalancerName}", immutable=_PLACE),
+    "azure-native:managedidentity:UserAssignedIdentity": Identity(
+        path="/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}", immutable=(*_PLACE, "resourceName")
+    ),
+    "azure-native:managedidentity:FederatedIdentityCredential": Azure(
+        path="/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}/federatedIdentityCredentials/{federatedIdentityCredentialResourceName}",
+        immutable=("resourceGroupName", "resourceName", "federatedIdentityCredentialResourceName"),
+    ),
+    "azure-native:authorization:RoleAssignment": RoleAssignment(
+        immutable=("scope", "roleAssignmentName", "principalId", "roleDefinitionId")
+    ),
+    "azure-native:monitor:DiagnosticSetting": Diagnostic(immutable=("resourceUri", "name")),
+    "azure-native:operationalinsights:Workspace": Workspace(
+        path="/providers/Microsoft.OperationalInsights/workspaces/{workspaceName}", immutable=_PLACE
+    ),
+    "azure-native:keyvault:Vault": Vault(
+        path="/providers/Microsoft.KeyVault/vaults/{vaultName}", immutable=(*_PLACE, "vaultName")
+    ),
+    "azure-native:keyvault:Key": Key(
+        path="/providers/Microsoft.KeyVault/vaults/{vaultName}/keys/{keyName}",
+        immutable=("resourceGroupName", "vaultName", "keyName"),
+    ),
+    "azure-native:storage:StorageAccount": StorageAccount(path=_STORE, immutable=(*_PLACE, "accountName")),
+    "azure-native:storage:BlobServiceProperties": Azure(path=_STORE + "/blobServices/default"),
+    "azure-native:storage:ManagementPolicy": Azure(path=_STORE + "/managementPolicies/default"),
+    "azure-native:storage:BlobContainer": Container(
+        path=_STORE + "/blobServices/default/containers/{containerName}",
+        immutable=("resourceGroupName", "accountName", "containerName"),
+    ),
+    "azure-native:containerservice:ManagedCluster": Cluster(path=_AKS, immutable=(*_PLACE, "resourceName", "dnsPrefix")),
+    "azure-native:containerservice:AgentPool": AgentPool(
+        path=_AKS + "/agentPools/{agentPoolName}",
+        immutable=(
+            "resourceGroupName",
+            "resourceName",
+            "agentPoolName",
+            "vmSize",
+            "scaleSetPriority",
+            "osDiskSizeGB",
+            "gpuProfile.driver",
+        ),
+    ),
+}

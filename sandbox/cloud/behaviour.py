@@ -1,0 +1,110 @@
+"""How a type of resource behaves in its cloud: its id, its outputs, what it refuses and what it sets in motion.
+
+A type without a behaviour of its own is *unmodelled*: its checked inputs are recorded, its outputs are made from the
+SDK's own types, and the plugin says so by name. Types are modelled where a program would notice the difference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sandbox.cloud.errors import CloudError
+from sandbox.cloud.records import Record
+
+if TYPE_CHECKING:
+    from sandbox.cloud.world import World
+
+# The simulated account, the same everywhere so that programs and docs can name it.
+AWS_ACCOUNT = "123456789012"
+GCP_PROJECT = "accelfleet-sandbox"
+GCP_PROJECT_NUMBER = "123456789012"
+AZURE_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+AZURE_TENANT = "11111111-1111-1111-1111-111111111111"
+
+# Inputs that are a resource's own name, in the order the providers prefer them.
+NAME_INPUTS = (
+    "name",
+    "bucket",
+    "clusterName",
+    "nodeGroupName",
+    "functionName",
+    "accountId",
+    "keyRingId",
+    "workgroupName",
+)
+
+
+def serial(*parts: str, length: int = 17) -> str:
+    """A stable made-up identifier: hexadecimal digits derived from the parts."""
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:length]
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What every type does unless a subclass says otherwise.
+
+    Attributes:
+        prefix: of ids that the cloud gives out (`vpc-`); None when the id is the resource's name or is made from inputs.
+        key: inputs that, joined by `/`, are the id: a second create of the same key is the same thing.
+        holds: (type, input) pairs: while a record of that type names this one in that input, it cannot be deleted.
+        immutable: inputs that cannot change in place.
+    """
+
+    prefix: str | None = None
+    key: tuple[str, ...] = ()
+    holds: tuple[tuple[str, str], ...] = ()
+    immutable: tuple[str, ...] = ()
+
+    def identify(self, world: World, record: Record) -> str:
+        """The id the cloud gives it."""
+        if self.key:
+            return "/".join(str(record.inputs.get(part, "")) for part in self.key)
+        if self.prefix is not None:
+            return self.prefix + world.next_serial(record.urn)
+        for part in NAME_INPUTS:
+            if isinstance(name := record.inputs.get(part), str) and name:
+                return name
+        return f"{record.type.rsplit(':', 1)[-1].lower()}-{world.next_serial(record.urn)}"
+
+    def refuse(self, world: World, record: Record) -> None:
+        """Raise CloudError for what this cloud would not create or change."""
+
+    def outputs(self, world: World, record: Record) -> dict[str, Any]:
+        """Outputs that the cloud computes; inputs are outputs already."""
+        return {}
+
+    def created(self, world: World, record: Record) -> dict[str, Any]:
+        """Set things in motion; returns further outputs. The record exists already, as in a cloud."""
+        return {}
+
+    def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
+        """Carry a change of inputs out; returns outputs that changed with it."""
+        return {}
+
+    def observed(self, world: World, record: Record) -> dict[str, Any]:
+        """Outputs that live a life of their own (an autoscaled size), as a refresh would find them."""
+        return {}
+
+    def deleting(self, world: World, record: Record) -> None:
+        """Take down what `created` set in motion; raise CloudError when the cloud would refuse."""
+
+    def check_unused(self, world: World, record: Record) -> None:
+        """Refuse deletion while something holds this resource, by name, as the clouds do."""
+        for type_, part in self.holds:
+            for other in world.records.all(record.cloud, type_):
+                if other.id != record.id and names(other.inputs, part, record.id):
+                    raise CloudError(
+                        "DependencyViolation",
+                        f"{record.type} {record.name} ({record.id}) is in use by {other.type} {other.name} ({other.id})",
+                    )
+
+
+def names(inputs: dict[str, Any], path: str, wanted: str) -> bool:
+    """Whether the input at a dotted path, a string or a list of them, is `wanted` or ends in it."""
+    value: Any = inputs
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    values = value if isinstance(value, list) else [value]
+    return any(isinstance(v, str) and (v == wanted or v.endswith("/" + wanted)) for v in values)

@@ -1,0 +1,115 @@
+"""Clusters of the local clouds: a control plane each, its pools, and the file that tells credential helpers about it.
+
+Owns the life of control planes; how a pool becomes nodes is `sandbox.cluster`'s.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+from sandbox.cloud.errors import CloudError
+from sandbox.cloud.records import Records
+from sandbox.cluster import ClusterSim, NodePool
+from sandbox.control_plane import ControlPlane
+
+
+class Clusters:
+    """Control planes by `<cloud>/<cluster name>`."""
+
+    def __init__(self, home: Path, records: Records) -> None:
+        self._home = home / "clusters"
+        self._records = records
+        self._lock = threading.Lock()
+        self._running: dict[str, ClusterSim] = {}
+
+    def start(self, cloud: str, name: str) -> dict[str, str]:
+        """Start (or resume) the control plane; returns endpoint, CA (PEM) and the admin token."""
+        key = f"{cloud}/{name}"
+        directory = self._home / cloud / name
+        with self._lock:
+            if key in self._running:
+                raise CloudError("ResourceInUse", f"cluster {name} exists", 409)
+        plane = ControlPlane(key.replace("/", "-"), directory)
+        plane.start()
+        with self._lock:
+            self._running[key] = ClusterSim(plane, lambda pool, size: self._resized(key, pool, size))
+        about = {"endpoint": plane.endpoint, "ca": plane.ca_pem, "token": plane.token, "name": name, "cloud": cloud}
+        (directory / "cluster.json").write_text(json.dumps(about))
+        (directory / "kubeconfig").write_text(plane.kubeconfig())
+        return about
+
+    def resume(self) -> None:
+        """Bring back the clusters that ran when the daemon last stopped, with their pools."""
+        for about in sorted(self._home.glob("*/*/cluster.json")):
+            cloud, name = about.parts[-3], about.parts[-2]
+            self.start(cloud, name)
+            for raw in self._records.setting(f"pools/{cloud}/{name}") or {}:
+                self._running[f"{cloud}/{name}"].set_pool(NodePool.from_json(raw))
+
+    def stop(self, cloud: str, name: str) -> None:
+        with self._lock:
+            sim = self._running.pop(f"{cloud}/{name}", None)
+        if sim is not None:
+            sim.close()
+            sim.control_plane.stop()
+        (self._home / cloud / name / "cluster.json").unlink(missing_ok=True)
+
+    def sim(self, cloud: str, name: str) -> ClusterSim:
+        """The running cluster.
+
+        Raises:
+            CloudError: there is no such cluster.
+        """
+        with self._lock:
+            try:
+                return self._running[f"{cloud}/{name}"]
+            except KeyError:
+                raise CloudError("ResourceNotFoundException", f"no cluster {name} on {cloud}", 404) from None
+
+    def set_pool(self, cloud: str, cluster: str, pool: NodePool) -> None:
+        self.sim(cloud, cluster).set_pool(pool)
+        self._remember(cloud, cluster)
+
+    def remove_pool(self, cloud: str, cluster: str, pool: str) -> None:
+        self.sim(cloud, cluster).remove_pool(pool)
+        self._remember(cloud, cluster)
+
+    def _remember(self, cloud: str, cluster: str) -> None:
+        pools = [pool.to_json() for pool in self.sim(cloud, cluster).pools()]
+        self._records.set(f"pools/{cloud}/{cluster}", pools)
+
+    def _resized(self, key: str, pool: str, size: int) -> None:
+        cloud, name = key.split("/", 1)
+        self._records.set(f"size/{key}/{pool}", size)
+        self._remember(cloud, name)
+
+    def size(self, cloud: str, cluster: str, pool: str) -> int | None:
+        """The size an autoscaler last gave a pool, if one did."""
+        size: int | None = self._records.setting(f"size/{cloud}/{cluster}/{pool}")
+        return size
+
+    def status(self) -> list[dict[str, Any]]:
+        """What stands, for `fleet sandbox status`."""
+        with self._lock:
+            running = dict(self._running)
+        return [
+            {
+                "cluster": key,
+                "endpoint": sim.control_plane.endpoint,
+                "pools": [
+                    {"name": p.name, "machine": p.machine_name, "size": p.size, "nodes": sim.nodes(p.name), "spot": p.spot}
+                    for p in sim.pools()
+                ],
+            }
+            for key, sim in sorted(running.items())
+        ]
+
+    def close(self) -> None:
+        with self._lock:
+            running, self._running = dict(self._running), {}
+        for sim in running.values():
+            sim.close()
+            sim.control_plane.stop()

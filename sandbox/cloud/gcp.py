@@ -1,0 +1,350 @@
+"""GCP as far as a platform notices: self links, GKE with its GPU and TPU pools, what holds what, GCS.
+
+Follows the Compute and Container REST references; TPU rules follow GKE "Plan TPUs in GKE" (read 2026-11).
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from fleet.catalog.accelerators import Family
+from fleet.catalog.clouds import Cloud, zones
+from fleet.catalog.machines import Machine, machines
+from fleet.catalog.nodes import Taint
+from sandbox.cloud.behaviour import GCP_PROJECT, GCP_PROJECT_NUMBER, Behaviour, serial
+from sandbox.cloud.errors import CloudError
+from sandbox.cloud.pools import hardware, integer, refuse_absent, refuse_over_quota, size_after
+from sandbox.cloud.records import Record
+from sandbox.cluster import NodePool
+
+if TYPE_CHECKING:
+    from sandbox.cloud.world import World
+
+
+def project(record: Record) -> str:
+    return str(record.inputs.get("project") or record.config.get("project") or GCP_PROJECT)
+
+
+def region(record: Record) -> str:
+    place = str(record.inputs.get("region") or record.inputs.get("location") or record.config.get("region") or "us-central1")
+    # A zone is `<region>-<letter>`.
+    return place.rsplit("-", 1)[0] if place.count("-") == 2 else place
+
+
+@dataclass(frozen=True)
+class Gcp(Behaviour):
+    """A GCP resource. `path` is its id and the tail of its self link, with `{project}`, `{region}`, `{name}`."""
+
+    path: str | None = None
+    api: str = "compute/v1"
+
+    def identify(self, world: World, record: Record) -> str:
+        if self.path is None:
+            return super().identify(world, record)
+        name = Behaviour.identify(self, world, record)
+        return self.path.format(project=project(record), region=region(record), name=name, **_flat(record.inputs))
+
+    def outputs(self, world: World, record: Record) -> dict[str, Any]:
+        out: dict[str, Any] = {"project": project(record)}
+        if self.path is not None and self.api:
+            out["selfLink"] = f"https://www.googleapis.com/{self.api}/{record.id}"
+        labels = {**(record.config.get("defaultLabels") or {}), **(record.inputs.get("labels") or {})}
+        if labels:
+            out |= {"effectiveLabels": labels, "pulumiLabels": labels}
+        return out | self.computed(world, record)
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        """Outputs of this type alone."""
+        return {}
+
+
+def _flat(inputs: dict[str, Any]) -> dict[str, str]:
+    """String inputs that a path may name, resource links cut to their last part."""
+    wanted = ("cluster", "location", "keyRing", "network", "instance", "topic")
+    return {k: str(inputs.get(k, "")) if k == "keyRing" else str(inputs.get(k, "")).rsplit("/", 1)[-1] for k in wanted}
+
+
+class ServiceAccount(Gcp):
+    def identify(self, world: World, record: Record) -> str:
+        return f"projects/{project(record)}/serviceAccounts/{self._email(record)}"
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        email = self._email(record)
+        return {
+            "email": email,
+            "member": f"serviceAccount:{email}",
+            "name": record.id,
+            "uniqueId": serial(record.id, length=21),
+        }
+
+    @staticmethod
+    def _email(record: Record) -> str:
+        return f"{record.inputs.get('accountId')}@{project(record)}.iam.gserviceaccount.com"
+
+
+class Cluster(Gcp):
+    """GKE cluster: a real control plane. The endpoint carries a port, as loopback has one address for all."""
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        version = record.inputs.get("minMasterVersion") or "1.34"
+        return {"masterVersion": f"{version}.1-gke.1000" if version.count(".") == 1 else version, "operation": None}
+
+    def created(self, world: World, record: Record) -> dict[str, Any]:
+        about = world.clusters.start("gcp", cluster_name(record.id))
+        auth = {
+            **(record.inputs.get("masterAuth") or {}),
+            "clusterCaCertificate": base64.b64encode(about["ca"].encode()).decode(),
+        }
+        return {"endpoint": about["endpoint"].removeprefix("https://"), "masterAuth": auth}
+
+    def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
+        return {k: record.outputs[k] for k in ("endpoint", "masterAuth") if k in record.outputs}
+
+    def deleting(self, world: World, record: Record) -> None:
+        if record.inputs.get("deletionProtection", True) is not False:
+            raise CloudError("failedPrecondition", f"cluster {record.name} has deletionProtection")
+        world.clusters.stop("gcp", cluster_name(record.id))
+
+
+def cluster_name(id_or_name: str) -> str:
+    return id_or_name.rsplit("/", 1)[-1]
+
+
+class GkeNodePool(Gcp):
+    """GKE node pool."""
+
+    def identify(self, world: World, record: Record) -> str:
+        name = record.inputs.get("name") or f"np-{world.next_serial(record.urn)[:8]}"
+        return f"projects/{project(record)}/locations/{region(record)}/clusters/{cluster_name(record.inputs['cluster'])}/nodePools/{name}"
+
+    def refuse(self, world: World, record: Record) -> None:
+        world.clusters.sim("gcp", cluster_name(record.inputs["cluster"]))
+        row = _machine(record.inputs)
+        refuse_absent(row, region(record))
+        _refuse_tpu_shape(record.inputs, row)
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        return {"version": "1.34.1-gke.1000", "instanceGroupUrls": [], "managedInstanceGroupUrls": [], "operation": None}
+
+    def created(self, world: World, record: Record) -> dict[str, Any]:
+        pool = self._pool(world, record)
+        refuse_over_quota(world, Cloud.GCP, region(record), pool)
+        world.clusters.set_pool("gcp", cluster_name(record.inputs["cluster"]), pool)
+        return {"nodeCount": record.inputs.get("nodeCount", pool.size // max(1, len(pool.zones)))}
+
+    def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
+        cluster = cluster_name(record.inputs["cluster"])
+        pool = self._pool(world, record)
+        before = self._pool(world, replace(record, inputs=old))
+        current = world.clusters.size("gcp", cluster, pool.name)
+        bounds = (before.min_nodes, before.max_nodes, before.size), (pool.min_nodes, pool.max_nodes, pool.size)
+        size = size_after(*bounds, current if current is not None else before.size)
+        world.clusters.set_pool("gcp", cluster, replace(pool, size=size))
+        return {}
+
+    def observed(self, world: World, record: Record) -> dict[str, Any]:
+        size = world.clusters.size("gcp", cluster_name(record.inputs["cluster"]), record.id.rsplit("/", 1)[-1])
+        return {} if size is None else {"nodeCount": math.ceil(size / max(1, len(_zones(record))))}
+
+    def deleting(self, world: World, record: Record) -> None:
+        try:
+            world.clusters.remove_pool("gcp", cluster_name(record.inputs["cluster"]), record.id.rsplit("/", 1)[-1])
+        except CloudError as gone:
+            if gone.status != 404:
+                raise
+
+    def _pool(self, world: World, record: Record) -> NodePool:
+        asked = record.inputs
+        config = asked.get("nodeConfig") or {}
+        row = _machine(asked)
+        where = _zones(record, world)
+        scaling = asked.get("autoscaling") or {}
+        per_zone = len(where)
+        start = integer(asked.get("nodeCount", asked.get("initialNodeCount")), 1) * per_zone
+        low = integer(scaling.get("totalMinNodeCount"), integer(scaling.get("minNodeCount")) * per_zone) if scaling else start
+        high = integer(scaling.get("totalMaxNodeCount"), integer(scaling.get("maxNodeCount")) * per_zone) if scaling else start
+        tpu = row is not None and row.accelerator is not None and row.accelerator.family is Family.TPU
+        siblings = [r for r in world.records.all("gcp", record.type) if r.inputs.get("cluster") == asked.get("cluster")]
+        driver = [g.get("gpuDriverInstallationConfig") or {} for g in config.get("guestAccelerators") or []]
+        return NodePool(
+            name=record.id.rsplit("/", 1)[-1],
+            cloud=Cloud.GCP,
+            region=region(record),
+            zones=where,
+            machine_name=str(config.get("machineType") or "e2-medium"),
+            hardware=row,
+            spot=bool(config.get("spot") or config.get("preemptible")),
+            labels=dict(config.get("labels") or {}),
+            taints=tuple(Taint(t["key"], t.get("value") or "", _EFFECT[t["effect"]]) for t in config.get("taints") or []),
+            min_nodes=low,
+            max_nodes=high,
+            size=max(low, min(start, high)),
+            topology=((asked.get("placementPolicy") or {}).get("tpuTopology") or single_host_topology(row)) if tpu else None,
+            autoscaled=bool(scaling),
+            has_cpu_pool=any(
+                _machine(r.inputs) is None or _machine(r.inputs).accelerator is None for r in siblings if r.id != record.id
+            ),  # type: ignore[union-attr]
+            plugin_builtin="gke-no-default-nvidia-gpu-device-plugin" not in (config.get("labels") or {}),
+            driver_ok=not any(d.get("gpuDriverVersion") == "INSTALLATION_DISABLED" for d in driver),
+        )
+
+
+_EFFECT = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
+
+
+def _machine(inputs: dict[str, Any]) -> Machine | None:
+    """What hardware the pool's machines have: an N1 has only the guest accelerators it was asked with."""
+    config = inputs.get("nodeConfig") or {}
+    name = str(config.get("machineType") or "e2-medium")
+    guests = config.get("guestAccelerators") or []
+    if guests:
+        for row in machines():
+            if (
+                row.cloud is Cloud.GCP
+                and row.name == name
+                and row.accelerator
+                and row.accelerator.gke_name == guests[0].get("type")
+            ):
+                return row
+    row_or_none = hardware(Cloud.GCP, name)
+    return None if row_or_none is not None and name.startswith("n1-") else row_or_none
+
+
+def _zones(record: Record, world: World | None = None) -> tuple[str, ...]:
+    location = str(record.inputs.get("location") or "")
+    if asked := record.inputs.get("nodeLocations"):
+        return tuple(asked)
+    if location.count("-") == 2:
+        return (location,)
+    if world is not None:
+        for cluster in world.records.all("gcp", "gcp:container/cluster:Cluster"):
+            if cluster_name(cluster.id) == cluster_name(record.inputs["cluster"]) and cluster.inputs.get("nodeLocations"):
+                return tuple(cluster.inputs["nodeLocations"])
+    try:
+        return zones(Cloud.GCP, region(record))[:3]
+    except KeyError:
+        return tuple(f"{region(record)}-{letter}" for letter in "abc")
+
+
+def single_host_topology(row: Machine | None) -> str:
+    """The topology GKE writes on a single-host TPU node by itself."""
+    if row is None or row.accelerator is None:
+        return ""
+    if row.accelerator.name in ("tpu-v4", "tpu-v5p"):
+        return "2x2x1"
+    return {1: "1x1", 4: "2x2", 8: "2x4"}[row.accelerators]
+
+
+def _refuse_tpu_shape(inputs: dict[str, Any], row: Machine | None) -> None:
+    """GKE's three rules: no topology on a single host, as many nodes as the slice has hosts, one zone (xpk#825)."""
+    if row is None or row.accelerator is None or row.accelerator.family is not Family.TPU:
+        return
+    topology = (inputs.get("placementPolicy") or {}).get("tpuTopology")
+    if topology is None:
+        return
+    hosts = math.prod(int(side) for side in topology.split("x")) // row.accelerators
+    if hosts <= 1:
+        raise CloudError(
+            "invalidArgument", f"placementPolicy.tpuTopology {topology} is one {row.name}: a single host sets none"
+        )
+    count = integer(inputs.get("nodeCount", inputs.get("initialNodeCount")), 1)
+    if count != hosts:
+        raise CloudError("invalidArgument", f"a {topology} slice of {row.name} has {hosts} hosts, the pool has {count} nodes")
+    if len(inputs.get("nodeLocations") or [""]) != 1:
+        raise CloudError("invalidArgument", "a multi-host TPU slice lives in one zone: set exactly one nodeLocations")
+
+
+class Bucket(Gcp):
+    """GCS bucket, with bytes behind it where fake-gcs-server can be had."""
+
+    def identify(self, world: World, record: Record) -> str:
+        return str(record.inputs["name"])
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        return {"url": f"gs://{record.id}", "selfLink": f"https://www.googleapis.com/storage/v1/b/{record.id}"}
+
+    def created(self, world: World, record: Record) -> dict[str, Any]:
+        world.buckets.server("gcp").create(record.id)
+        return {}
+
+    def deleting(self, world: World, record: Record) -> None:
+        world.buckets.server("gcp").delete(record.id, force=bool(record.inputs.get("forceDestroy")))
+
+
+class Project(Gcp):
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        return {"number": GCP_PROJECT_NUMBER}
+
+
+_IN_NETWORK = tuple(
+    (t, "network")
+    for t in (
+        "gcp:compute/subnetwork:Subnetwork",
+        "gcp:compute/firewall:Firewall",
+        "gcp:compute/router:Router",
+        "gcp:container/cluster:Cluster",
+        "gcp:compute/forwardingRule:ForwardingRule",
+    )
+)
+_IAM = ("role", "member")
+
+TYPES: dict[str, Behaviour] = {
+    "gcp:compute/network:Network": Gcp(
+        path="projects/{project}/global/networks/{name}", holds=_IN_NETWORK, immutable=("name",)
+    ),
+    "gcp:compute/subnetwork:Subnetwork": Gcp(
+        path="projects/{project}/regions/{region}/subnetworks/{name}",
+        holds=(
+            ("gcp:container/cluster:Cluster", "subnetwork"),
+            ("gcp:compute/instance:Instance", "networkInterfaces.subnetwork"),
+        ),
+        immutable=("name", "network", "region"),
+    ),
+    "gcp:compute/router:Router": Gcp(
+        path="projects/{project}/regions/{region}/routers/{name}",
+        holds=(("gcp:compute/routerNat:RouterNat", "router"),),
+        immutable=("name", "network", "region"),
+    ),
+    "gcp:compute/routerNat:RouterNat": Gcp(key=("router", "name"), immutable=("name", "router")),
+    "gcp:compute/firewall:Firewall": Gcp(path="projects/{project}/global/firewalls/{name}", immutable=("name", "network")),
+    "gcp:compute/address:Address": Gcp(path="projects/{project}/regions/{region}/addresses/{name}", immutable=("name",)),
+    "gcp:compute/disk:Disk": Gcp(path="projects/{project}/zones/{region}/disks/{name}", immutable=("name",)),
+    "gcp:compute/instance:Instance": Gcp(path="projects/{project}/zones/{region}/instances/{name}", immutable=("name", "zone")),
+    "gcp:container/cluster:Cluster": Cluster(
+        path="projects/{project}/locations/{region}/clusters/{name}",
+        api="container/v1",
+        holds=(("gcp:container/nodePool:NodePool", "cluster"),),
+        immutable=("name", "location", "network", "subnetwork"),
+    ),
+    "gcp:container/nodePool:NodePool": GkeNodePool(
+        api="container/v1",
+        immutable=(
+            "name",
+            "cluster",
+            "location",
+            "initialNodeCount",
+            "placementPolicy",
+            "nodeConfig.machineType",
+            "nodeConfig.spot",
+            "nodeConfig.guestAccelerators",
+            "nodeConfig.serviceAccount",
+        ),
+    ),
+    "gcp:serviceaccount/account:Account": ServiceAccount(immutable=("accountId",)),
+    "gcp:projects/iAMMember:IAMMember": Gcp(key=("project", *_IAM), immutable=_IAM),
+    "gcp:serviceaccount/iAMMember:IAMMember": Gcp(key=("serviceAccountId", *_IAM), immutable=_IAM),
+    "gcp:storage/bucketIAMMember:BucketIAMMember": Gcp(key=("bucket", *_IAM), immutable=("bucket", *_IAM)),
+    "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember": Gcp(key=("cryptoKeyId", *_IAM), immutable=("cryptoKeyId", *_IAM)),
+    "gcp:storage/bucket:Bucket": Bucket(immutable=("name", "location")),
+    "gcp:kms/keyRing:KeyRing": Gcp(
+        path="projects/{project}/locations/{location}/keyRings/{name}", immutable=("name", "location")
+    ),
+    "gcp:kms/cryptoKey:CryptoKey": Gcp(path="{keyRing}/cryptoKeys/{name}", immutable=("name", "keyRing")),
+    "gcp:pubsub/topic:Topic": Gcp(path="projects/{project}/topics/{name}", immutable=("name",)),
+    "gcp:pubsub/subscription:Subscription": Gcp(path="projects/{project}/subscriptions/{name}", immutable=("name", "topic")),
+    "gcp:organizations/project:Project": Project(path="projects/{name}", api=""),
+    "gcp:projects/service:Service": Gcp(key=("service",), immutable=("service",)),
+}

@@ -1,0 +1,70 @@
+"""From what a program asked of a node pool to the pool the cluster simulation runs; the same steps on every cloud.
+
+Reads machine facts from the catalogue: a node gets what the machine has, whatever the program hoped.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from fleet.catalog.clouds import Cloud
+from fleet.catalog.machines import Machine, machine, offer, regions_with
+from sandbox.cloud.errors import CloudError
+from sandbox.cluster import NodePool
+
+if TYPE_CHECKING:
+    from sandbox.cloud.world import World
+
+
+def hardware(cloud: Cloud, name: str, accelerator: str | None = None) -> Machine | None:
+    """The catalogue's row of a machine type; None for a machine the catalogue does not know (it has no accelerators)."""
+    return machine(cloud, name, accelerator)
+
+
+def refuse_absent(found: Machine | None, region: str) -> None:
+    """Refuse a machine that the region does not have; unknown machines and unpriced ones pass.
+
+    Raises:
+        CloudError: InsufficientInstanceCapacity, naming the regions that have it.
+    """
+    if found is None or found.accelerator is None or not regions_with(found):
+        return
+    if offer(found, region) is None:
+        raise CloudError(
+            "UnsupportedMachine", f"{found.name} is not offered in {region}; it is in {', '.join(regions_with(found))}"
+        )
+
+
+def refuse_over_quota(world: World, cloud: Cloud, region: str, pool: NodePool, limit_key: str | None = None) -> None:
+    """Refuse a pool whose machines at creation exceed the account's quota in the region, where one was set.
+
+    Quotas are counted in the cloud's own unit: vCPUs on AWS and Azure, accelerators on GCP.
+    """
+    row = pool.hardware
+    if row is None:
+        return
+    name = limit_key or (row.spot_quota if pool.spot else row.quota)
+    limit = world.records.setting(f"quota/{cloud}/{region}/{name}")
+    if limit is None:
+        return
+    unit = row.accelerators if cloud is Cloud.GCP else row.vcpus
+    wanted = Decimal(unit * pool.size)
+    if wanted > Decimal(str(limit)):
+        raise CloudError(
+            "QuotaExceeded",
+            f"{name} in {region}: {pool.size} x {row.name} needs {wanted}, the limit is {limit}",
+            429,
+        )
+
+
+def size_after(old: tuple[int, int, int], new: tuple[int, int, int], current: int) -> int:
+    """The size of a pool whose (min, max, desired) changed: a new desired wins, else the current size, within bounds."""
+    low, high, desired = new
+    wanted = desired if desired != old[2] else current
+    return max(low, min(high, wanted))
+
+
+def integer(value: Any, default: int = 0) -> int:
+    """Pulumi sends every number as a float."""
+    return int(value) if value is not None else default

@@ -1,0 +1,134 @@
+"""The daemon's HTTP face, on loopback only: JSON in, JSON out, one route for each thing a cloud's API does.
+
+Errors are `{"code", "message"}` with the status the cloud would use. Requests run in threads, so that a cluster that
+takes seconds to start does not hold up a bucket.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.cloud.errors import CloudError
+from sandbox.cloud.invokes import answer
+from sandbox.cloud.records import Record
+from sandbox.cloud.world import World
+
+Handler = Callable[[World, dict[str, Any]], Any]
+
+
+def _shape(world: World, record: Record) -> dict[str, Any]:
+    return {
+        "cloud": record.cloud,
+        "type": record.type,
+        "id": record.id,
+        "urn": record.urn,
+        "name": record.name,
+        "tags": record.tags,
+        "inputs": record.inputs,
+        "outputs": record.outputs,
+        "modelled": world.modelled(record.cloud, record.type),
+        "immutable": list(world.behaviour(record.cloud, record.type).immutable),
+    }
+
+
+def _create(world: World, q: dict[str, Any]) -> Any:
+    return _shape(world, world.create(q["cloud"], q["type"], q["urn"], q["config"], q["inputs"], q.get("defaults") or {}))
+
+
+def _read(world: World, q: dict[str, Any]) -> Any:
+    return _shape(world, world.read(q["cloud"], q["type"], q["id"]))
+
+
+def _update(world: World, q: dict[str, Any]) -> Any:
+    return _shape(world, world.update(q["cloud"], q["type"], q["id"], q["inputs"]))
+
+
+def _delete(world: World, q: dict[str, Any]) -> Any:
+    world.delete(q["cloud"], q["type"], q["id"])
+
+
+def _list(world: World, q: dict[str, Any]) -> Any:
+    found = world.records.all(q.get("cloud"), q.get("type"))
+    tags = q.get("tags") or {}
+    return [_shape(world, r) for r in found if all(r.tags.get(k) == v for k, v in tags.items())]
+
+
+def _find(world: World, q: dict[str, Any]) -> Any:
+    return [_shape(world, r) for r in world.find(q["cloud"], q["type"], q["inputs"])]
+
+
+def _describe(world: World, q: dict[str, Any]) -> Any:
+    behaviour = world.behaviour(q["cloud"], q["type"])
+    return {"modelled": world.modelled(q["cloud"], q["type"]), "immutable": list(behaviour.immutable)}
+
+
+def _invoke(world: World, q: dict[str, Any]) -> Any:
+    return answer(world, q["token"], q["args"], q["config"])
+
+
+def _log(world: World, q: dict[str, Any]) -> Any:
+    return world.records.log()
+
+
+def _status(world: World, q: dict[str, Any]) -> Any:
+    return {
+        "clusters": world.clusters.status(),
+        "stores": world.buckets.endpoints(),
+        "resources": len(world.records.all()),
+    }
+
+
+def _quota(world: World, q: dict[str, Any]) -> Any:
+    world.records.set(f"quota/{q['cloud']}/{q['region']}/{q['quota']}", q["limit"])
+
+
+def _resize(world: World, q: dict[str, Any]) -> Any:
+    """What an autoscaler or a person does behind the engine's back."""
+    world.clusters.sim(q["cloud"], q["cluster"]).resize(q["pool"], q["size"])
+
+
+def _reclaim(world: World, q: dict[str, Any]) -> Any:
+    world.clusters.sim(q["cloud"], q["cluster"]).reclaim(q["pool"], q["count"])
+
+
+_ROUTES: dict[str, Handler] = {
+    "create": _create,
+    "read": _read,
+    "update": _update,
+    "delete": _delete,
+    "list": _list,
+    "find": _find,
+    "describe": _describe,
+    "invoke": _invoke,
+    "log": _log,
+    "status": _status,
+    "quota": _quota,
+    "resize": _resize,
+    "reclaim": _reclaim,
+}
+
+
+def app(world: World) -> Starlette:
+    """The web application over one world."""
+
+    def route(handler: Handler) -> Callable[[Request], Any]:
+        async def endpoint(request: Request) -> Response:
+            body = await request.body()
+            query = json.loads(body) if body else {}
+            try:
+                result = await anyio.to_thread.run_sync(handler, world, query)
+            except CloudError as refused:
+                return JSONResponse({"code": refused.code, "message": refused.message}, status_code=refused.status)
+            return JSONResponse(result)
+
+        return endpoint
+
+    return Starlette(routes=[Route(f"/{name}", route(handler), methods=["POST"]) for name, handler in _ROUTES.items()])

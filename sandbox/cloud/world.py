@@ -1,0 +1,145 @@
+"""The world the behaviours act on: the records, the clusters, the object stores and the account's quotas.
+
+Owns the order of a change: the record is written first, then what it sets in motion runs, as a cloud does it. A plugin
+that dies in the middle therefore leaves a real resource behind, which is what recovery has to find.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from sandbox.cloud import aws, azure, gcp
+from sandbox.cloud.behaviour import Behaviour, serial
+from sandbox.cloud.buckets import ObjectStores
+from sandbox.cloud.clusters import Clusters
+from sandbox.cloud.errors import CloudError, already_exists, not_found
+from sandbox.cloud.records import Record, Records
+
+BEHAVIOURS: dict[str, dict[str, Behaviour]] = {"aws": aws.TYPES, "gcp": gcp.TYPES, "azure-native": azure.TYPES}
+_UNMODELLED = Behaviour()
+
+
+class World:
+    """Three clouds in one directory."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.records = Records(home / "cloud.db")
+        self.clusters = Clusters(home, self.records)
+        self.buckets = ObjectStores(home)
+        self._serials = itertools.count(int(self.records.setting("serial") or 0))
+        self._serial_lock = threading.Lock()
+        # Two creates of the same thing at once must not both win; different things go ahead together.
+        self._locks: dict[tuple[str, str, str], threading.Lock] = defaultdict(threading.Lock)
+
+    def next_serial(self, seed: str) -> str:
+        with self._serial_lock:
+            number = next(self._serials)
+            self.records.set("serial", number + 1)
+        return serial(seed, str(number))
+
+    def behaviour(self, cloud: str, type_: str) -> Behaviour:
+        """The type's behaviour; a versioned azure-native token (`…/v20250901:Subnet`) behaves as the plain one."""
+        return BEHAVIOURS[cloud].get(plain_type(type_), _UNMODELLED)
+
+    def modelled(self, cloud: str, type_: str) -> bool:
+        return plain_type(type_) in BEHAVIOURS[cloud]
+
+    def create(
+        self, cloud: str, type_: str, urn: str, config: dict[str, Any], inputs: dict[str, Any], defaults: dict[str, Any]
+    ) -> Record:
+        """Make a resource.
+
+        Args:
+            defaults: outputs made from the SDK's types, for what no behaviour computes.
+
+        Raises:
+            CloudError: the cloud refuses (409 when the name is taken).
+        """
+        behaviour = self.behaviour(cloud, type_)
+        record = Record(cloud, type_, "", urn, config, inputs)
+        behaviour.refuse(self, record)
+        record.id = behaviour.identify(self, record)
+        record.outputs = {**defaults, **inputs, **behaviour.outputs(self, record)}
+        if not self.records.add(record):
+            raise already_exists(f"{type_} {record.id}")
+        with self._locks[cloud, type_, record.id]:
+            try:
+                record.outputs |= behaviour.created(self, record)
+            except Exception:
+                # What could not be set in motion does not exist; the clouds roll a failed create back the same way.
+                self.records.remove(record)
+                raise
+            self.records.save(record, "created")
+        return record
+
+    def read(self, cloud: str, type_: str, id_: str) -> Record:
+        record = self.records.get(cloud, type_, id_)
+        if record is None:
+            raise not_found(f"{type_} {id_}")
+        record.outputs |= self.behaviour(cloud, type_).observed(self, record)
+        return record
+
+    def update(self, cloud: str, type_: str, id_: str, inputs: dict[str, Any]) -> Record:
+        """Change a resource in place."""
+        with self._locks[cloud, type_, id_]:
+            record = self.read(cloud, type_, id_)
+            behaviour = self.behaviour(cloud, type_)
+            old, record.inputs = record.inputs, inputs
+            behaviour.refuse(self, record)
+            record.outputs |= {**inputs, **behaviour.outputs(self, record)}
+            record.outputs |= behaviour.updated(self, record, old)
+            self.records.save(record)
+        return record
+
+    def delete(self, cloud: str, type_: str, id_: str) -> None:
+        """Delete a resource; one that is gone already is fine, as in the clouds' own idempotent deletes."""
+        with self._locks[cloud, type_, id_]:
+            record = self.records.get(cloud, type_, id_)
+            if record is None:
+                return
+            behaviour = self.behaviour(cloud, type_)
+            behaviour.check_unused(self, record)
+            behaviour.deleting(self, record)
+            self.records.remove(record)
+
+    def find(self, cloud: str, type_: str, inputs: dict[str, Any]) -> list[Record]:
+        """Resources that carry the same identity as these inputs: the same name, or the same tags, or the same content.
+
+        Stands for what each cloud's tag and describe calls answer; recovery uses it to find what no state mentions.
+        """
+        behaviour = self.behaviour(cloud, type_)
+        wanted = Record(cloud, type_, "", "", {}, inputs)
+        if behaviour.prefix is None:
+            wanted.id = behaviour.identify(self, wanted)
+            found = self.records.get(cloud, type_, wanted.id)
+            return [found] if found else []
+        same_tags = [
+            r for r in self.records.all(cloud, type_) if wanted.tags.get("Name") and r.tags.get("Name") == wanted.tags["Name"]
+        ]
+        if same_tags:
+            return same_tags
+        return [r for r in self.records.all(cloud, type_) if _content(r.inputs) == _content(inputs)]
+
+    def close(self) -> None:
+        self.clusters.close()
+        self.buckets.close()
+        self.records.close()
+
+
+def plain_type(type_: str) -> str:
+    """`azure-native:network/v20240501:Subnet` -> `azure-native:network:Subnet`."""
+    package, _, rest = type_.partition(":")
+    module, _, kind = rest.partition(":")
+    return f"{package}:{module.split('/')[0]}:{kind}" if package == "azure-native" else type_
+
+
+def _content(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in inputs.items() if not k.startswith("__") and k not in ("tags", "tagsAll")}
+
+
+__all__ = ["BEHAVIOURS", "CloudError", "World", "plain_type"]
