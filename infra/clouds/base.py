@@ -13,6 +13,7 @@ import pulumi
 
 from fleet.contract import AcceleratorPool
 from fleet.spec import ApiSpec, Nat
+from infra import naming
 
 # A cloud's own Network, Cluster and ObjectStore components.
 N = TypeVar("N")
@@ -148,5 +149,7 @@ class Kit:
     node_pool: Callable[..., Any]
     object_store: Callable[..., Any]
     workload_identity: Callable[..., Any]
+    # World-wide name of a store, from the parts that tell it apart.
+    store_name: Callable[..., str] = field(default=naming.global_name)
     # Physical name of a pool, by this cloud's rules.
     pool_name: Callable[[str], str] = field(default=lambda name: name)
