@@ -1,0 +1,184 @@
+"""One cluster's resource group, virtual network, node subnets and ways out.
+
+Owns the resource group too: it lives and dies with the cluster. Refuses peerings, firewalls and shared networks.
+Azure's subnets span a region's zones; its NAT gateways stand in one zone and a subnet takes only one of them. So
+`single` is one subnet and one gateway, `per-zone` a subnet and a gateway a zone. A pool of one zone is put into its
+zone's subnet; a pool of several zones can have but one subnet and takes the first, with that zone's way out.
+https://learn.microsoft.com/azure/nat-gateway/nat-availability-zones
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network
+
+import pulumi
+from pulumi_azure_native import network, resources
+
+from fleet.spec import Nat
+from infra.clouds.base import NetworkArgs
+from infra.naming import physical
+
+# Pods and services have addresses of their own (CNI overlay), out of RFC 6598's range so that no VNet is in the way.
+# AKS's own defaults, 10.244.0.0/16 and 10.0.0.0/16, collide with our default network. A /24 a node: 4096 nodes.
+POD_CIDR = "100.64.0.0/12"
+SERVICE_CIDR = "100.80.0.0/16"
+DNS_SERVICE_IP = "100.80.0.10"
+
+
+def node_ranges(cidr: str, zones: Sequence[str], nat: Nat) -> dict[str, str]:
+    """Zone -> its node subnet's range, a quarter of the network each; a single entry unless NAT is per zone.
+
+    Quarters do not depend on `nat`, so going from `single` to `per-zone` adds subnets and moves none.
+
+    Raises:
+        ValueError: the network meets the pods' or services' range, or there are no zones.
+    """
+    whole = IPv4Network(cidr)
+    for taken in (POD_CIDR, SERVICE_CIDR):
+        if whole.overlaps(IPv4Network(taken)):
+            raise ValueError(f"network {cidr} overlaps {taken}, which the cluster's pods and services use: take another range")
+    if not zones:
+        raise ValueError(f"network {cidr} names no zone: give it one at least, such as '1'")
+    quarters = [str(quarter) for quarter in whole.subnets(prefixlen_diff=2)]
+    used = zones if nat is Nat.PER_ZONE else zones[:1]
+    return dict(zip(used, quarters, strict=False))
+
+
+class AzureNetwork(pulumi.ComponentResource):
+    """Resource group, VNet and private node subnets with the Storage service endpoint.
+
+    Attributes:
+        resource_group_name: where everything of the cluster goes.
+        node_subnet_ids: in the zones' order; one unless NAT is per zone.
+        egress_ips: public addresses that the nodes' traffic leaves from; none without NAT.
+
+    Raises:
+        ValueError: the network's range cannot be used (see `node_ranges`).
+    """
+
+    resource_group_name: pulumi.Output[str]
+    network_id: pulumi.Output[str]
+    node_subnet_ids: pulumi.Output[list[str]]
+    egress_ips: pulumi.Output[list[str]]
+
+    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("accelfleet:azure:AzureNetwork", name, None, opts)
+        ranges = node_ranges(args.cidr, args.zones, args.nat)
+        self.args = args
+        group = resources.ResourceGroup(
+            name,
+            resource_group_name=physical(args.name, limit=90),
+            location=args.region,
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.resource_group_name = group.name
+        vnet = network.VirtualNetwork(
+            name,
+            virtual_network_name=physical(args.name, "vnet"),
+            resource_group_name=group.name,
+            location=args.region,
+            address_space=network.AddressSpaceArgs(address_prefixes=[args.cidr]),
+            tags=args.tags,
+            # Azure lists our separate subnets here; without this every update would set out to remove them.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["subnets"]),
+        )
+        firewall = self._security_group(name)
+        self._subnets: dict[str, network.Subnet] = {}
+        addresses: list[network.PublicIPAddress] = []
+        previous: list[pulumi.Resource] = []
+        for zone, prefix in ranges.items():
+            gateway = None
+            if args.nat is not Nat.NONE:
+                gateway, address = self._nat_gateway(name, zone)
+                addresses.append(address)
+            subnet = network.Subnet(
+                f"{name}-nodes-{zone}",
+                subnet_name=f"nodes-{zone}",
+                resource_group_name=group.name,
+                virtual_network_name=vnet.name,
+                address_prefix=prefix,
+                network_security_group=network.NetworkSecurityGroupArgs(id=firewall.id),
+                nat_gateway=network.SubResourceArgs(id=gateway.id) if gateway else None,
+                default_outbound_access=False,
+                # Weights come over the service endpoint, never through NAT, where each GB costs (pain 14).
+                service_endpoints=[network.ServiceEndpointPropertiesFormatArgs(service="Microsoft.Storage")],
+                # A VNet takes one change at a time: parallel subnets fail with AnotherOperationInProgress.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=previous),
+            )
+            self._subnets[zone] = subnet
+            previous = [subnet]
+        self.network_id = vnet.id
+        self.node_subnet_ids = pulumi.Output.all(*(subnet.id for subnet in self._subnets.values()))
+        self.egress_ips = pulumi.Output.all(*(address.ip_address for address in addresses))
+        self.register_outputs(
+            {
+                "resource_group_name": self.resource_group_name,
+                "network_id": self.network_id,
+                "node_subnet_ids": self.node_subnet_ids,
+                "egress_ips": self.egress_ips,
+            }
+        )
+
+    @property
+    def subnets(self) -> dict[str, network.Subnet]:
+        """Node subnets by zone, in the zones' order."""
+        return dict(self._subnets)
+
+    def subnet_for(self, zones: Sequence[str]) -> network.Subnet:
+        """The subnet of a pool in these zones: its own zone's if it has just one, else the first."""
+        if len(zones) == 1 and zones[0] in self._subnets:
+            return self._subnets[zones[0]]
+        return next(iter(self._subnets.values()))
+
+    def _nat_gateway(self, name: str, zone: str) -> tuple[network.NatGateway, network.PublicIPAddress]:
+        common = {
+            "resource_group_name": self.resource_group_name,
+            "location": self.args.region,
+            "zones": [zone],
+            "tags": self.args.tags,
+        }
+        address = network.PublicIPAddress(
+            f"{name}-nat-{zone}",
+            public_ip_address_name=physical(self.args.name, "nat", zone),
+            sku=network.PublicIPAddressSkuArgs(name="Standard"),
+            public_ip_allocation_method="Static",
+            opts=pulumi.ResourceOptions(parent=self),
+            **common,
+        )
+        gateway = network.NatGateway(
+            f"{name}-nat-{zone}",
+            nat_gateway_name=physical(self.args.name, "nat", zone),
+            sku=network.NatGatewaySkuArgs(name="Standard"),
+            public_ip_addresses=[network.SubResourceArgs(id=address.id)],
+            opts=pulumi.ResourceOptions(parent=self),
+            **common,
+        )
+        return gateway, address
+
+    def _security_group(self, name: str) -> network.NetworkSecurityGroup:
+        """Azure's default rules refuse the internet; overlay pods lie outside the VNet's range and need this one rule."""
+        inside = [self.args.cidr, POD_CIDR]
+        return network.NetworkSecurityGroup(
+            name,
+            network_security_group_name=physical(self.args.name, "nodes"),
+            resource_group_name=self.resource_group_name,
+            location=self.args.region,
+            security_rules=[
+                network.SecurityRuleArgs(
+                    name="AllowNodesAndPods",
+                    description="Nodes and pods among themselves",
+                    priority=200,
+                    direction="Inbound",
+                    access="Allow",
+                    protocol="*",
+                    source_address_prefixes=inside,
+                    source_port_range="*",
+                    destination_address_prefixes=inside,
+                    destination_port_range="*",
+                )
+            ],
+            tags=self.args.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )

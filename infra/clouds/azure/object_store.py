@@ -1,0 +1,109 @@
+"""A private Blob store for weights: one storage account with one container, `models`.
+
+Owns account, container, versioning and the expiry of old versions. Refuses public blobs, shared keys, plain HTTP and
+every network but the cluster's node subnets: weights are uploaded from inside, or through a rule of your own.
+No hierarchical namespace: Blob versioning does not exist with it. The URL is `abfss://` all the same, because that is
+what fsspec's adlfs opens, over the Blob API, with or without one.
+https://learn.microsoft.com/azure/storage/blobs/versioning-overview
+"""
+
+from __future__ import annotations
+
+import pulumi
+from pulumi_azure_native import storage
+
+from infra.clouds.azure.network import AzureNetwork
+from infra.clouds.base import ObjectStoreArgs
+
+CONTAINER = "models"
+UNDELETE_DAYS = 7
+
+
+class BlobStore(pulumi.ComponentResource):
+    """Attributes:
+    url: `abfss://models@ACCOUNT.dfs.core.windows.net`.
+    container_id: ARM id of the container, the scope of read grants.
+    """
+
+    url: pulumi.Output[str]
+    account_name: pulumi.Output[str]
+    container_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ObjectStoreArgs[AzureNetwork], opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("accelfleet:azure:BlobStore", name, None, opts)
+        group = args.network.resource_group_name
+        kept = pulumi.ResourceOptions(parent=self, protect=args.protect)
+        account = storage.StorageAccount(
+            name,
+            account_name=args.name,
+            resource_group_name=group,
+            location=args.region,
+            kind="StorageV2",
+            sku=storage.SkuArgs(name="Standard_ZRS"),
+            enable_https_traffic_only=True,
+            minimum_tls_version="TLS1_2",
+            allow_blob_public_access=False,
+            allow_shared_key_access=False,
+            allow_cross_tenant_replication=False,
+            default_to_o_auth_authentication=True,
+            network_rule_set=storage.NetworkRuleSetArgs(
+                default_action="Deny",
+                bypass="None",
+                virtual_network_rules=[
+                    storage.VirtualNetworkRuleArgs(virtual_network_resource_id=subnet.id)
+                    for subnet in args.network.subnets.values()
+                ],
+            ),
+            tags=args.tags,
+            opts=kept,
+        )
+        undelete = storage.DeleteRetentionPolicyArgs(enabled=True, days=UNDELETE_DAYS)
+        versioning = storage.BlobServiceProperties(
+            name,
+            account_name=account.name,
+            resource_group_name=group,
+            blob_services_name="default",
+            is_versioning_enabled=args.versioned,
+            delete_retention_policy=undelete,
+            container_delete_retention_policy=undelete,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        # Also where versioning is off: it may have been on, and its versions cost until they expire.
+        storage.ManagementPolicy(
+            name,
+            account_name=account.name,
+            resource_group_name=group,
+            management_policy_name="default",
+            policy=storage.ManagementPolicySchemaArgs(
+                rules=[
+                    storage.ManagementPolicyRuleArgs(
+                        name="expire-old-versions",
+                        type="Lifecycle",
+                        enabled=True,
+                        definition=storage.ManagementPolicyDefinitionArgs(
+                            filters=storage.ManagementPolicyFilterArgs(blob_types=["blockBlob"]),
+                            actions=storage.ManagementPolicyActionArgs(
+                                version=storage.ManagementPolicyVersionArgs(
+                                    delete=storage.DateAfterCreationArgs(
+                                        days_after_creation_greater_than=args.expire_noncurrent_days
+                                    )
+                                )
+                            ),
+                        ),
+                    )
+                ]
+            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+        )
+        container = storage.BlobContainer(
+            name,
+            account_name=account.name,
+            resource_group_name=group,
+            container_name=CONTAINER,
+            public_access=storage.PublicAccess.NONE,
+            opts=kept,
+        )
+        self.account_name = account.name
+        self.container_id = container.id
+        self.url = pulumi.Output.concat("abfss://", CONTAINER, "@", account.name, ".dfs.core.windows.net")
+        self.register_outputs({"url": self.url, "account_name": self.account_name, "container_id": self.container_id})
