@@ -184,6 +184,7 @@ def _describe(pool: AcceleratorPool) -> dict[str, Any]:
     """What the demo's table and other stacks read of a pool."""
     return {
         "accelerator": pool.accelerator.name,
+        "resource": pool.resource,
         "machine": pool.machine.name,
         "perNode": pool.per_node,
         "minNodes": pool.min_nodes,

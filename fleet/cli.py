@@ -1,0 +1,197 @@
+"""The `fleet` command: reads arguments, calls, shows. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this machine lacks something."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from fleet.load import StackErrors
+from fleet.rollout import load, select
+from fleet.workspace import ROOT, STACKS, EnvironmentProblem, Workspace, real_workspace
+
+app = typer.Typer(
+    name="fleet",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="AI accelerators on EKS, GKE and AKS, from reviewed stack files.\n\n"
+    "Try it with no cloud account: `fleet up --sandbox --stack '*-dev'`",
+)
+OUT = ROOT / "out"
+
+
+class Format(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+Stacks = Annotated[list[str], typer.Option("--stack", "-s", help="Stack name or glob, such as 'prod-*'; repeatable.")]
+Sandbox = Annotated[bool, typer.Option("--sandbox", help="Against the local clouds: no account, no credential, its own state.")]
+AsFormat = Annotated[Format, typer.Option("--format", help="`json` prints one document on stdout and nothing else.")]
+NoChanges = Annotated[bool, typer.Option("--expect-no-changes", help="Fail if anything would change.")]
+Parallel = Annotated[int, typer.Option("--parallel", min=1, help="Stacks at the same time.")]
+
+
+@app.command()
+def up(
+    stack: Stacks,
+    sandbox: Sandbox = False,
+    format: AsFormat = Format.TEXT,
+    expect_no_changes: NoChanges = False,
+    parallel: Parallel = 4,
+) -> None:  # noqa: A002
+    """Create or update stacks, several at once, then show what stands."""
+    _operate("up", stack, sandbox, format, expect_no_changes, parallel)
+
+
+@app.command()
+def preview(
+    stack: Stacks,
+    sandbox: Sandbox = False,
+    format: AsFormat = Format.TEXT,
+    expect_no_changes: NoChanges = False,
+    parallel: Parallel = 4,
+) -> None:  # noqa: A002
+    """Show what `up` would change; with --sandbox also for a stack whose cloud you have no access to."""
+    _operate("preview", stack, sandbox, format, expect_no_changes, parallel)
+
+
+@app.command()
+def destroy(stack: Stacks, sandbox: Sandbox = False, format: AsFormat = Format.TEXT, parallel: Parallel = 4) -> None:  # noqa: A002
+    """Delete all resources of the stacks, in the right order, and name what a cloud still holds."""
+    _operate("destroy", stack, sandbox, format, False, parallel)
+
+
+@app.command()
+def status(stack: Stacks, sandbox: Sandbox = False, format: AsFormat = Format.TEXT) -> None:  # noqa: A002
+    """Show pools, nodes and models as the clusters report them, and why a pod waits."""
+    names = _select(stack)
+    _show(_workspace(sandbox), names, format)
+
+
+@app.command()
+def check(
+    stack: Annotated[list[str], typer.Option("--stack", "-s", help="Stack name or glob.")] = ["*"],
+    format: AsFormat = Format.TEXT,
+) -> None:  # noqa: A002, B006
+    """Check stack files: every fault at once, with line, field and remedy. Needs no cloud, no engine, no SDK."""
+    _specs(_select(stack), format)
+    if format is Format.TEXT:
+        Console().print("[green]all stack files are sound[/]")
+
+
+def _operate(verb: str, patterns: list[str], sandbox: bool, format: Format, expect_no_changes: bool, parallel: int) -> None:  # noqa: A002
+    from fleet.operations import Operation  # noqa: PLC0415 - `fleet check` must not pay for the engine's modules
+    from fleet.progress import Board  # noqa: PLC0415
+
+    names = _select(patterns)
+    specs = _specs(names, format)
+    workspace = _workspace(sandbox)
+    console = Console(stderr=format is Format.JSON)
+    with Board(verb, names, console, quiet=format is Format.JSON) as board:
+        results = Operation(verb, workspace, specs, board, OUT / "logs", expect_no_changes, parallel).run()
+    failed = [name for name, result in results.items() if result is None or not result.ok]
+    if format is Format.JSON:
+        document = {
+            name: result.as_json() if result else {"stack": name, "ok": False, "started": False}
+            for name, result in results.items()
+        }
+        print(json.dumps({"version": 1, "verb": verb, "stacks": document}, indent=2))  # noqa: T201
+    else:
+        for name, result in results.items():
+            if result is None:
+                console.print(f"[yellow]{name}: not started, since a stack it depends on failed or the run was interrupted[/]")
+                continue
+            for line in result.recovered.lines() if result.recovered else []:
+                console.print(f"[yellow]{name}: {line}[/]", highlight=False)
+            for error in result.outcome.errors + result.leftovers:
+                console.print(f"[red]{name}:[/] {error}", highlight=False, markup=True)
+            if not result.ok:
+                console.print(f"{name}: the engine's full output is in {OUT / 'logs' / f'{name}.{verb}.log'}")
+        if verb == "up" and not failed:
+            _show(workspace, names, format)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _show(workspace: Workspace, names: list[str], format: Format) -> None:  # noqa: A002
+    from fleet.standing import standing  # noqa: PLC0415
+    from fleet.table import terminal, write_page  # noqa: PLC0415
+
+    found = standing(workspace, names)
+    page = write_page(found, OUT / "report.html")
+    if format is Format.JSON:
+        print(json.dumps(found.as_json(), indent=2))  # noqa: T201
+        return
+    console = Console()
+    console.print(terminal(found))
+    for waiting in found.waiting:
+        console.print(f"[yellow]{waiting.stack}: {waiting.pod} waits: {waiting.reason}[/]", highlight=False)
+    for cluster, error in found.unreachable.items():
+        console.print(f"[red]{cluster} does not answer:[/] {error}", highlight=False)
+    for name in found.absent:
+        console.print(f"{name}: nothing stands")
+    flag = " --sandbox" if workspace.sandbox else ""
+    console.print(f"Report: {page}")
+    console.print(f"Next:   fleet status{flag} --stack '*-dev'   |   fleet destroy{flag} --stack '*-dev'", highlight=False)
+
+
+def _select(patterns: list[str]) -> list[str]:
+    try:
+        return select(STACKS, patterns)
+    except LookupError as nothing:
+        raise typer.BadParameter(str(nothing), param_hint="--stack") from None
+
+
+def _specs(names: list[str], format: Format):  # type: ignore[no-untyped-def]  # noqa: A002
+    """Load every stack file, or print every fault of every file and end with code 1."""
+    specs, faults = {}, []
+    for name in names:
+        try:
+            specs |= load(STACKS, [name])
+        except StackErrors as wrong:
+            faults += wrong.errors
+    if faults:
+        if format is Format.JSON:
+            print(json.dumps({"version": 1, "errors": [fault.as_json() for fault in faults]}, indent=2))  # noqa: T201
+        else:
+            for fault in faults:
+                Console(stderr=True, soft_wrap=True).print(str(fault), style="red", highlight=False, markup=False)
+        raise typer.Exit(1)
+    return specs
+
+
+def _workspace(sandbox: bool) -> Workspace:
+    try:
+        if not sandbox:
+            return real_workspace()
+        from sandbox.up import up as sandbox_up  # noqa: PLC0415 - the sandbox is not needed against real clouds
+
+        return sandbox_up()
+    except EnvironmentProblem as problem:
+        Console(stderr=True).print(f"[red]{problem}[/]", highlight=False)
+        raise typer.Exit(3) from None
+
+
+def _sandbox_commands() -> typer.Typer:
+    from sandbox.cli import app as sandbox_app  # noqa: PLC0415
+
+    return sandbox_app
+
+
+def main() -> None:
+    """Entry point."""
+    # Only this word needs the sandbox's modules.
+    if len(sys.argv) > 1 and sys.argv[1] == "sandbox":
+        app.add_typer(_sandbox_commands(), name="sandbox", help="The local clouds: up, status, down, reset, shell.")
+    else:
+        app.command("sandbox", help="The local clouds: up, status, down, reset, shell.")(lambda: None)
+    app()
+
+
+__all__ = ["Path", "app", "main"]

@@ -1,0 +1,59 @@
+"""Money and carbon of a pool as it stands: nodes x list price, nodes x watts x grid. Unknown stays unknown.
+
+Method for carbon: TDP x utilisation x PUE x the grid's yearly mean, the accelerators alone; the host's own power is not
+in it, as no cloud publishes it. Where a vendor publishes no TDP there is no figure.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+from fleet.catalog.clouds import Cloud
+from fleet.catalog.machines import Machine, Offer
+
+# A month is 730 hours everywhere in the field's tools (8,760 / 12).
+HOURS_A_MONTH = 730
+# Mean load of a serving accelerator; a figure of ours until metrics say better.
+UTILISATION = Decimal("0.6")
+# Where a region's own PUE is not published (docs of the carbon table).
+DEFAULT_PUE = Decimal("1.2")
+_CARBON = Path(__file__).parent / "catalog" / "data" / "carbon.csv"
+
+
+@dataclass(frozen=True)
+class PoolCost:
+    """USD and kgCO2e a month at the present size; None where the catalogue has no figure, with the dates of those it has."""
+
+    usd_month: Decimal | None
+    kg_month: Decimal | None
+    price_as_of: str | None
+
+
+@cache
+def _grid() -> dict[tuple[Cloud, str], tuple[Decimal, Decimal]]:
+    """(cloud, region) -> (gCO2e per kWh, PUE)."""
+    with _CARBON.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        (Cloud(r["cloud"]), r["region"]): (Decimal(r["gco2_per_kwh"]), Decimal(r["pue"]) if r["pue"] else DEFAULT_PUE)
+        for r in rows
+        if r["gco2_per_kwh"]
+    }
+
+
+def pool_cost(cloud: Cloud, region: str, row: Machine | None, price: Offer | None, *, spot: bool, nodes: int) -> PoolCost:
+    """What `nodes` machines of this type cost and emit in a month."""
+    hourly = (price.spot if spot else price.on_demand) if price else None
+    usd = (hourly * nodes * HOURS_A_MONTH).quantize(Decimal("0.01")) if hourly is not None else None
+    tdp = row.accelerator.tdp_w if row and row.accelerator else None
+    grid = _grid().get((cloud, region))
+    kg = None
+    if tdp is not None and grid is not None and row is not None:
+        intensity, pue = grid
+        kwh = Decimal(tdp * row.accelerators * nodes * HOURS_A_MONTH) / 1000 * UTILISATION * pue
+        kg = (kwh * intensity / 1000).quantize(Decimal("0.1"))
+    return PoolCost(usd, kg, price.as_of if price else None)

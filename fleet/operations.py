@@ -1,0 +1,111 @@
+"""What `fleet up`, `preview` and `destroy` do to several stacks, from checked files to outcomes. Prints nothing itself."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fleet.engine import Engine, Outcome
+from fleet.progress import Board
+from fleet.recovery import Recovered, recover
+from fleet.rollout import Interrupt, in_order
+from fleet.spec import StackSpec
+from fleet.workspace import Workspace
+
+
+@dataclass
+class Result:
+    """A stack's outcome and what recovery had to mend before it."""
+
+    stack: str
+    outcome: Outcome
+    recovered: Recovered | None = None
+    leftovers: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return self.outcome.ok and not self.leftovers
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "stack": self.stack,
+            "ok": self.ok,
+            "seconds": round(self.outcome.seconds, 1),
+            "changes": self.outcome.changes,
+            "errors": self.outcome.errors,
+            "recovered": self.recovered.lines() if self.recovered else [],
+            "leftovers": self.leftovers,
+        }
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One verb on some stacks of a workspace.
+
+    Attributes:
+        expect_no_changes: a change is an error.
+        logs: directory that gets each stack's full engine output.
+    """
+
+    verb: str
+    workspace: Workspace
+    specs: dict[str, StackSpec]
+    board: Board
+    logs: Path
+    expect_no_changes: bool = False
+    parallel: int = 4
+    extra: tuple[str, ...] = ()
+
+    def run(self) -> dict[str, Result | None]:
+        """Do it; None for a stack that was not started since one it depends on failed, or after Ctrl-C."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        with _on_interrupt() as interrupt:
+            return in_order(
+                self.specs,
+                lambda stack: self._one(stack, interrupt),
+                lambda result: result is not None and result.ok,
+                reverse=self.verb == "destroy",
+                parallel=self.parallel,
+            )
+
+    def _one(self, stack: str, interrupt: Interrupt) -> Result | None:
+        if interrupt.asked:
+            return None
+        engine = Engine(self.workspace, stack)
+        interrupt.watch(engine.interrupt)
+        try:
+            engine.init()
+            recovered = None
+            if self.verb != "preview":
+                self.board.phase(stack, "looking for what an earlier run left")
+                recovered = recover(engine, on_event=lambda e: self.board.event(stack, e))
+        except RuntimeError as refused:
+            outcome = Outcome(1, 0, errors=[str(refused)])
+            self.board.end(stack, outcome)
+            return Result(stack, outcome)
+        flags = ["--expect-no-changes"] if self.expect_no_changes and self.verb != "destroy" else []
+        self.board.phase(stack, "starting the engine")
+        outcome = engine.run(self.verb, *flags, *self.extra, on_event=lambda e: self.board.event(stack, e))
+        (self.logs / f"{stack}.{self.verb}.log").write_text(outcome.output)
+        self.board.end(stack, outcome)
+        return Result(stack, outcome, recovered)
+
+
+@contextmanager
+def _on_interrupt() -> Iterator[Interrupt]:
+    """Turn Ctrl-C and SIGTERM into a request to every engine; the earlier handlers come back afterwards."""
+    interrupt = Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+    kept = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupt
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)

@@ -1,0 +1,169 @@
+"""What stands: pools with their nodes, models with their pods and why a pod waits, as the clusters themselves say.
+
+Reads the stack's outputs and asks each cluster's API through kubectl, with the kubeconfig's own exec plugin. Never
+trusts the spec for what is there; the spec only tells what should be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fleet.catalog.clouds import Cloud
+from fleet.catalog.machines import machine, offer
+from fleet.contract import POOL_LABEL
+from fleet.cost import PoolCost, pool_cost
+from fleet.engine import Engine
+from fleet.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class PoolStanding:
+    """One pool: what it is, its ready nodes, the accelerators they offer, and the pods that serve there.
+
+    `missing` counts nodes whose accelerators the device plugin has not brought up.
+    """
+
+    stack: str
+    cluster: str
+    cloud: str
+    region: str
+    pool: str
+    accelerator: str
+    machine: str
+    per_node: int
+    purchase: str
+    min_nodes: int
+    max_nodes: int
+    nodes: int
+    ready: int
+    accelerators: int
+    missing: int
+    pods_ready: int
+    pods: int
+    cost: PoolCost
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A pod that does not run, with the scheduler's or the kubelet's own words."""
+
+    stack: str
+    cluster: str
+    pod: str
+    reason: str
+
+
+@dataclass
+class Standing:
+    """Everything that stands in the chosen stacks. `unreachable` names clusters that did not answer, with the error."""
+
+    pools: list[PoolStanding] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+    unreachable: dict[str, str] = field(default_factory=dict)
+    absent: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The machine-readable form, `version` 1."""
+        return {"version": 1, **json.loads(json.dumps(asdict(self), default=str))}
+
+
+def standing(workspace: Workspace, stacks: list[str]) -> Standing:
+    """Look at every cluster of the stacks."""
+    found = Standing()
+    for stack in stacks:
+        clusters = Engine(workspace, stack).outputs().get("clusters") or {}
+        if not clusters:
+            found.absent.append(stack)
+        for name, outputs in clusters.items():
+            _look(workspace, stack, name, outputs, found)
+    return found
+
+
+def _look(workspace: Workspace, stack: str, name: str, outputs: dict[str, Any], found: Standing) -> None:
+    # kubectl reads a file; it lives as long as the two calls and only its owner may read it.
+    with tempfile.TemporaryDirectory(prefix="fleet-") as scratch:
+        config = Path(scratch) / "kubeconfig"
+        config.touch(mode=0o600)
+        config.write_text(outputs["kubeconfig"])
+        try:
+            nodes = _get(workspace, config, "nodes")
+            pods = _get(workspace, config, "pods")
+        except RuntimeError as error:
+            found.unreachable[f"{stack}/{name}"] = str(error)
+            return
+    for pool, about in (outputs.get("pools") or {}).items():
+        found.pools.append(_pool(stack, name, outputs, pool, about, nodes, pods))
+    found.waiting += [Waiting(stack, name, _full_name(pod), reason) for pod in pods if (reason := _why(pod))]
+
+
+def _get(workspace: Workspace, config: Path, kind: str) -> list[dict[str, Any]]:
+    command = [workspace.kubectl, "--kubeconfig", str(config), "--request-timeout=20s", "get", kind, "-A", "-o", "json"]
+    done = subprocess.run(command, env=workspace.env or dict(os.environ), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr.strip() or f"kubectl get {kind} ended with {done.returncode}")
+    return list(json.loads(done.stdout)["items"])
+
+
+def _pool(
+    stack: str, cluster: str, outputs: dict[str, Any], pool: str, about: dict[str, Any], nodes: list[Any], pods: list[Any]
+) -> PoolStanding:
+    mine = [n for n in nodes if n["metadata"]["labels"].get(POOL_LABEL) == pool]
+    names = {n["metadata"]["name"] for n in mine}
+    offered = [sum(int(v) for k, v in n["status"].get("allocatable", {}).items() if k == about["resource"]) for n in mine]
+    serving = [
+        p
+        for p in pods
+        if (p["spec"].get("nodeSelector") or {}).get(POOL_LABEL) == pool and p["metadata"].get("deletionTimestamp") is None
+    ]
+    cloud = Cloud(outputs["cloud"])
+    row = machine(cloud, about["machine"], about["accelerator"])
+    price = offer(row, outputs["region"]) if row else None
+    return PoolStanding(
+        stack=stack,
+        cluster=cluster,
+        cloud=str(cloud),
+        region=outputs["region"],
+        pool=pool,
+        accelerator=about["accelerator"],
+        machine=about["machine"],
+        per_node=int(about["perNode"]),
+        purchase=about["purchase"],
+        min_nodes=int(about["minNodes"]),
+        max_nodes=int(about["maxNodes"]),
+        nodes=len(mine),
+        ready=sum(_condition(n) for n in mine),
+        accelerators=sum(offered),
+        missing=sum(o < int(about["perNode"]) for o in offered),
+        pods_ready=sum(_condition(p) for p in serving if p["spec"].get("nodeName") in names),
+        pods=len(serving),
+        cost=pool_cost(cloud, outputs["region"], row, price, spot=about["purchase"] == "spot", nodes=len(mine)),
+    )
+
+
+def _condition(thing: dict[str, Any]) -> bool:
+    conditions = thing.get("status", {}).get("conditions") or []
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def _full_name(pod: dict[str, Any]) -> str:
+    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+
+
+def _why(pod: dict[str, Any]) -> str:
+    """Why a pod waits: the scheduler's message, or the container's; empty for one that runs or is done."""
+    status = pod.get("status", {})
+    if status.get("phase") != "Pending":
+        return ""
+    for condition in status.get("conditions") or []:
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return str(condition.get("message") or condition.get("reason") or "not scheduled")
+    for container in status.get("containerStatuses") or []:
+        if waiting := (container.get("state") or {}).get("waiting"):
+            return f"{waiting.get('reason')}: {waiting.get('message', '')}".rstrip(": ")
+    return "starting"

@@ -1,0 +1,90 @@
+"""How what stands is shown: a terminal table and one self-contained HTML page, from the same model."""
+
+from __future__ import annotations
+
+import html
+from decimal import Decimal
+from pathlib import Path
+
+from rich.table import Table
+
+from fleet.standing import PoolStanding, Standing
+
+_COLUMNS = ("Stack", "Region", "Pool", "Accelerators", "Nodes", "Purchase", "Ready", "USD/month", "kgCO2e/month")
+
+
+def row(pool: PoolStanding) -> tuple[str, ...]:
+    """One pool's cells; what is not known says so."""
+    return (
+        pool.stack,
+        pool.region,
+        pool.pool,
+        f"{pool.accelerators} x {pool.accelerator}",
+        f"{pool.ready}/{pool.nodes} ({pool.min_nodes}-{pool.max_nodes})",
+        pool.purchase,
+        f"{pool.pods_ready}/{pool.pods}",
+        f"{pool.cost.usd_month:,}" if pool.cost.usd_month is not None else "not priced",
+        f"{pool.cost.kg_month:,}" if pool.cost.kg_month is not None else "no TDP published",
+    )
+
+
+def totals(standing: Standing) -> str:
+    """The line under the table: sums of what is known, and how much that is."""
+    priced = [p.cost.usd_month for p in standing.pools if p.cost.usd_month is not None]
+    counted = [p.cost.kg_month for p in standing.pools if p.cost.kg_month is not None]
+    dates = sorted({p.cost.price_as_of for p in standing.pools if p.cost.price_as_of})
+    of = len(standing.pools)
+    return (
+        f"${sum(priced, Decimal(0)):,} a month (priced {len(priced)} of {of} pools; list prices {dates[0] if dates else '-'}"
+        f" to {dates[-1] if dates else '-'}), {sum(counted, Decimal(0)):,} kgCO2e a month (counted {len(counted)} of {of})"
+    )
+
+
+def terminal(standing: Standing) -> Table:
+    """The table of the demo and of `fleet status`."""
+    table = Table(title="What stands", caption=totals(standing), caption_justify="left")
+    for name in _COLUMNS:
+        table.add_column(name, justify="right" if name in ("USD/month", "kgCO2e/month") else "left", overflow="fold")
+    for pool in standing.pools:
+        table.add_row(*row(pool))
+    return table
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Accelfleet: what stands</title>
+<style>
+:root {{ color-scheme: light dark; --line: #8884; }}
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }}
+table {{ border-collapse: collapse; width: 100%; }}
+th, td {{ text-align: left; padding: .4rem .6rem; border-bottom: 1px solid var(--line); }}
+td:nth-last-child(-n+2), th:nth-last-child(-n+2) {{ text-align: right; font-variant-numeric: tabular-nums; }}
+</style></head><body>
+<h1>What stands</h1>
+<table><thead><tr>{head}</tr></thead><tbody>
+{body}
+</tbody></table>
+<p>{totals}</p>
+{waiting}
+<p><small>Cost: list price &times; nodes &times; 730 h. Carbon: TDP &times; 0.6 &times; PUE &times; yearly grid mean, accelerators only.</small></p>
+</body></html>
+"""
+
+
+def page(standing: Standing) -> str:
+    """The HTML report: no script, no network."""
+    cells = "\n".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row(p)) + "</tr>" for p in standing.pools)
+    waiting = "".join(f"<li><code>{html.escape(w.pod)}</code>: {html.escape(w.reason)}</li>" for w in standing.waiting)
+    return _PAGE.format(
+        head="".join(f"<th>{c}</th>" for c in _COLUMNS),
+        body=cells,
+        totals=html.escape(totals(standing)),
+        waiting=f"<h2>Waiting</h2><ul>{waiting}</ul>" if waiting else "",
+    )
+
+
+def write_page(standing: Standing, path: Path) -> Path:
+    """Write the report; returns where."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page(standing))
+    return path

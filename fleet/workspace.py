@@ -1,0 +1,49 @@
+"""Where an engine run happens: the project directory, the environment, and what must be cleaned up after it.
+
+A real workspace is the repository as it is. The sandbox makes its own (`sandbox.workspace`), with a state of its own
+and no credential in reach; nothing else tells the two apart.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+STACKS = ROOT / "stacks"
+
+
+class EnvironmentProblem(Exception):
+    """Something this machine lacks; the message says how to get it."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A place to run the engine in.
+
+    Attributes:
+        project: directory of the Pulumi.yaml that the engine reads.
+        engine, kubectl: programs to run.
+        sandbox: the sandbox's directory, None for real clouds.
+    """
+
+    project: Path
+    env: dict[str, str] = field(repr=False)
+    engine: str = "pulumi"
+    kubectl: str = "kubectl"
+    sandbox: Path | None = None
+
+
+def real_workspace() -> Workspace:
+    """The repository against real clouds, with the user's own credentials and backend.
+
+    Raises:
+        EnvironmentProblem: the Pulumi CLI is not installed.
+    """
+    if shutil.which("pulumi") is None:
+        raise EnvironmentProblem(
+            "the Pulumi CLI is not on PATH: install it (https://www.pulumi.com/docs/install/), or add --sandbox to run locally"
+        )
+    return Workspace(ROOT, dict(os.environ))

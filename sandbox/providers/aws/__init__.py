@@ -1,0 +1,1 @@
+"""The aws plugin's package; `sandbox.providers.cloud` is the code."""

@@ -1,0 +1,5 @@
+"""`pulumi-resource-aws`."""
+
+from sandbox.providers.cloud import main
+
+main("aws")

@@ -1,0 +1,1 @@
+"""The azure-native plugin's package; `sandbox.providers.cloud` is the code."""

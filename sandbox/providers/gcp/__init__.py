@@ -1,0 +1,1 @@
+"""The gcp plugin's package; `sandbox.providers.cloud` is the code."""

@@ -1,0 +1,5 @@
+"""`pulumi-resource-gcp`."""
+
+from sandbox.providers.cloud import main
+
+main("gcp")

@@ -1,0 +1,80 @@
+"""The engine's workspace inside the sandbox: a project of its own beside the repository's, and nothing real in reach.
+
+The shadow project points at the repository's program but keeps its own state, its own copy of each stack's settings
+(secrets replaced) and its own plugins, so that any stack, a production one too, runs here without a credential.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import yaml
+
+from fleet.workspace import ROOT, STACKS, Workspace
+from sandbox import bin as shims
+from sandbox import toolchain
+from sandbox.cloud.client import home
+
+# What would lead a program or a plugin to a real account.
+_REAL = ("AWS_", "GOOGLE_", "CLOUDSDK_", "ARM_", "AZURE_", "PULUMI_", "KUBECONFIG")
+_PLACEHOLDER = "sandbox-placeholder"
+
+
+def sandbox_workspace(directory: Path | None = None) -> Workspace:
+    """Make (or refresh) the workspace; needs the toolchain, not the daemon."""
+    directory = directory or home()
+    project = directory / "project"
+    for part in (project / "config", directory / "state", directory / "pulumi"):
+        part.mkdir(parents=True, exist_ok=True)
+    shims.install(directory / "bin")
+    _write(project / "Pulumi.yaml", yaml.safe_dump(_shadow_project(project)))
+    for settings in STACKS.glob("Pulumi.*.yaml"):
+        _copy_settings(settings, project / "config" / settings.name)
+    engine = toolchain.path("pulumi")
+    tools = {toolchain.path(name).parent for name in ("pulumi", "kubectl", "helm")}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(_REAL)}
+    env = {
+        **kept,
+        "PATH": os.pathsep.join([str(directory / "bin"), *map(str, sorted(tools)), os.environ.get("PATH", "")]),
+        "ACCELFLEET_SANDBOX": str(directory),
+        "ACCELFLEET_HELM": str(toolchain.path("helm")),
+        "PULUMI_HOME": str(directory / "pulumi"),
+        "PULUMI_BACKEND_URL": f"file://{directory / 'state'}",
+        "PULUMI_CONFIG_PASSPHRASE": "sandbox",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PYTHONWARNINGS": "ignore",
+    }
+    return Workspace(project, env, str(engine), str(toolchain.path("kubectl")), directory)
+
+
+def _shadow_project(project: Path) -> dict[str, object]:
+    original = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+    return {
+        "name": original["name"],
+        "runtime": {"name": "python", "options": {"virtualenv": str(Path(sys.prefix))}},
+        "main": str(ROOT),
+        "stackConfigDir": "config",
+    }
+
+
+def _copy_settings(source: Path, target: Path) -> None:
+    """Copy a stack's settings, each `secure:` value replaced; the salt that the sandbox's own passphrase made is kept."""
+    settings = yaml.safe_load(source.read_text()) or {}
+    config = {
+        k: _PLACEHOLDER if isinstance(v, dict) and "secure" in v else v for k, v in (settings.get("config") or {}).items()
+    }
+    kept = (yaml.safe_load(target.read_text()) or {}) if target.exists() else {}
+    made: dict[str, object] = {"config": config}
+    if "encryptionsalt" in kept:
+        made["encryptionsalt"] = kept["encryptionsalt"]
+    _write(target, yaml.safe_dump(made))
+
+
+def _write(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+        path.chmod(path.stat().st_mode & ~(stat.S_IRWXG | stat.S_IRWXO))
