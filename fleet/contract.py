@@ -152,7 +152,8 @@ class AcceleratorPool:
 
 
 _SPOT_TAINT = {
-    Cloud.AWS: Taint("eks.amazonaws.com/capacityType", "SPOT"),
+    # EKS refuses taints under kubernetes.io/, k8s.io/ and its own eks.amazonaws.com/ (containers-roadmap#1451).
+    Cloud.AWS: Taint("accelfleet.io/spot", "true"),
     Cloud.GCP: Taint("cloud.google.com/gke-spot", "true"),
     Cloud.AZURE: Taint("kubernetes.azure.com/scalesetpriority", "spot"),
 }

@@ -15,6 +15,11 @@ from tests.mocked_engine import Recorder
 from tests.mocked_engine import deploy as run_program
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # The SDKs import all of a module with its deprecated classes, and each of those warns when it is imported.
+    config.addinivalue_line("filterwarnings", r"ignore:.* has been deprecated in favor of:DeprecationWarning:pulumi_\w+\.")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Sockets off, before any fixture; Unix sockets stay, for event loops need them."""
     if not any(item.get_closest_marker(name) for name in ("sandbox", "enable_socket")):
