@@ -20,5 +20,6 @@ KIT = Kit(
     node_pool=AksNodePool,
     object_store=BlobStore,
     workload_identity=AksWorkloadIdentity,
+    store_name=naming.storage_account,
     pool_name=naming.aks_pool,
 )

@@ -9,6 +9,8 @@ https://learn.microsoft.com/azure/storage/blobs/versioning-overview
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pulumi
 from pulumi_azure_native import storage
 
@@ -105,5 +107,5 @@ class BlobStore(pulumi.ComponentResource):
         )
         self.account_name = account.name
         self.container_id = container.id
-        self.url = pulumi.Output.concat("abfss://", CONTAINER, "@", account.name, ".dfs.core.windows.net")
+        self.url = account.primary_endpoints.dfs.apply(lambda endpoint: f"abfss://{CONTAINER}@{urlsplit(endpoint).netloc}")
         self.register_outputs({"url": self.url, "account_name": self.account_name, "container_id": self.container_id})

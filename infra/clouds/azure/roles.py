@@ -38,7 +38,7 @@ def grant(
 
     Args:
         principal_type: of a managed identity made a moment ago Entra may not know yet; naming the type skips the
-            look-up that would fail. None lets Azure look, for a principal that may be a person.
+            look-up that would fail. None lets Azure look, for a principal that may be a person or a pipeline.
     """
     subscription = authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=opts.parent)).subscription_id
     return authorization.RoleAssignment(
@@ -46,7 +46,8 @@ def grant(
         role_assignment_name=pulumi.Output.all(scope, principal_id).apply(lambda ids: assignment_name(ids[0], ids[1], role)),
         scope=scope,
         principal_id=principal_id,
-        principal_type=principal_type,
+        # The SDK makes a bare None "User", which Azure refuses for a pipeline (UnmatchedPrincipalType).
+        principal_type=pulumi.Output.from_input(principal_type),
         role_definition_id=pulumi.Output.concat(
             "/subscriptions/", subscription, "/providers/Microsoft.Authorization/roleDefinitions/", role.value
         ),
