@@ -482,6 +482,7 @@ users:
     assert user["user"]["exec"]["command"] == "kubelogin"
     assert user["user"]["exec"]["args"][:3] == ["get-token", "--login", "azurecli"]
     assert user["user"]["exec"]["interactiveMode"] == "Never"
+    assert user["user"]["exec"]["provideClusterInfo"] is True  # the sandbox's kubelogin finds its cluster by it
     assert made["clusters"][0]["cluster"]["server"] == "https://main.azmk8s.test:443"
     assert made["current-context"] == "main"
     assert "hunter2" not in text

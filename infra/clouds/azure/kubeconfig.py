@@ -19,7 +19,7 @@ _LOGIN = {
     "args": ["get-token", "--login", "azurecli", "--server-id", _AKS_SERVER],
     "installHint": "kubelogin is missing: https://azure.github.io/kubelogin/install.html, then run `az login`",
     "interactiveMode": "Never",
-    "provideClusterInfo": False,
+    "provideClusterInfo": True,  # tells the plugin which API server asks
 }
 
 
