@@ -166,6 +166,7 @@ def test_nodes_wait_for_what_makes_them_ready(deploy):
     recorded = deploy(lambda: node_pool(pool_of()))
     waits = {r.name for r in recorded.depends_on(recorded.one(NODE_GROUP))}
     assert {"main-vpc-cni", "main-node-AmazonEKSWorkerNodePolicy", "main-node-AmazonEKS_CNI_Policy"} <= waits
+    assert {"main-private-us-east-1b", "main-nat-us-east-1a", "main-s3"} <= waits  # routes, so images can be pulled
 
 
 def test_an_update_takes_no_second_accelerator(deploy):

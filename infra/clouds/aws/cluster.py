@@ -51,7 +51,8 @@ class EksCluster(pulumi.ComponentResource):
     control plane logs are kept 30 days. With `protect`, neither Pulumi nor EKS deletes it.
 
     Attributes:
-        ready: what nodes wait for: the add-ons without which no node becomes Ready, and the node role's rights.
+        ready: what nodes wait for, and what outlives them: the add-ons without which none becomes Ready, the node
+            role's rights, and the network's ways out, through which a node's first image comes.
     """
 
     cluster_name: pulumi.Output[str]
@@ -98,7 +99,7 @@ class EksCluster(pulumi.ComponentResource):
         for arn in args.admins:
             self._admin(arn)
         addons = [addon(f"{name}-{key}", self.cluster_name, key, self._child) for key in _ADDONS]
-        self.ready = [*addons, *node_rights]
+        self.ready = [*addons, *node_rights, args.network]
         self.register_outputs(
             {
                 "clusterName": self.cluster_name,
