@@ -1,4 +1,7 @@
-"""The `fleet` command: reads arguments, calls, shows. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this machine lacks something."""
+"""The `fleet` command: reads arguments, calls, shows.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this machine lacks something.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from rich.console import Console
 
 from fleet.load import StackErrors
 from fleet.rollout import load, select
-from fleet.workspace import ROOT, STACKS, EnvironmentProblem, Workspace, real_workspace
+from fleet.workspace import ROOT, STACKS, EnvironmentLacksError, Workspace, real_workspace
 
 app = typer.Typer(
     name="fleet",
@@ -42,62 +45,62 @@ Parallel = Annotated[int, typer.Option("--parallel", min=1, help="Stacks at the 
 def up(
     stack: Stacks,
     sandbox: Sandbox = False,
-    format: AsFormat = Format.TEXT,
+    as_: AsFormat = Format.TEXT,
     expect_no_changes: NoChanges = False,
     parallel: Parallel = 4,
-) -> None:  # noqa: A002
+) -> None:
     """Create or update stacks, several at once, then show what stands."""
-    _operate("up", stack, sandbox, format, expect_no_changes, parallel)
+    _operate("up", stack, sandbox, as_, expect_no_changes, parallel)
 
 
 @app.command()
 def preview(
     stack: Stacks,
     sandbox: Sandbox = False,
-    format: AsFormat = Format.TEXT,
+    as_: AsFormat = Format.TEXT,
     expect_no_changes: NoChanges = False,
     parallel: Parallel = 4,
-) -> None:  # noqa: A002
+) -> None:
     """Show what `up` would change; with --sandbox also for a stack whose cloud you have no access to."""
-    _operate("preview", stack, sandbox, format, expect_no_changes, parallel)
+    _operate("preview", stack, sandbox, as_, expect_no_changes, parallel)
 
 
 @app.command()
-def destroy(stack: Stacks, sandbox: Sandbox = False, format: AsFormat = Format.TEXT, parallel: Parallel = 4) -> None:  # noqa: A002
+def destroy(stack: Stacks, sandbox: Sandbox = False, as_: AsFormat = Format.TEXT, parallel: Parallel = 4) -> None:
     """Delete all resources of the stacks, in the right order, and name what a cloud still holds."""
-    _operate("destroy", stack, sandbox, format, False, parallel)
+    _operate("destroy", stack, sandbox, as_, False, parallel)
 
 
 @app.command()
-def status(stack: Stacks, sandbox: Sandbox = False, format: AsFormat = Format.TEXT) -> None:  # noqa: A002
+def status(stack: Stacks, sandbox: Sandbox = False, as_: AsFormat = Format.TEXT) -> None:
     """Show pools, nodes and models as the clusters report them, and why a pod waits."""
     names = _select(stack)
-    _show(_workspace(sandbox), names, format)
+    _show(_workspace(sandbox), names, as_)
 
 
 @app.command()
 def check(
-    stack: Annotated[list[str], typer.Option("--stack", "-s", help="Stack name or glob.")] = ["*"],
-    format: AsFormat = Format.TEXT,
-) -> None:  # noqa: A002, B006
+    stack: Annotated[tuple[str, ...], typer.Option("--stack", "-s")] = ("*",),
+    as_: AsFormat = Format.TEXT,
+) -> None:
     """Check stack files: every fault at once, with line, field and remedy. Needs no cloud, no engine, no SDK."""
-    _specs(_select(stack), format)
-    if format is Format.TEXT:
+    _specs(_select(stack), as_)
+    if as_ is Format.TEXT:
         Console().print("[green]all stack files are sound[/]")
 
 
-def _operate(verb: str, patterns: list[str], sandbox: bool, format: Format, expect_no_changes: bool, parallel: int) -> None:  # noqa: A002
+def _operate(verb: str, patterns: list[str], sandbox: bool, as_: Format, expect_no_changes: bool, parallel: int) -> None:
     from fleet.operations import Operation  # noqa: PLC0415 - `fleet check` must not pay for the engine's modules
     from fleet.progress import Board  # noqa: PLC0415
 
     names = _select(patterns)
-    specs = _specs(names, format)
+    specs = _specs(names, as_)
     workspace = _workspace(sandbox)
-    console = Console(stderr=format is Format.JSON)
-    with Board(verb, names, console, quiet=format is Format.JSON) as board:
+    console = Console(stderr=as_ is Format.JSON)
+    with Board(verb, names, console, quiet=as_ is Format.JSON) as board:
         results = Operation(verb, workspace, specs, board, OUT / "logs", expect_no_changes, parallel).run()
     failed = [name for name, result in results.items() if result is None or not result.ok]
-    if format is Format.JSON:
+    if as_ is Format.JSON:
         document = {
             name: result.as_json() if result else {"stack": name, "ok": False, "started": False}
             for name, result in results.items()
@@ -115,17 +118,17 @@ def _operate(verb: str, patterns: list[str], sandbox: bool, format: Format, expe
             if not result.ok:
                 console.print(f"{name}: the engine's full output is in {OUT / 'logs' / f'{name}.{verb}.log'}")
         if verb == "up" and not failed:
-            _show(workspace, names, format)
+            _show(workspace, names, as_)
     raise typer.Exit(1 if failed else 0)
 
 
-def _show(workspace: Workspace, names: list[str], format: Format) -> None:  # noqa: A002
+def _show(workspace: Workspace, names: list[str], as_: Format) -> None:
     from fleet.standing import standing  # noqa: PLC0415
     from fleet.table import terminal, write_page  # noqa: PLC0415
 
     found = standing(workspace, names)
     page = write_page(found, OUT / "report.html")
-    if format is Format.JSON:
+    if as_ is Format.JSON:
         print(json.dumps(found.as_json(), indent=2))  # noqa: T201
         return
     console = Console()
@@ -148,7 +151,7 @@ def _select(patterns: list[str]) -> list[str]:
         raise typer.BadParameter(str(nothing), param_hint="--stack") from None
 
 
-def _specs(names: list[str], format: Format):  # type: ignore[no-untyped-def]  # noqa: A002
+def _specs(names: list[str], as_: Format):  # type: ignore[no-untyped-def]
     """Load every stack file, or print every fault of every file and end with code 1."""
     specs, faults = {}, []
     for name in names:
@@ -157,7 +160,7 @@ def _specs(names: list[str], format: Format):  # type: ignore[no-untyped-def]  #
         except StackErrors as wrong:
             faults += wrong.errors
     if faults:
-        if format is Format.JSON:
+        if as_ is Format.JSON:
             print(json.dumps({"version": 1, "errors": [fault.as_json() for fault in faults]}, indent=2))  # noqa: T201
         else:
             for fault in faults:
@@ -173,7 +176,7 @@ def _workspace(sandbox: bool) -> Workspace:
         from sandbox.up import up as sandbox_up  # noqa: PLC0415 - the sandbox is not needed against real clouds
 
         return sandbox_up()
-    except EnvironmentProblem as problem:
+    except EnvironmentLacksError as problem:
         Console(stderr=True).print(f"[red]{problem}[/]", highlight=False)
         raise typer.Exit(3) from None
 

@@ -81,9 +81,11 @@ class Operation:
         try:
             engine.init()
             recovered = None
+            mark = self.workspace.running / stack
             if self.verb != "preview":
-                self.board.phase(stack, "looking for what an earlier run left")
-                recovered = recover(engine, on_event=lambda e: self.board.event(stack, e))
+                recovered = recover(engine, unclean=mark.exists(), on_event=lambda e: self.board.event(stack, e))
+                mark.parent.mkdir(parents=True, exist_ok=True)
+                mark.touch()
         except RuntimeError as refused:
             outcome = Outcome(1, 0, errors=[str(refused)])
             self.board.end(stack, outcome)
@@ -93,6 +95,8 @@ class Operation:
         outcome = engine.run(self.verb, *flags, *self.extra, on_event=lambda e: self.board.event(stack, e))
         (self.logs / f"{stack}.{self.verb}.log").write_text(outcome.output)
         self.board.end(stack, outcome)
+        if outcome.ok and self.verb != "preview":
+            mark.unlink(missing_ok=True)
         return Result(stack, outcome, recovered)
 
 

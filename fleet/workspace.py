@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 STACKS = ROOT / "stacks"
 
 
-class EnvironmentProblem(Exception):
+class EnvironmentLacksError(Exception):
     """Something this machine lacks; the message says how to get it."""
 
 
@@ -34,16 +36,23 @@ class Workspace:
     engine: str = "pulumi"
     kubectl: str = "kubectl"
     sandbox: Path | None = None
+    # (type token, inputs) -> ids of what the cloud already has under that identity; None where nobody can tell.
+    find: Callable[[str, dict[str, Any]], list[str]] | None = None
+
+    @property
+    def running(self) -> Path:
+        """Directory of the marks that a run leaves until it ends well."""
+        return (self.sandbox or ROOT / ".accelfleet") / "running"
 
 
 def real_workspace() -> Workspace:
     """The repository against real clouds, with the user's own credentials and backend.
 
     Raises:
-        EnvironmentProblem: the Pulumi CLI is not installed.
+        EnvironmentLacksError: the Pulumi CLI is not installed.
     """
     if shutil.which("pulumi") is None:
-        raise EnvironmentProblem(
+        raise EnvironmentLacksError(
             "the Pulumi CLI is not on PATH: install it (https://www.pulumi.com/docs/install/), or add --sandbox to run locally"
         )
     return Workspace(ROOT, dict(os.environ))

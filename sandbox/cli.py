@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fleet.workspace import EnvironmentProblem
+from fleet.workspace import EnvironmentLacksError
 from sandbox.cloud import daemon
 from sandbox.cloud.client import Client, home
 from sandbox.cloud.errors import CloudError
@@ -27,7 +27,7 @@ def up() -> None:
     """Start the local clouds (builds the toolchain the first time)."""
     try:
         workspace = bring_up()
-    except EnvironmentProblem as problem:
+    except EnvironmentLacksError as problem:
         Console(stderr=True).print(f"[red]{problem}[/]", highlight=False)
         raise typer.Exit(3) from None
     Console().print(f"the sandbox runs in {workspace.sandbox}\nNext: fleet up --sandbox --stack '*-dev'", highlight=False)
@@ -77,7 +77,7 @@ def shell(command: Annotated[list[str] | None, typer.Argument(help="Run this ins
     """A shell in which plain `pulumi`, `kubectl` and `helm` work on the sandbox: `pulumi up --stack aws-dev`."""
     try:
         workspace = bring_up()
-    except EnvironmentProblem as problem:
+    except EnvironmentLacksError as problem:
         Console(stderr=True).print(f"[red]{problem}[/]", highlight=False)
         raise typer.Exit(3) from None
     env = {**workspace.env, "PULUMI_OPTION_CWD": str(workspace.project)}

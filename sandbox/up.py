@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.workspace import EnvironmentProblem, Workspace
+from fleet.workspace import EnvironmentLacksError, Workspace
 from sandbox import toolchain
 from sandbox.cloud import daemon
 from sandbox.workspace import sandbox_workspace
@@ -24,12 +24,12 @@ def up() -> Workspace:
     """The sandbox's workspace, with the daemon running.
 
     Raises:
-        EnvironmentProblem: a tool could not be had, or the daemon did not start.
+        EnvironmentLacksError: a tool could not be had, or the daemon did not start.
     """
     try:
         toolchain.ensure(TOOLS)
         workspace = sandbox_workspace()
         daemon.start(workspace.sandbox)
     except (RuntimeError, OSError) as problem:
-        raise EnvironmentProblem(str(problem)) from problem
+        raise EnvironmentLacksError(str(problem)) from problem
     return workspace

@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from fleet.workspace import ROOT, STACKS, Workspace
 from sandbox import bin as shims
 from sandbox import toolchain
-from sandbox.cloud.client import home
+from sandbox.cloud.client import Client, home
 
 # What would lead a program or a plugin to a real account.
 _REAL = ("AWS_", "GOOGLE_", "CLOUDSDK_", "ARM_", "AZURE_", "PULUMI_", "KUBECONFIG")
@@ -48,7 +50,16 @@ def sandbox_workspace(directory: Path | None = None) -> Workspace:
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PYTHONWARNINGS": "ignore",
     }
-    return Workspace(project, env, str(engine), str(toolchain.path("kubectl")), directory)
+    return Workspace(project, env, str(engine), str(toolchain.path("kubectl")), directory, finder(Client(directory)))
+
+
+def finder(client: Client) -> Callable[[str, dict[str, Any]], list[str]]:
+    """Recovery's look-up: what a cloud's describe and tag calls would answer."""
+
+    def find(type_: str, inputs: dict[str, Any]) -> list[str]:
+        return [r["id"] for r in client.call("find", cloud=type_.partition(":")[0], type=type_, inputs=inputs)]
+
+    return find
 
 
 def _shadow_project(project: Path) -> dict[str, object]:

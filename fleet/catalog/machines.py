@@ -93,9 +93,9 @@ def offers() -> tuple[Offer, ...]:
 def machine(cloud: Cloud, name: str, accelerator: str | None = None) -> Machine | None:
     """The machine type of that name; `accelerator` tells GCP's N1 with and without guest accelerators apart."""
     for row in machines():
-        if row.cloud is cloud and row.name == name:
-            if accelerator is None or (row.accelerator is not None and row.accelerator.name == accelerator):
-                return row
+        same = accelerator is None or (row.accelerator is not None and row.accelerator.name == accelerator)
+        if row.cloud is cloud and row.name == name and same:
+            return row
     return None
 
 

@@ -1,0 +1,139 @@
+"""The programs the sandbox runs, from where they are cheapest: PATH, then the cache, then built from pinned Go modules.
+
+Owns versions and where binaries lie; what a program does is its caller's business. Go verifies every module against
+the go.sum files in `modules/`. Docs: sandbox/README.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_MODULES = Path(__file__).parent / "modules"
+_K8S = "k8s.io/component-base/version"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program built from a Go module.
+
+    Attributes:
+        module: directory under `modules/` with its go.mod and go.sum.
+        expected_s: seconds a cold build takes on two cores, measured 2026-11.
+        on_path: oldest version accepted from PATH; None where only ours will do, since versions must match.
+    """
+
+    name: str
+    module: str
+    package: str
+    version: str
+    expected_s: int
+    ldflags: str = ""
+    on_path: tuple[int, int] | None = None
+
+    @property
+    def key(self) -> str:
+        """Changes when the sources, the flags or the version do."""
+        digest = hashlib.sha256(f"{self.package} {self.ldflags}".encode())
+        for part in ("go.mod", "go.sum"):
+            digest.update((_MODULES / self.module / part).read_bytes())
+        return f"{self.name}-{self.version}-{digest.hexdigest()[:12]}"
+
+
+_KUBE = "1.37.2"
+_KUBE_FLAGS = f"-X {_K8S}.gitVersion=v{_KUBE} -X {_K8S}.gitMajor=1 -X {_K8S}.gitMinor=37"
+
+
+def _kube(name: str, expected_s: int) -> Tool:
+    return Tool(name, "kubernetes", f"k8s.io/kubernetes/cmd/{name}", _KUBE, expected_s, _KUBE_FLAGS)
+
+
+_PULUMI = "3.259.0"
+TOOLS: dict[str, Tool] = {
+    tool.name: tool
+    for tool in (
+        Tool(
+            "pulumi",
+            "pulumi",
+            "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+            _PULUMI,
+            225,
+            f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{_PULUMI}",
+            on_path=(3, 259),
+        ),
+        Tool("etcd", "etcd", "go.etcd.io/etcd/server/v3", "3.7.3", 20),
+        _kube("kube-apiserver", 230),
+        _kube("kube-controller-manager", 80),
+        _kube("kube-scheduler", 10),
+        _kube("kubectl", 25),
+        Tool("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", "0.8.0", 60),
+        Tool("helm", "helm", "helm.sh/helm/v4/cmd/helm", "4.3.1", 110, on_path=(3, 22)),
+        Tool("fake-gcs-server", "fake-gcs-server", "github.com/fsouza/fake-gcs-server", "1.54.0", 45),
+    )
+}
+
+
+def cache() -> Path:
+    """Where built programs are kept: $ACCELFLEET_CACHE, else `~/.cache/accelfleet`."""
+    return Path(os.environ.get("ACCELFLEET_CACHE") or Path.home() / ".cache" / "accelfleet")
+
+
+def path(name: str) -> Path:
+    """The program, built now if it is nowhere yet.
+
+    Raises:
+        RuntimeError: it could not be built; the message ends with what Go said.
+    """
+    found = find(name)
+    if found is None:
+        ensure([name])
+        found = find(name)
+    assert found is not None, f"{name} was built but is not in the cache"
+    return found
+
+
+def find(name: str) -> Path | None:
+    """The program from PATH or the cache; None where it has to be built."""
+    tool = TOOLS[name]
+    if tool.on_path and (here := _from_path(tool)):
+        return here
+    cached = cache() / tool.key / tool.name
+    return cached if cached.exists() else None
+
+
+def _from_path(tool: Tool) -> Path | None:
+    """The program on PATH, if it is new enough. Ours are on PATH inside the sandbox, and then need no asking."""
+    found = shutil.which(tool.name)
+    if found is None:
+        return None
+    if Path(found).is_relative_to(cache()):
+        return Path(found)
+    said = subprocess.run([found, "version"], capture_output=True, text=True, check=False)
+    version = re.search(r"v(\d+)\.(\d+)\.", said.stdout)
+    new_enough = version is not None and (int(version[1]), int(version[2])) >= (tool.on_path or (0, 0))
+    return Path(found) if new_enough else None
+
+
+def ensure(names: Iterable[str] = tuple(TOOLS)) -> None:
+    """Build what is missing, with progress and the time to expect.
+
+    Raises:
+        RuntimeError: a build failed.
+    """
+    missing = [TOOLS[name] for name in names if find(name) is None]
+    if missing:
+        from sandbox.toolchain.build import build  # noqa: PLC0415 - nobody with a warm cache pays for it
+
+        build(missing)
+
+
+def stages() -> list[Path]:
+    """KWOK's stage files (how its nodes and pods live), kept beside its binary."""
+    path("kwok")
+    return sorted((cache() / TOOLS["kwok"].key / "stages").glob("*.yaml"))

