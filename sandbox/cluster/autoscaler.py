@@ -1,0 +1,131 @@
+"""Cluster autoscaling as the clouds do it: pools grow for pods that would fit their template, and shrink when idle.
+
+Simulates the decision, not the product; Karpenter and cluster-autoscaler decide in finer ways. On EKS nothing happens
+without a running cluster-autoscaler, as in life (modelplane#166).
+"""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+
+from fleet.catalog.clouds import Cloud
+from sandbox.cluster.api import Object, is_daemon, is_ready
+from sandbox.cluster.pool import POOL, NodePool
+
+_UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "m": Decimal("0.001"), "k": 10**3, "M": 10**6, "G": 10**9}
+
+
+def quantity(text: str) -> Decimal:
+    """A Kubernetes quantity (`500m`, `16Gi`) as a number."""
+    for unit, factor in _UNITS.items():
+        if text.endswith(unit):
+            return Decimal(text.removesuffix(unit)) * factor
+    return Decimal(text)
+
+
+def acts(pool: NodePool, pods: list[Object]) -> bool:
+    """Whether anything scales this pool."""
+    if not pool.autoscaled:
+        return False
+    if pool.cloud is not Cloud.AWS:
+        return True
+    return any(
+        is_ready(p) and p["metadata"].get("labels", {}).get("app.kubernetes.io/name") == "cluster-autoscaler" for p in pods
+    )
+
+
+def requests(pod: Object) -> dict[str, Decimal]:
+    """What a pod asks of a node, summed over its containers."""
+    total: dict[str, Decimal] = {"pods": Decimal(1)}
+    for container in pod["spec"].get("containers") or []:
+        resources = container.get("resources") or {}
+        for key, amount in {**(resources.get("limits") or {}), **(resources.get("requests") or {})}.items():
+            total[key] = total.get(key, Decimal(0)) + quantity(amount)
+    return total
+
+
+def fits(pod: Object, pool: NodePool) -> bool:
+    """Whether the pod could run on an empty node of the pool."""
+    labels = pool.all_labels(pool.zones[0], "template")
+    if any(labels.get(k) != v for k, v in (pod["spec"].get("nodeSelector") or {}).items()):
+        return False
+    if not _affinity(pod, labels):
+        return False
+    tolerations = pod["spec"].get("tolerations") or []
+    if any(not any(_tolerates(t, taint) for t in tolerations) for taint in pool.all_taints()):
+        return False
+    room = {k: quantity(v) for k, v in {**pool.capacity(), **(pool.accelerators() if pool.resource else {})}.items()}
+    return all(amount <= room.get(key, Decimal(0)) for key, amount in requests(pod).items())
+
+
+def _tolerates(toleration: Object, taint: dict[str, str]) -> bool:
+    if toleration.get("effect") not in (None, "", taint["effect"]):
+        return False
+    if toleration.get("operator") == "Exists":
+        return toleration.get("key") in (None, "", taint["key"])
+    return toleration.get("key") == taint["key"] and toleration.get("value", "") == taint["value"]
+
+
+def _affinity(pod: Object, labels: dict[str, str]) -> bool:
+    required = ((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    )
+    if not required:
+        return True
+
+    def matches(term: Object) -> bool:
+        for need in term.get("matchExpressions") or []:
+            value, operator, values = labels.get(need["key"]), need["operator"], need.get("values") or []
+            good = {
+                "In": value in values,
+                "NotIn": value not in values,
+                "Exists": value is not None,
+                "DoesNotExist": value is None,
+            }.get(operator, True)
+            if not good:
+                return False
+        return True
+
+    return any(matches(term) for term in required.get("nodeSelectorTerms") or [])
+
+
+def growth(pool: NodePool, pods: list[Object]) -> int:
+    """Nodes to add now: enough for the pending pods that only a new node would take, within the pool's maximum."""
+    waiting = [p for p in pods if _unschedulable(p) and fits(p, pool)]
+    if not waiting or pool.size >= pool.max_nodes:
+        return 0
+    room = {k: quantity(v) for k, v in {**pool.capacity(), **(pool.accelerators() if pool.resource else {})}.items()}
+    needed, left = 0, {}
+    for pod in waiting:
+        wants = requests(pod)
+        if not left or any(amount > left.get(key, Decimal(0)) for key, amount in wants.items()):
+            needed, left = needed + 1, dict(room)
+        left = {key: amount - wants.get(key, Decimal(0)) for key, amount in left.items()}
+    return min(needed, pool.max_nodes - pool.size)
+
+
+def _unschedulable(pod: Object) -> bool:
+    if pod["spec"].get("nodeName") or pod["metadata"].get("deletionTimestamp"):
+        return False
+    return any(
+        c["type"] == "PodScheduled" and c.get("reason") == "Unschedulable" for c in pod["status"].get("conditions") or []
+    )
+
+
+def idle(pool: NodePool, nodes: list[Object], pods: list[Object], since: dict[str, float], after_s: float) -> list[str]:
+    """Names of nodes to give back: without work for `after_s` seconds, never below the pool's minimum.
+
+    Args:
+        since: node -> when it was first seen idle; kept up to date here.
+    """
+    busy = {p["spec"].get("nodeName") for p in pods if not is_daemon(p) and p["status"].get("phase") in ("Pending", "Running")}
+    mine = [n["metadata"]["name"] for n in nodes if (n["metadata"].get("annotations") or {}).get(POOL) == pool.name]
+    now = time.monotonic()
+    for name in mine:
+        if name in busy:
+            since.pop(name, None)
+        else:
+            since.setdefault(name, now)
+    spare = max(0, len(mine) - pool.min_nodes)
+    return [name for name in reversed(mine) if name in since and now - since[name] >= after_s][:spare]

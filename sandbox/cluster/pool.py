@@ -1,0 +1,153 @@
+"""A node pool as its cloud runs it, and the Node objects it becomes: what that cloud gives, never what was hoped."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from fleet.catalog.accelerators import Family
+from fleet.catalog.clouds import Cloud
+from fleet.catalog.machines import Machine, machine
+from fleet.catalog.nodes import Taint, brings_device_plugin, cloud_labels, cloud_taints
+
+# Which pool a node belongs to and what hardware is in it: the simulation's own notes, on the node itself.
+POOL = "sandbox.accelfleet.io/pool"
+HARDWARE = "sandbox.accelfleet.io/hardware"
+IDLE_SINCE = "sandbox.accelfleet.io/idle-since"
+
+
+@dataclass(frozen=True)
+class NodePool:
+    """A pool.
+
+    Attributes:
+        machine_name, hardware: the machine type asked for, and the catalogue's row of it if it has one.
+        labels, taints: what the program asked for; the cloud's own come on top.
+        size: nodes now; autoscaled pools move between min_nodes and max_nodes.
+        topology: of a TPU slice.
+        has_cpu_pool: whether the cluster had a pool without GPUs before this one (GKE's taint depends on it).
+        plugin_builtin: whether the cloud's own device plugin is left on, where it has one.
+        driver_ok: whether the image carries the driver of the hardware.
+    """
+
+    name: str
+    cloud: Cloud
+    region: str
+    zones: tuple[str, ...]
+    machine_name: str
+    hardware: Machine | None
+    spot: bool
+    labels: dict[str, str]
+    taints: tuple[Taint, ...]
+    min_nodes: int
+    max_nodes: int
+    size: int
+    topology: str | None
+    autoscaled: bool
+    has_cpu_pool: bool
+    plugin_builtin: bool
+    driver_ok: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """A form that survives the daemon."""
+        accelerator = self.hardware.accelerator.name if self.hardware and self.hardware.accelerator else None
+        return {
+            **asdict(self),
+            "cloud": str(self.cloud),
+            "hardware": None,
+            "known": bool(self.hardware),
+            "accelerator": accelerator,
+        }
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> NodePool:
+        raw = dict(raw)
+        cloud, known, accelerator = Cloud(raw.pop("cloud")), raw.pop("known"), raw.pop("accelerator")
+        taints = tuple(Taint(**t) for t in raw.pop("taints"))
+        raw |= {"zones": tuple(raw["zones"]), "hardware": machine(cloud, raw["machine_name"], accelerator) if known else None}
+        return cls(cloud=cloud, taints=taints, **raw)
+
+    def at(self, size: int) -> NodePool:
+        return replace(self, size=max(0, size))
+
+    @property
+    def resource(self) -> str | None:
+        """The extended resource its hardware can offer."""
+        return self.hardware.accelerator.family.resource if self.hardware and self.hardware.accelerator else None
+
+    @property
+    def offered_at_once(self) -> bool:
+        """Whether the cloud's built-in plugin offers the accelerators as soon as the node is there."""
+        family = self.hardware.accelerator.family if self.hardware and self.hardware.accelerator else None
+        if family is None or not self.driver_ok:
+            return False
+        return brings_device_plugin(self.cloud, family) and (self.plugin_builtin or family is Family.TPU)
+
+    def all_labels(self, zone: str, name: str) -> dict[str, str]:
+        given = cloud_labels(
+            self.cloud,
+            pool=self.name,
+            machine=self.machine_name,
+            spot=self.spot,
+            hardware=self.hardware,
+            topology=self.topology,
+        )
+        where = f"{self.region}-{zone}" if self.cloud is Cloud.AZURE else zone
+        place = {"topology.kubernetes.io/region": self.region, "topology.kubernetes.io/zone": where}
+        return {**self.labels, **given, **place, "kubernetes.io/hostname": name}
+
+    def all_taints(self) -> list[dict[str, str]]:
+        given = cloud_taints(self.cloud, spot=self.spot, hardware=self.hardware, has_cpu_pool=self.has_cpu_pool)
+        merged = {(t.key, t.effect): t for t in (*self.taints, *given)}
+        return [{"key": t.key, "value": t.value, "effect": t.effect} for t in sorted(merged.values())]
+
+    def capacity(self) -> dict[str, str]:
+        """CPU, memory and what else every node has; the accelerators come with their plugin."""
+        vcpus = self.hardware.vcpus if self.hardware else 2
+        memory = self.hardware.memory_gib if self.hardware else 8
+        return {"cpu": str(vcpus), "memory": f"{memory}Gi", "pods": "110", "ephemeral-storage": "200Gi"}
+
+    def accelerators(self) -> dict[str, str]:
+        assert self.hardware is not None
+        return {self.resource: str(self.hardware.accelerators)} if self.resource else {}
+
+    def node(self, number: int) -> dict[str, Any]:
+        """The Node object of the pool's `number`-th machine, as its cloud would register it."""
+        serial = hashlib.sha256(f"{self.cloud}/{self.name}/{number}".encode()).hexdigest()
+        name = self._node_name(number, serial)
+        zone = self.zones[number % len(self.zones)]
+        resources = self.capacity() | (self.accelerators() if self.offered_at_once else {})
+        return {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {
+                "name": name,
+                "labels": self.all_labels(zone, name),
+                "annotations": {
+                    "kwok.x-k8s.io/node": "fake",
+                    POOL: self.name,
+                    HARDWARE: f"{self.resource or ''}={self.hardware.accelerators if self.hardware else 0}",
+                },
+            },
+            "spec": {"providerID": self._provider_id(zone, name, serial), "taints": self.all_taints()},
+            "status": {
+                "capacity": resources,
+                "allocatable": resources,
+                "nodeInfo": {"operatingSystem": "linux", "architecture": "amd64", "kubeletVersion": "v1.37.2"},
+            },
+        }
+
+    def _node_name(self, number: int, serial: str) -> str:
+        if self.cloud is Cloud.AWS:
+            return f"ip-10-0-{int(serial[:2], 16)}-{int(serial[2:4], 16)}-{serial[4:8]}.{self.region}.compute.internal"
+        if self.cloud is Cloud.GCP:
+            return f"gke-{self.name}-{serial[:8]}"[-63:].strip("-")
+        return f"aks-{self.name}-{serial[:8]}-vmss{number:06d}"
+
+    def _provider_id(self, zone: str, name: str, serial: str) -> str:
+        if self.cloud is Cloud.AWS:
+            return f"aws:///{zone}/i-{serial[:17]}"
+        if self.cloud is Cloud.GCP:
+            return f"gce://accelfleet-sandbox/{zone}/{name}"
+        return f"azure:///subscriptions/0/resourceGroups/mc/providers/Microsoft.Compute/virtualMachineScaleSets/{self.name}/virtualMachines/{name}"
