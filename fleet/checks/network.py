@@ -1,0 +1,133 @@
+"""Facts about a cluster's place: region, zones, address range, who reaches its API, its admins and version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+from fleet.catalog.clouds import Cloud, regions, zones
+from fleet.catalog.machines import machine, machines
+from fleet.checks.finding import Finding, Path, listed, nearest
+from fleet.spec import ClusterSpec, Nat
+
+# Minors that EKS, GKE's regular channel and AKS all offer, 2026-11.
+SUPPORTED_KUBERNETES = ("1.33", "1.34", "1.35")
+_PRIVATE = tuple(IPv4Network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
+# AKS's pods and services live here (infra/clouds/azure); a network over them would swallow their routes.
+_AKS_TAKEN = tuple(IPv4Network(n) for n in ("100.64.0.0/12", "100.80.0.0/16"))
+_ADMIN = {
+    Cloud.AWS: (
+        re.compile(r"^arn:aws[a-z-]*:iam::\d{12}:(role|user)/\S+$"),
+        "an IAM ARN such as arn:aws:iam::123456789012:role/Admin",
+    ),
+    Cloud.GCP: (re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$"), "a Google group or account such as ml-admins@example.com"),
+    Cloud.AZURE: (re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"), "an Entra group's object id, a GUID"),
+}
+
+
+def check(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
+    """Faults of a cluster apart from its pools and models."""
+    known = regions(cluster.cloud)
+    if cluster.region not in known:
+        remedy = nearest(cluster.region, known, "use a region of the catalogue")
+        yield Finding(
+            (*path, "region"),
+            f"{cluster.cloud} has no region the catalogue knows by that name",
+            repr(cluster.region),
+            listed(known),
+            remedy,
+        )
+    yield from _network(path, cluster)
+    yield from _api(path, cluster)
+    yield from _system_pool(path, cluster)
+    pattern, shape = _ADMIN[cluster.cloud]
+    for i, admin in enumerate(cluster.admins):
+        if not pattern.match(admin):
+            yield Finding(
+                (*path, "admins", i), f"is no admin as {cluster.cloud} names them", repr(admin), shape, "write it in that form"
+            )
+    if cluster.kubernetes is not None and cluster.kubernetes not in SUPPORTED_KUBERNETES:
+        message = f"Kubernetes {cluster.kubernetes} is not on offer on all three clouds"
+        yield Finding((*path, "kubernetes"), message, repr(cluster.kubernetes), listed(SUPPORTED_KUBERNETES), "use one of them")
+
+
+def _network(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
+    net, where = cluster.network, (*path, "network")
+    if not 16 <= net.cidr.prefixlen <= 20:
+        yield Finding(
+            (*where, "cidr"), f"a /{net.cidr.prefixlen} does not fit a cluster", str(net.cidr), "/16 to /20", "use 10.0.0.0/16"
+        )
+    elif not any(net.cidr.subnet_of(private) for private in _PRIVATE):
+        yield Finding((*where, "cidr"), "is not a private range", str(net.cidr), listed(_PRIVATE), "use 10.0.0.0/16")
+    elif cluster.cloud is Cloud.AZURE and any(net.cidr.overlaps(taken) for taken in _AKS_TAKEN):
+        yield Finding(
+            (*where, "cidr"), "AKS's pods and services live there", str(net.cidr), "outside 100.64.0.0/12", "use 10.0.0.0/16"
+        )
+    if cluster.cloud is Cloud.AWS and net.zones < 2:
+        yield Finding((*where, "zones"), "EKS needs subnets in two zones", str(net.zones), "2 to 4", "set zones: 2")
+    elif cluster.region in regions(cluster.cloud) and net.zones > (most := len(zones(cluster.cloud, cluster.region))):
+        yield Finding(
+            (*where, "zones"), f"{cluster.region} has {most} zones", str(net.zones), f"1 to {most}", f"set zones: {most}"
+        )
+    if cluster.cloud is Cloud.AZURE and net.nat is Nat.NONE and not cluster.api.private:
+        message = "AKS without a way out needs a private API: its nodes could not reach a public one"
+        yield Finding(
+            (*where, "nat"), message, repr(str(net.nat)), "single or per-zone", "set api.private: true, or nat: single"
+        )
+
+
+def _api(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
+    api, where = cluster.api, (*path, "api")
+    if api.private and api.allowed_cidrs:
+        message = "a private API has no public range to allow"
+        yield Finding(
+            (*where, "allowed_cidrs"), message, listed(api.allowed_cidrs), "private, or ranges", "remove one of the two"
+        )
+    elif not api.private and not api.allowed_cidrs:
+        message = "nobody is named who may reach the Kubernetes API"
+        yield Finding(
+            where, message, allowed="private: true, or allowed_cidrs", remedy="add allowed_cidrs: [<your range>]", at_key=True
+        )
+    for i, block in enumerate(api.allowed_cidrs):
+        if block.prefixlen == 0:
+            yield Finding(
+                (*where, "allowed_cidrs", i),
+                "opens the Kubernetes API to the whole internet",
+                str(block),
+                "your own ranges",
+                "name your ranges",
+            )
+
+
+def _system_pool(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
+    pool, where = cluster.system_pool, (*path, "system_pool")
+    if pool.nodes.min > pool.nodes.max:
+        message = f"min {pool.nodes.min} is more than max {pool.nodes.max}"
+        yield Finding((*where, "nodes", "min"), message, str(pool.nodes.min), f"0 to {pool.nodes.max}", "swap them")
+    if pool.machine is None:
+        return
+    row = machine(cluster.cloud, pool.machine)
+    if (
+        row is not None
+        and row.accelerator is not None
+        and not any(m.name == pool.machine and m.accelerator is None for m in machines())
+    ):
+        plain = [m.name for m in machines() if m.cloud is cluster.cloud and m.accelerator is None]
+        message = f"a {pool.machine} carries {row.accelerator.name}: the system pool is for CPU machines"
+        yield Finding((*where, "machine"), message, repr(pool.machine), listed(plain), "use a CPU machine")
+
+
+def overlaps(clusters: dict[str, ClusterSpec]) -> Iterator[Finding]:
+    """Clusters of one stack whose address ranges overlap: they could never be connected."""
+    seen: list[tuple[str, IPv4Network]] = []
+    for name, cluster in clusters.items():
+        cidr = cluster.network.cidr
+        for other, taken in seen:
+            if cidr.overlaps(taken):
+                path: Path = ("clusters", name, "network", "cidr")
+                yield Finding(
+                    path, f"overlaps the network of cluster {other}", str(cidr), f"a range outside {taken}", "move one of them"
+                )
+                break
+        seen.append((name, cidr))
