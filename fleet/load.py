@@ -101,8 +101,10 @@ def _shape_faults(document: Document) -> Iterator[Finding]:
     try:
         StackSpec.model_validate(document.data)
     except ValidationError as wrong:
-        for detail in wrong.errors(include_url=False):
-            yield _finding(detail)
+        found = [_finding(detail) for detail in wrong.errors(include_url=False)]
+        # A required key spelled wrong is one fault, not an unknown key and a missing one.
+        meant = {(*f.path[:-1], f.remedy[len("did you mean ") : -1]) for f in found if f.remedy.startswith("did you mean ")}
+        yield from (f for f in found if not (f.message.endswith(" is missing") and f.path in meant))
 
 
 def _finding(detail: ErrorDetails) -> Finding:
