@@ -80,11 +80,11 @@ def status(stack: Stacks, sandbox: Sandbox = False, as_: AsFormat = Format.TEXT)
 
 @app.command()
 def check(
-    stack: Annotated[tuple[str, ...], typer.Option("--stack", "-s")] = ("*",),
+    stack: Annotated[list[str] | None, typer.Option("--stack", "-s", help="Stack name or glob; default: all.")] = None,
     as_: AsFormat = Format.TEXT,
 ) -> None:
     """Check stack files: every fault at once, with line, field and remedy. Needs no cloud, no engine, no SDK."""
-    _specs(_select(stack), as_)
+    _specs(_select(stack or ["*"]), as_)
     if as_ is Format.TEXT:
         Console().print("[green]all stack files are sound[/]")
 
