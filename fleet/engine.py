@@ -106,13 +106,14 @@ class Engine:
             log.touch()
             command = [self.workspace.engine, verb, "--stack", self.stack, "--non-interactive", "--color", "never"]
             command += ["--event-log", str(log), "--suppress-outputs", *args]
-            if verb in ("up", "destroy", "refresh"):
+            if verb != "preview":
                 command += ["--yes", "--skip-preview"]
             started = time.monotonic()
             self._process = subprocess.Popen(
                 command,
                 cwd=self.workspace.project,
-                env={**self.workspace.env, _RUN_MARK: mark},
+                # The event log is one of the engine's debug commands, as for the Automation API.
+                env={**self.workspace.env, _RUN_MARK: mark, "PULUMI_DEBUG_COMMANDS": "true"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -22,19 +22,11 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
-from sandbox import toolchain
+from sandbox import processes, toolchain
 from sandbox.cloud.errors import CloudError
 
 AZURITE_VERSION = "3.37.0"
 _START_S = 60
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _http(method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
@@ -52,43 +44,25 @@ class Server:
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
-        self.port = _free_port()
+        (self.port,) = processes.free_ports(1)
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
     def _run(self, command: list[str], env: dict[str, str] | None = None) -> None:
         log = self.directory / "server.log"
-        with log.open("ab") as out:
-            self._process = subprocess.Popen(
-                command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})}
-            )
+        self._process = processes.start(command, log, env)
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline and self._process.poll() is None:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             time.sleep(0.1)
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
-        raise CloudError("StoreDown", f"{command[0]} did not start; the end of {log}:\n{tail}", 503)
+        raise CloudError("StoreDown", f"{command[0]} did not start; the end of {log}:\n{processes.tail(log)}", 503)
 
     def stop(self) -> None:
-        if self._process is None:
-            return
-        family = (
-            [self._process.pid, *(c.pid for c in psutil.Process(self._process.pid).children(recursive=True))]
-            if (self._process.poll() is None)
-            else []
-        )
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(5)
-        for pid in family[1:]:
-            if psutil.pid_exists(pid):
-                psutil.Process(pid).kill()
+        if self._process is not None:
+            processes.end(self._process)
         self._process = None
 
 

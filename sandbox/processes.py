@@ -9,10 +9,13 @@ import signal
 import socket
 import subprocess
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
+# The kernel's death signal follows the *thread* that forked, and web servers let theirs go: fork from one that stays.
+_STARTER = ThreadPoolExecutor(1, thread_name_prefix="fork")
 
 
 def free_ports(count: int) -> list[int]:
@@ -32,6 +35,10 @@ def _die_with_parent() -> None:
 
 def start(command: Sequence[str], log: Path, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
     """Start a program with its output in `log`; it is killed if this process dies first."""
+    return _STARTER.submit(_start, command, log, env).result()
+
+
+def _start(command: Sequence[str], log: Path, env: dict[str, str] | None) -> subprocess.Popen[bytes]:
     with log.open("ab") as out:
         return subprocess.Popen(
             command,

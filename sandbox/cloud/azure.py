@@ -63,6 +63,7 @@ class Azure(Behaviour):
 
 
 _GROUP = "azure-native:resources:ResourceGroup"
+_IDENTITY = "azure-native:managedidentity:UserAssignedIdentity"
 
 
 def _guess(record: Record) -> str:
@@ -158,7 +159,20 @@ class Cluster(Azure):
             "oidcIssuerProfile": {**(record.inputs.get("oidcIssuerProfile") or {}), "issuerURL": issuer},
             "currentKubernetesVersion": record.inputs.get("kubernetesVersion", "1.34"),
             "powerState": {"code": "Running"},
+            "identity": self._identity(world, record),
             "maxAgentPools": 100,
+        }
+
+    @staticmethod
+    def _identity(world: World, record: Record) -> dict[str, Any]:
+        """ARM takes a list of identity ids and answers with a map."""
+        asked = record.inputs.get("identity") or {}
+        known = {i: world.records.get("azure-native", _IDENTITY, i) for i in asked.get("userAssignedIdentities") or []}
+        return {
+            **asked,
+            "userAssignedIdentities": {
+                i: {k: r.outputs[k] for k in ("clientId", "principalId")} if r else {} for i, r in known.items()
+            },
         }
 
     def created(self, world: World, record: Record) -> dict[str, Any]:
@@ -310,7 +324,7 @@ TYPES: dict[str, Behaviour] = {
     ),
     "azure-native:network:NetworkInterface": Azure(path=_NET + "/networkInterfaces/{networkInterfaceName}", immutable=_PLACE),
     "azure-native:network:LoadBalancer": Azure(path=_NET + "/loadBalancers/{loadBalancerName}", immutable=_PLACE),
-    "azure-native:managedidentity:UserAssignedIdentity": Identity(
+    _IDENTITY: Identity(
         path="/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}", immutable=(*_PLACE, "resourceName")
     ),
     "azure-native:managedidentity:FederatedIdentityCredential": Azure(

@@ -99,10 +99,7 @@ class Clusters:
             {
                 "cluster": key,
                 "endpoint": sim.control_plane.endpoint,
-                "pools": [
-                    {"name": p.name, "machine": p.machine_name, "size": p.size, "nodes": sim.nodes(p.name), "spot": p.spot}
-                    for p in sim.pools()
-                ],
+                "pools": [{"name": p.name, "machine": p.machine_name, "size": p.size, "spot": p.spot} for p in sim.pools()],
             }
             for key, sim in sorted(running.items())
         ]
