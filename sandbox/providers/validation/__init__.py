@@ -52,7 +52,7 @@ def validate(package: str, type_token: str, inputs: Mapping[str, Any]) -> list[F
     failures = _first_of_each_path(check_object("", inputs, known, bridged=package != "azure-native"))
     reported = {f.path for f in failures}
     # A value of the wrong type has been named; what it would mean need not be.
-    values = check_values(package, sdk.plain_token(type_token), inputs)
+    values = check_values(package, sdk.plain_token(type_token), found.args, inputs)
     return failures + [f for f in _first_of_each_path(values) if f.path not in reported]
 
 

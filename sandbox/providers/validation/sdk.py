@@ -134,8 +134,8 @@ def _is_plumbing(option: Any) -> bool:
         return True
     if isinstance(origin, type) and issubclass(origin, typing.Awaitable):
         return True
-    # `XArgsDict` says what `XArgs` says already.
-    return typing.is_typeddict(option)
+    # `XArgsDict`, and of functions `XResult`, say what `XArgs` says already.
+    return typing.is_typeddict(option) or (isinstance(option, type) and sdk_types.is_output_type(option))
 
 
 @functools.cache

@@ -1,0 +1,279 @@
+"""The providers' check: what it refuses, at which path, and that it cries no wolf. Cases in tests/corpus/providers."""
+
+from __future__ import annotations
+
+import copy
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from pulumi.runtime.rpc import UNKNOWN as WIRE_UNKNOWN
+
+from sandbox.providers.validation import (
+    Failure,
+    autoname_property,
+    input_properties,
+    is_modelled_type,
+    output_properties,
+    validate,
+    validate_invoke,
+)
+
+CORPUS = Path(__file__).parents[1] / "corpus" / "providers"
+UNKNOWN = object()
+
+
+class Case(NamedTuple):
+    package: str
+    type: str
+    inputs: dict[str, Any]
+    path: str = ""
+    reason: str = ""
+
+
+def _steps(path: str) -> list[str | int]:
+    return [int(index) if index else name for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path)]
+
+
+def _changed(inputs: dict[str, Any], path: str, value: Any = None, *, drop: bool = False) -> dict[str, Any]:
+    changed = copy.deepcopy(inputs)
+    *outer, last = _steps(path)
+    place: Any = changed
+    for step in outer:
+        place = place[step]
+    if drop:
+        del place[last]
+    else:
+        place[last] = value
+    return changed
+
+
+def _corpus() -> tuple[dict[str, Case], dict[str, Case]]:
+    valid, refused = {}, {}
+    for file in sorted(CORPUS.glob("*.yaml")):
+        content = yaml.safe_load(file.read_text())
+        package, bases = content["package"], content["valid"]
+        for name, base in bases.items():
+            valid[f"{package}: {name}"] = Case(package, base["type"], base["inputs"])
+        for case in content["refused"]:
+            base = bases[case["of"]]
+            inputs = base["inputs"]
+            for path, value in case.get("set", {}).items():
+                inputs = _changed(inputs, path, value)
+            if "drop" in case:
+                inputs = _changed(inputs, case["drop"], drop=True)
+            what = case.get("drop") or case["set"]
+            refused[f"{package}: {case['of']} {what}"] = Case(package, base["type"], inputs, case["path"], case["reason"])
+    return valid, refused
+
+
+VALID, REFUSED = _corpus()
+
+
+def _leaves(value: Any, path: str = "") -> list[str]:
+    if isinstance(value, dict):
+        return [leaf for k, v in value.items() if re.fullmatch(r"\w+", k) for leaf in _leaves(v, f"{path}.{k}" if path else k)]
+    if isinstance(value, list):
+        return [leaf for i, v in enumerate(value) for leaf in _leaves(v, f"{path}[{i}]")]
+    return [path]
+
+
+def test_the_corpus_is_as_large_as_it_claims() -> None:
+    for package in ("aws", "gcp", "azure-native"):
+        assert sum(c.package == package for c in REFUSED.values()) >= 20
+    assert len({c.type for c in VALID.values()}) >= 100
+
+
+@pytest.mark.parametrize("case", VALID.values(), ids=VALID.keys())
+def test_what_a_cloud_accepts_passes(case: Case) -> None:
+    assert is_modelled_type(case.package, case.type)
+    assert validate(case.package, case.type, case.inputs) == []
+
+
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED.keys())
+def test_one_mistake_is_one_failure_at_its_path(case: Case) -> None:
+    found = validate(case.package, case.type, case.inputs)
+    assert [f.path for f in found] == [case.path], found
+    assert re.search(case.reason, found[0].reason), found[0].reason
+
+
+@pytest.mark.parametrize("unknown", [UNKNOWN, WIRE_UNKNOWN], ids=["sentinel", "wire"])
+@pytest.mark.parametrize("case", VALID.values(), ids=VALID.keys())
+def test_nothing_is_said_of_what_is_not_known_yet(case: Case, unknown: Any) -> None:
+    for leaf in _leaves(case.inputs):
+        assert validate(case.package, case.type, _changed(case.inputs, leaf, unknown)) == [], leaf
+    every = dict.fromkeys(case.inputs, unknown)
+    assert validate(case.package, case.type, every) == []
+
+
+@pytest.mark.parametrize("case", [c for c in VALID.values() if c.package != "azure-native"], ids=lambda c: c.type)
+def test_bridged_providers_coerce_numbers_and_booleans_from_strings(case: Case) -> None:
+    for leaf in _leaves(case.inputs):
+        value: Any = case.inputs
+        for step in _steps(leaf):
+            value = value[step]
+        if isinstance(value, bool | int | float):
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            assert validate(case.package, case.type, _changed(case.inputs, leaf, text)) == [], leaf
+
+
+def test_numbers_come_from_the_engine_as_floats() -> None:
+    pool = VALID["azure-native: agent pool"]
+    assert validate(pool.package, pool.type, {**pool.inputs, "count": 1.0}) == []
+    assert validate(pool.package, pool.type, {**pool.inputs, "count": 1.5}) == [
+        Failure("count", "expected an integer, got number 1.5")
+    ]
+
+
+def test_keys_that_are_no_identifiers_are_quoted_in_the_path() -> None:
+    group = VALID["aws: node group"]
+    [failure] = validate(group.package, group.type, {**group.inputs, "labels": {"example.com/team": ["a"]}})
+    assert failure.path == 'labels["example.com/team"]'
+
+
+def test_several_mistakes_are_all_told_at_once() -> None:
+    group = VALID["aws: node group"]
+    inputs = {**group.inputs, "capacityType": "spot", "subnetIds": "s", "clusterNam": "x"}
+    assert {f.path for f in validate(group.package, group.type, inputs)} == {"capacityType", "subnetIds", "clusterNam"}
+
+
+def test_the_documentation_overrules_the_model() -> None:
+    """`Disabled` is the provider's own word: S3 has no such status, and the provider then leaves versioning alone."""
+    versioning = {"bucket": "weights", "versioningConfiguration": {"status": "Disabled"}}
+    assert validate("aws", "aws:s3/bucketVersioning:BucketVersioning", versioning) == []
+
+
+def test_arm_compares_without_regard_to_case() -> None:
+    pool = VALID["azure-native: agent pool"]
+    assert validate(pool.package, pool.type, {**pool.inputs, "mode": "user", "osType": "linux"}) == []
+
+
+def test_machine_sizes_newer_than_the_sdk_pass() -> None:
+    machine = VALID["azure-native: virtual machine"]
+    inputs = _changed(machine.inputs, "hardwareProfile.vmSize", "Standard_ND1_Rubin_v99")
+    assert validate(machine.package, machine.type, inputs) == []
+
+
+def test_a_versioned_azure_token_is_read_as_the_sdk_s_own_version() -> None:
+    pool = VALID["azure-native: agent pool"]
+    versioned = "azure-native:containerservice/v20250901:AgentPool"
+    assert is_modelled_type("azure-native", versioned)
+    assert validate("azure-native", versioned, pool.inputs) == []
+    assert [f.path for f in validate("azure-native", versioned, {**pool.inputs, "mode": "Guest"})] == ["mode"]
+
+
+@pytest.mark.parametrize("token", ["aws:eks/nodeGroop:NodeGroop", "gcp:container/cluster:Cluster", "nonsense", ""])
+def test_a_type_the_sdk_does_not_have(token: str) -> None:
+    assert not is_modelled_type("aws", token)
+    [failure] = validate("aws", token, {})
+    assert "no resource type" in failure.reason
+    with pytest.raises(KeyError, match="no resource type"):
+        input_properties("aws", token)
+
+
+def test_provider_settings_travel_as_json_in_strings() -> None:
+    settings = {"region": "us-east-1", "skipCredentialsValidation": "true", "version": "7.51.1"}
+    tags = {"defaultTags": '{"tags":{"owner":"platform"}}'}
+    assert validate("aws", "pulumi:providers:aws", {**settings, **tags}) == []
+    wrong = {**settings, "defaultTags": '{"tag":{}}'}
+    assert [f.path for f in validate("aws", "pulumi:providers:aws", wrong)] == ["defaultTags.tag"]
+
+
+def test_outputs_by_wire_name() -> None:
+    outputs = output_properties("aws", "aws:eks/nodeGroup:NodeGroup")
+    assert outputs["arn"] is str
+    assert outputs["diskSize"] is int
+    assert outputs["resources"] is list
+    assert outputs["scalingConfig"] is dict
+    assert outputs["tagsAll"] is dict
+    assert output_properties("azure-native", "azure-native:containerservice:ManagedCluster")["disableLocalAccounts"] is bool
+
+
+def test_inputs_know_what_is_required() -> None:
+    inputs = input_properties("aws", "aws:eks/nodeGroup:NodeGroup")
+    assert {name for name, p in inputs.items() if p.required} == {"clusterName", "nodeRoleArn", "scalingConfig", "subnetIds"}
+    assert inputs["diskSize"].type is int
+
+
+@pytest.mark.parametrize(
+    ("token", "prop"),
+    [
+        ("aws:eks/cluster:Cluster", "name"),
+        ("aws:eks/nodeGroup:NodeGroup", "nodeGroupName"),
+        ("aws:s3/bucket:Bucket", "bucket"),
+        ("aws:ec2/vpc:Vpc", None),
+        ("aws:iam/rolePolicyAttachment:RolePolicyAttachment", None),
+        ("gcp:container/nodePool:NodePool", "name"),
+        ("gcp:serviceaccount/account:Account", "accountId"),
+        ("gcp:projects/iAMMember:IAMMember", None),
+        ("azure-native:resources:ResourceGroup", "resourceGroupName"),
+        ("azure-native:containerservice:ManagedCluster", "resourceName"),
+        ("azure-native:containerservice:AgentPool", "agentPoolName"),
+        ("azure-native:storage:StorageAccount", "accountName"),
+        ("azure-native:storage:BlobContainer", "containerName"),
+        ("azure-native:network:Subnet", "subnetName"),
+        ("azure-native:authorization:RoleAssignment", "roleAssignmentName"),
+        ("pulumi:providers:aws", None),
+    ],
+)
+def test_what_the_real_provider_names(token: str, prop: str | None) -> None:
+    package = token.split(":")[2] if token.startswith("pulumi:") else token.split(":")[0]
+    assert autoname_property(package, token) == prop
+
+
+@pytest.mark.parametrize(
+    ("token", "args"),
+    [
+        ("aws:index/getCallerIdentity:getCallerIdentity", {}),
+        (
+            "aws:index/getAvailabilityZones:getAvailabilityZones",
+            {"state": "available", "filters": [{"name": "n", "values": ["v"]}]},
+        ),
+        ("aws:ssm/getParameter:getParameter", {"name": "/aws/service/x"}),
+        ("aws:lambda/getFunction:getFunction", {"functionName": "f"}),
+        ("gcp:organizations/getClientConfig:getClientConfig", {}),
+        ("gcp:container/getEngineVersions:getEngineVersions", {"location": "us-central1", "versionPrefix": "1.34."}),
+        ("azure-native:authorization:getClientConfig", {}),
+        (
+            "azure-native:containerservice:listManagedClusterUserCredentials",
+            {"resourceGroupName": "g", "resourceName": UNKNOWN},
+        ),
+    ],
+)
+def test_functions_take_what_the_sdk_says(token: str, args: dict[str, Any]) -> None:
+    package = token.split(":")[0]
+    assert validate_invoke(package, token, args) == []
+    assert [f.path for f in validate_invoke(package, token, {**args, "nonesuch": 1})] == ["nonesuch"]
+
+
+def test_functions_check_types_and_names() -> None:
+    zones = "aws:index/getAvailabilityZones:getAvailabilityZones"
+    assert [f.path for f in validate_invoke("aws", zones, {"filters": [{"name": "n"}]})] == ["filters[0].values"]
+    [failure] = validate_invoke("aws", "aws:index/getNothing:getNothing", {})
+    assert "no function" in failure.reason
+
+
+@pytest.mark.parametrize("key", ["aws: node group", "gcp: node pool", "azure-native: cluster"])
+def test_a_resource_takes_milliseconds_once_its_types_are_read(key: str) -> None:
+    case = VALID[key]
+    validate(case.package, case.type, case.inputs)
+    start = time.perf_counter()
+    for _ in range(20):
+        validate(case.package, case.type, case.inputs)
+    assert (time.perf_counter() - start) / 20 < 0.02
+
+
+def test_one_cloud_loads_no_other() -> None:
+    """Plugins are three processes; each pays for its own SDK alone, and none for the vendors' clients."""
+    program = (
+        "import sys; from sandbox.providers.validation import validate;"
+        "validate('aws', 'aws:eks/nodeGroup:NodeGroup', {});"
+        "print(*sorted({m.split('.')[0] for m in sys.modules} & {'pulumi_gcp', 'pulumi_azure_native', 'botocore', 'googleapiclient'}))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == ""
