@@ -24,6 +24,7 @@ __all__ = [
     "Refused",
     "Secret",
     "StandIn",
+    "call_ignores",
     "changed_paths",
     "compare",
     "has_unknown",
@@ -35,6 +36,8 @@ Log = Callable[[str, str, Severity, bool], None]
 
 # The user's customTimeouts of the call being served, in seconds; zero where none were given.
 call_timeout: ContextVar[float] = ContextVar("call_timeout", default=0.0)
+# The property paths that the resource's ignoreChanges names, in an update.
+call_ignores: ContextVar[frozenset[str]] = ContextVar("call_ignores", default=frozenset())
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Failure:
     reason: str
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """The cloud says no: the text is shown to the user as it is, so it says what, where and how to mend it."""
 
 

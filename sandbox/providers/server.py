@@ -21,7 +21,7 @@ from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from sandbox.lifeline import end_with_parent
-from sandbox.providers.base import Failure, HalfMade, Refused, Severity, StandIn, call_timeout
+from sandbox.providers.base import Failure, HalfMade, Refused, Severity, StandIn, call_ignores, call_timeout
 from sandbox.providers.diffs import Diff, join
 from sandbox.providers.wire import decode_struct, encode_struct
 
@@ -47,6 +47,7 @@ def _reporting(call: _Call) -> _Call:
     @wraps(call)
     def guarded(self: Provider, request: Any, context: grpc.ServicerContext) -> Any:
         call_timeout.set(getattr(request, "timeout", 0.0))
+        call_ignores.set(frozenset(getattr(request, "ignoreChanges", ())))
         try:
             return call(self, request, context)
         except HalfMade as half:
