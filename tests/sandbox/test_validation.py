@@ -222,7 +222,7 @@ def test_inputs_know_what_is_required() -> None:
     ],
 )
 def test_what_the_real_provider_names(token: str, prop: str | None) -> None:
-    package = token.split(":")[2] if token.startswith("pulumi:") else token.split(":")[0]
+    package = token.split(":")[2] if token.startswith("pulumi:") else token.partition(":")[0]
     assert autoname_property(package, token) == prop
 
 
@@ -246,7 +246,7 @@ def test_what_the_real_provider_names(token: str, prop: str | None) -> None:
     ],
 )
 def test_functions_take_what_the_sdk_says(token: str, args: dict[str, Any]) -> None:
-    package = token.split(":")[0]
+    package = token.partition(":")[0]
     assert validate_invoke(package, token, args) == []
     assert [f.path for f in validate_invoke(package, token, {**args, "nonesuch": 1})] == ["nonesuch"]
 
@@ -273,7 +273,7 @@ def test_one_cloud_loads_no_other() -> None:
     program = (
         "import sys; from sandbox.providers.validation import validate;"
         "validate('aws', 'aws:eks/nodeGroup:NodeGroup', {});"
-        "print(*sorted({m.split('.')[0] for m in sys.modules} & {'pulumi_gcp', 'pulumi_azure_native', 'botocore', 'googleapiclient'}))"
+        "print(*{m.split('.')[0] for m in sys.modules})"
     )
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert loaded.strip() == ""
+    assert not {"pulumi_gcp", "pulumi_azure_native", "botocore", "googleapiclient"} & set(loaded.split())

@@ -57,5 +57,5 @@ def _classes(hint: Any) -> Iterator[type]:
 def _named(cls: type) -> Mapping[str, frozenset[str]]:
     """By property, what its documentation puts in backticks."""
     wire = sdk_types.input_type_py_to_pulumi_names(cls)
-    text = inspect.getdoc(cls.__init__) or ""
+    text = inspect.getdoc(inspect.getattr_static(cls, "__init__")) or ""
     return {wire.get(name, name): frozenset(re.findall(r'`"?([^`"\n]+)"?`', said)) for name, said in _PARAMETER.findall(text)}
