@@ -93,7 +93,8 @@ class RoleAssignment(Azure):
 
 class Diagnostic(Azure):
     def identify(self, world: World, record: Record) -> str:
-        return f"{record.inputs['resourceUri']}/providers/Microsoft.Insights/diagnosticSettings/{record.inputs.get('name', 'service')}"
+        name = record.inputs.get("name", "service")
+        return f"{record.inputs['resourceUri']}/providers/Microsoft.Insights/diagnosticSettings/{name}"
 
 
 class Identity(Azure):
@@ -151,7 +152,8 @@ class Cluster(Azure):
     def computed(self, world: World, record: Record) -> dict[str, Any]:
         name = record.inputs.get("resourceName", "")
         kubelet = {"clientId": made_up_guid(record.id, "kubelet"), "objectId": made_up_guid(record.id, "kubelet", "object")}
-        issuer = f"https://{record.inputs.get('location', 'eastus')}.oic.prod-aks.azure.com/{AZURE_TENANT}/{made_up_guid(record.id)}/"
+        where = record.inputs.get("location", "eastus")
+        issuer = f"https://{where}.oic.prod-aks.azure.com/{AZURE_TENANT}/{made_up_guid(record.id)}/"
         return {
             "fqdn": f"{name}-{serial(record.id, length=8)}.hcp.{record.inputs.get('location', 'eastus')}.azmk8s.io",
             "nodeResourceGroup": record.inputs.get("nodeResourceGroup") or f"MC_{name}",

@@ -118,7 +118,8 @@ class GkeNodePool(Gcp):
 
     def identify(self, world: World, record: Record) -> str:
         name = record.inputs.get("name") or f"np-{world.next_serial(record.urn)[:8]}"
-        return f"projects/{project(record)}/locations/{region(record)}/clusters/{cluster_name(record.inputs['cluster'])}/nodePools/{name}"
+        cluster = f"clusters/{cluster_name(record.inputs['cluster'])}"
+        return f"projects/{project(record)}/locations/{region(record)}/{cluster}/nodePools/{name}"
 
     def refuse(self, world: World, record: Record) -> None:
         world.clusters.sim("gcp", cluster_name(record.inputs["cluster"]))

@@ -25,6 +25,10 @@ from sandbox.providers.validation import (
 _ALWAYS_IMMUTABLE = ("name", "location", "resourceGroupName")
 
 
+# ARM takes the ids of managed identities as a list and answers with a map.
+_ANSWERED_OTHERWISE = ("identity",)
+
+
 class CloudStandIn(StandIn):
     """The plugin of one provider package.
 
@@ -96,7 +100,7 @@ class CloudStandIn(StandIn):
 
     def update(self, urn: str, type_: str, id_: str, old_inputs: dict[str, Any], inputs: dict[str, Any], preview: bool) -> dict[str, Any]:
         if preview:
-            return {**inputs}
+            return {k: v for k, v in inputs.items() if k not in _ANSWERED_OTHERWISE}
         outputs: dict[str, Any] = self._ask("update", cloud=self.package, type=type_, id=id_, inputs=inputs)["outputs"]
         return outputs
 
@@ -120,8 +124,9 @@ class CloudStandIn(StandIn):
         return answer
 
     def _unknown_outputs(self, type_: str, inputs: dict[str, Any]) -> dict[str, Any]:
-        """In a preview what the cloud computes is unknown; what the program gave is not."""
-        return {**dict.fromkeys(output_properties(self.package, type_), UNKNOWN), **inputs}
+        """In a preview what the cloud computes is unknown; what the program gave is not, where it comes back as given."""
+        given = {k: v for k, v in inputs.items() if k not in _ANSWERED_OTHERWISE}
+        return {**dict.fromkeys(output_properties(self.package, type_), UNKNOWN), **given}
 
     def _plain_config(self) -> dict[str, Any]:
         wanted = ("region", "project", "zone", "subscriptionId", "location", "defaultTags", "defaultLabels")
