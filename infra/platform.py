@@ -25,7 +25,7 @@ from infra.clouds.base import (
     SystemPoolArgs,
     WorkloadIdentityArgs,
 )
-from infra.kubernetes.cluster_autoscaler import ClusterAutoscaler, needs_autoscaler
+from infra.kubernetes import cluster_autoscaler
 from infra.kubernetes.device_plugins import DevicePlugins
 from infra.kubernetes.model_serving import ModelServing, ModelServingArgs
 from infra.kubernetes.namespaces import MODELS, ModelsNamespace
@@ -46,9 +46,7 @@ class _Cluster(pulumi.ComponentResource):
         super().__init__("accelfleet:platform:Cluster", name, {})
         self.stack, self.name, self.spec = stack, name, spec
         self.cloud: Kit = kit(spec.cloud)
-        self.tags = naming.tags(
-            stack=stack.name, environment=stack.spec.environment, owner=stack.spec.owner, cluster=name
-        )
+        self.tags = naming.tags(stack=stack.name, environment=stack.spec.environment, owner=stack.spec.owner, cluster=name)
         self.protect = stack.spec.environment is Environment.PROD
         self.provider = self.cloud.provider(f"{name}-{spec.cloud}", self._provider_args(), self._in_cluster())
         in_cloud = pulumi.ResourceOptions(parent=self, providers=[self.provider])
@@ -67,8 +65,7 @@ class _Cluster(pulumi.ComponentResource):
         )
         in_kubernetes = pulumi.ResourceOptions(parent=self, providers=[api])
         plugins = DevicePlugins(f"{name}-device-plugins", list(accelerators.values()), opts=in_kubernetes)
-        if needs_autoscaler(spec.cloud):
-            ClusterAutoscaler.for_cluster(f"{name}-autoscaler", cluster, self.tags, in_cloud, in_kubernetes)
+        self._autoscaler(cluster, in_cloud, in_kubernetes)
         namespace = ModelsNamespace(f"{name}-models", opts=in_kubernetes)
         for key, model in spec.models.items():
             ready = pulumi.ResourceOptions(
@@ -141,9 +138,29 @@ class _Cluster(pulumi.ComponentResource):
         )
         return self.cloud.system_pool(f"{self.name}-system", args, opts)
 
+    def _autoscaler(self, cluster: Any, in_cloud: pulumi.ResourceOptions, in_kubernetes: pulumi.ResourceOptions) -> None:
+        if self.cloud.autoscaler is None:
+            return
+        role = self.cloud.autoscaler(
+            f"{self.name}-autoscaler-rights",
+            cluster=cluster,
+            region=self.spec.region,
+            namespace=cluster_autoscaler.NAMESPACE,
+            service_account=cluster_autoscaler.SERVICE_ACCOUNT,
+            opts=in_cloud,
+        )
+        cluster_autoscaler.ClusterAutoscaler(
+            f"{self.name}-autoscaler",
+            cluster=self._physical,
+            env=role.env,
+            opts=pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[role])),
+        )
+
     def _node_pool(self, pool: AcceleratorPool, cluster: Any, system: Any, opts: pulumi.ResourceOptions) -> Any:
         # GKE taints GPU nodes only where a CPU pool stands already: the system pool always comes first.
-        after = pulumi.ResourceOptions(parent=self, providers=[self.provider], depends_on=[system] if system is not None else [])
+        after = pulumi.ResourceOptions(
+            parent=self, providers=[self.provider], depends_on=[system] if system is not None else []
+        )
         return self.cloud.node_pool(f"{self.name}-{pool.name}", NodePoolArgs(cluster=cluster, pool=pool, tags=self.tags), after)
 
     def _store(self, key: str, network: Any, opts: pulumi.ResourceOptions) -> Any:
@@ -161,23 +178,25 @@ class _Cluster(pulumi.ComponentResource):
         return self.cloud.object_store(f"{self.name}-{key}", args, opts)
 
     def _model(
-        self, key: str, model: ModelSpec, pool: AcceleratorPool, cluster: Any, stores: dict[str, Any], opts: pulumi.ResourceOptions
+        self,
+        key: str,
+        model: ModelSpec,
+        pool: AcceleratorPool,
+        cluster: Any,
+        stores: dict[str, Any],
+        opts: pulumi.ResourceOptions,
     ) -> None:
         identity, url = None, None
         if model.weights is not None:
             store = stores[model.weights.store]
             identity = self.cloud.workload_identity(
                 f"{self.name}-{key}-identity",
-                WorkloadIdentityArgs(
-                    cluster=cluster, namespace=MODELS, service_account=key, store=store, tags=self.tags
-                ),
+                WorkloadIdentityArgs(cluster=cluster, namespace=MODELS, service_account=key, store=store, tags=self.tags),
                 pulumi.ResourceOptions(parent=self, providers=[self.provider]),
             )
             path = model.weights.path
             url = store.url.apply(lambda base: f"{base}/{path}".rstrip("/"))
-        ModelServing(
-            f"{self.name}-{key}", ModelServingArgs.of(key, model, pool, weights_url=url, identity=identity), opts
-        )
+        ModelServing(f"{self.name}-{key}", ModelServingArgs.of(key, model, pool, weights_url=url, identity=identity), opts)
 
 
 def _describe(pool: AcceleratorPool) -> dict[str, Any]:

@@ -32,7 +32,9 @@ def this_stack() -> Stack:
     path = STACKS / f"{name}.yaml"
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in STACKS.glob("*.yaml") if not p.name.startswith("Pulumi.")))
-        raise pulumi.RunError(f"{path.relative_to(STACKS.parent)} does not exist: a stack needs a file of its name; there are {known}")
+        raise pulumi.RunError(
+            f"{path.relative_to(STACKS.parent)} does not exist: a stack needs a file of its name; there are {known}"
+        )
     try:
         return Stack(name, load_stack(path))
     except StackErrors as wrong:

@@ -149,6 +149,8 @@ class Kit:
     node_pool: Callable[..., Any]
     object_store: Callable[..., Any]
     workload_identity: Callable[..., Any]
+    # Rights of the autoscaler that the cluster must run itself; None where the cloud runs one.
+    autoscaler: Callable[..., Any] | None = None
     # World-wide name of a store, from the parts that tell it apart.
     store_name: Callable[..., str] = field(default=naming.global_name)
     # Physical name of a pool, by this cloud's rules.

@@ -1,5 +1,6 @@
 """AWS: one VPC, one EKS cluster and its pools, S3 stores and EKS Pod Identity. The only package that imports pulumi_aws."""
 
+from infra.clouds.aws.autoscaler import EksAutoscalerRole
 from infra.clouds.aws.cluster import EksCluster
 from infra.clouds.aws.identity import EksPodIdentity
 from infra.clouds.aws.network import AwsNetwork
@@ -19,6 +20,7 @@ KIT = Kit(
     node_pool=EksNodePool,
     object_store=S3Store,
     workload_identity=EksPodIdentity,
+    autoscaler=EksAutoscalerRole,
 )
 
 __all__ = ["KIT", "AwsNetwork", "EksCluster", "EksNodePool", "EksPodIdentity", "EksSystemPool", "S3Store"]

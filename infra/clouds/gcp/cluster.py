@@ -1,33 +1,38 @@
 """The GKE control plane: secrets key, who may enter, and the account that nodes run as.
 
-Owns no node: pools are components of their own (pain 18), and GKE's default pool is removed at once.
+Owns no node: pools are components of their own (pain 18), and GKE's default pool is removed at once. Enables no API:
+the project has container.googleapis.com and cloudkms.googleapis.com on before the first `up`.
 """
 
 from __future__ import annotations
 
-import json
+import re
 
 import pulumi
 import pulumi_gcp as gcp
 
 from infra import naming
 from infra.clouds.base import ClusterArgs
-from infra.clouds.gcp.network import PODS, SERVICES, GcpNetwork
+from infra.clouds.gcp.network import PODS, PODS_PER_NODE, SERVICES, GcpNetwork
 
 _KEY_ROTATION = "7776000s"  # 90 days
 # No bucket role here: every pod of a node would have it (pain 15).
 _NODE_ROLE = "roles/container.defaultNodeServiceAccount"
+# The account's role is the limit, not the scope, which is the old way to set one.
+SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
+_CLUSTER_PATH = "projects/{0}/locations/{1}/clusters/{2}"
 
 
 class GkeCluster(pulumi.ComponentResource):
     """Regional GKE cluster with private nodes, Dataplane V2, workload identity and encrypted secrets.
 
-    Follows "Harden your cluster's security" and "Encrypt secrets at the application layer". The key ring keeps its name
-    for ever, as Google deletes none; a cluster made again finds it and takes it over (docs: "Cloud KMS object lifetime").
+    Follows "Harden your cluster's security" and "Encrypt secrets at the application layer". The control plane is
+    regional, nodes are in the network's zones. With `protect`, neither Pulumi nor GKE deletes it.
 
     Attributes:
         node_account: email of the service account that every node runs as.
-        workload_pool: `<project>.svc.id.goog`.
+        workload_pool: `<project>.svc.id.goog`, known once the cluster stands: a project has none before its first one,
+            and IAM refuses principals of a pool that is not there (terraform-google-kubernetes-engine#916).
     """
 
     cluster_name: pulumi.Output[str]
@@ -36,6 +41,7 @@ class GkeCluster(pulumi.ComponentResource):
     node_account: pulumi.Output[str]
     project: pulumi.Output[str]
     project_number: pulumi.Output[str]
+    workload_pool: pulumi.Output[str]
 
     def __init__(self, name: str, args: ClusterArgs[GcpNetwork], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("accelfleet:gcp:GkeCluster", name, {}, opts)
@@ -66,11 +72,16 @@ class GkeCluster(pulumi.ComponentResource):
             subnetwork=args.network.subnetwork_id,
             min_master_version=args.kubernetes,
             release_channel=gcp.container.ClusterReleaseChannelArgs(channel="REGULAR"),
-            # GKE insists on a first pool; it goes again before anything runs there.
+            # GKE insists on a first pool; it goes again before anything runs there. It runs as our account all the
+            # same: the project's default one is often switched off, and then no cluster comes (provider-google#17511).
             remove_default_node_pool=True,
             initial_node_count=1,
+            node_config=gcp.container.ClusterNodeConfigArgs(
+                service_account=account.email, oauth_scopes=SCOPES, disk_type="pd-standard", disk_size_gb=30
+            ),
             networking_mode="VPC_NATIVE",
-            datapath_provider="ADVANCED_DATAPATH",
+            datapath_provider="ADVANCED_DATAPATH",  # brings network policies with it
+            default_max_pods_per_node=PODS_PER_NODE,
             ip_allocation_policy=gcp.container.ClusterIpAllocationPolicyArgs(
                 cluster_secondary_range_name=PODS, services_secondary_range_name=SERVICES
             ),
@@ -78,10 +89,12 @@ class GkeCluster(pulumi.ComponentResource):
                 enable_private_nodes=True, enable_private_endpoint=args.api.private
             ),
             master_authorized_networks_config=gcp.container.ClusterMasterAuthorizedNetworksConfigArgs(
+                # Else any VM of any customer of Google Cloud may knock.
+                gcp_public_cidrs_access_enabled=False,
                 cidr_blocks=[
                     gcp.container.ClusterMasterAuthorizedNetworksConfigCidrBlockArgs(cidr_block=str(block))
                     for block in args.api.allowed_cidrs
-                ]
+                ],
             ),
             workload_identity_config=gcp.container.ClusterWorkloadIdentityConfigArgs(
                 workload_pool=pulumi.Output.concat(self.project, ".svc.id.goog")
@@ -105,28 +118,50 @@ class GkeCluster(pulumi.ComponentResource):
                 parent=self,
                 depends_on=[may_encrypt, rights],
                 protect=args.protect,
-                # The release channel moves the version, and the removed pool's settings come back as drift (pulumi-gcp#2247).
-                ignore_changes=["minMasterVersion", "nodeConfig", "nodePools"],
+                # Once the first pool is gone GKE shows another one's settings there, and a difference would replace
+                # the cluster (pulumi-gcp#744, provider-google#3409).
+                ignore_changes=["nodeConfig", "nodePools"],
             ),
         )
         self._admins(name, args)
-        self.cluster_id = cluster.id
         self.cluster_name = cluster.name
+        self.workload_pool = cluster.workload_identity_config.workload_pool
         self.endpoint = pulumi.Output.concat("https://", cluster.endpoint)
-        self.kubeconfig = pulumi.Output.all(
-            cluster.name, self.endpoint, cluster.master_auth.apply(lambda auth: auth.cluster_ca_certificate)
-        ).apply(lambda made: _kubeconfig(*made))
-        self.register_outputs({"clusterName": self.cluster_name, "endpoint": self.endpoint, "kubeconfig": self.kubeconfig})
+        self.kubeconfig = pulumi.Output.json_dumps(
+            _kubeconfig(args.name, self.endpoint, cluster.master_auth.cluster_ca_certificate)
+        )
+        self.register_outputs(
+            {
+                "clusterName": self.cluster_name,
+                "endpoint": self.endpoint,
+                "kubeconfig": self.kubeconfig,
+                "nodeAccount": self.node_account,
+                "workloadPool": self.workload_pool,
+            }
+        )
 
     def _secrets_key(self, name: str, args: ClusterArgs[GcpNetwork]) -> tuple[gcp.kms.CryptoKey, gcp.kms.CryptoKeyIAMMember]:
+        """A key of the cluster's own, and GKE's right to use it.
+
+        Google never deletes a key ring or a key, so a name serves once: made again after a destroy, it answers 409
+        (provider-google#1214). The network's number tells one life of the cluster from the next, and is the same
+        again when a broken run goes on.
+        """
         child = pulumi.ResourceOptions(parent=self)
-        ring = gcp.kms.KeyRing(f"{name}-ring", name=args.name, location=args.region, opts=child)
+        ring = gcp.kms.KeyRing(
+            f"{name}-ring",
+            name=args.network.number.apply(lambda number: naming.physical(args.name, str(number or ""))),
+            location=args.region,
+            opts=child,
+        )
         key = gcp.kms.CryptoKey(
             f"{name}-secrets",
             name="secrets",
             key_ring=ring.id,
             purpose="ENCRYPT_DECRYPT",
             rotation_period=_KEY_ROTATION,
+            labels=args.tags,
+            # Without the key the cluster's secrets, in use or in a backup, are lost for good.
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
         agent = self.project_number.apply(
@@ -142,32 +177,48 @@ class GkeCluster(pulumi.ComponentResource):
         return key, may_encrypt
 
     def _admins(self, name: str, args: ClusterArgs[GcpNetwork]) -> None:
+        """Admin rights in this cluster alone: without the condition, two clusters of a project would share one grant,
+        and the destruction of either would take it from both.
+
+        https://cloud.google.com/iam/docs/conditions-resource-attributes
+        """
+        path = pulumi.Output.format(_CLUSTER_PATH, self.project, args.region, args.name)
         for admin in args.admins:
-            kind = "serviceAccount" if admin.endswith(".gserviceaccount.com") else "group"
             gcp.projects.IAMMember(
-                f"{name}-admin-{admin}",
+                f"{name}-admin-{re.sub(r'[^A-Za-z0-9]+', '-', admin)}",
                 project=self.project,
                 role="roles/container.admin",
-                member=f"{kind}:{admin}",
+                member=principal(admin),
+                condition=gcp.projects.IAMMemberConditionArgs(
+                    title=args.name,
+                    description=f"The GKE cluster {args.name}",
+                    expression=pulumi.Output.format('resource.name == "{0}" || resource.name.startsWith("{0}/")', path),
+                ),
                 opts=pulumi.ResourceOptions(parent=self),
             )
 
 
-def _kubeconfig(name: str, endpoint: str, ca: str) -> str:
+def principal(admin: str) -> str:
+    """An address as IAM writes it. A group unless it says otherwise (`user:ada@example.com`): addresses look alike."""
+    if ":" in admin:
+        return admin
+    return f"serviceAccount:{admin}" if admin.endswith(".gserviceaccount.com") else f"group:{admin}"
+
+
+def _kubeconfig(name: str, endpoint: pulumi.Output[str], ca: pulumi.Output[str]) -> dict[str, object]:
     """https://cloud.google.com/kubernetes-engine/docs/how-to/cluster-access-for-kubectl"""
     plugin = {
         "apiVersion": "client.authentication.k8s.io/v1beta1",
         "command": "gke-gcloud-auth-plugin",
+        "installHint": "gke-gcloud-auth-plugin is missing: gcloud components install gke-gcloud-auth-plugin",
         "provideClusterInfo": True,
         "interactiveMode": "Never",
     }
-    return json.dumps(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": name,
-            "clusters": [{"name": name, "cluster": {"server": endpoint, "certificate-authority-data": ca}}],
-            "users": [{"name": name, "user": {"exec": plugin}}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-        }
-    )
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": {"server": endpoint, "certificate-authority-data": ca}}],
+        "users": [{"name": name, "user": {"exec": plugin}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "current-context": name,
+    }

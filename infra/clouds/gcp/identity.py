@@ -17,7 +17,8 @@ class GkeWorkloadIdentity(pulumi.ComponentResource):
     """A role on the bucket for the principal of one service account (pain 15).
 
     Follows "Authenticate to Google Cloud APIs from GKE workloads". The pool is the project's, so the principal names
-    namespace and account but no cluster: the same pair in another cluster of the project reads the bucket, too.
+    namespace and account but no cluster: the same pair in another cluster of the project reads the bucket, too. Where
+    that is not wanted, give each cluster a project. The pod needs no annotation.
     """
 
     service_account_annotations: pulumi.Output[dict[str, str]]
@@ -27,11 +28,12 @@ class GkeWorkloadIdentity(pulumi.ComponentResource):
         self, name: str, args: WorkloadIdentityArgs[GkeCluster, GcsStore], opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("accelfleet:gcp:GkeWorkloadIdentity", name, {}, opts)
-        principal = pulumi.Output.all(args.cluster.project_number, args.cluster.project).apply(
-            lambda made: (
-                f"principal://iam.googleapis.com/projects/{made[0]}/locations/global/workloadIdentityPools/"
-                f"{made[1]}.svc.id.goog/subject/ns/{args.namespace}/sa/{args.service_account}"
-            )
+        principal = pulumi.Output.format(
+            "principal://iam.googleapis.com/projects/{0}/locations/global/workloadIdentityPools/{1}/subject/ns/{2}/sa/{3}",
+            args.cluster.project_number,
+            args.cluster.workload_pool,
+            args.namespace,
+            args.service_account,
         )
         gcp.storage.BucketIAMMember(
             f"{name}-read",

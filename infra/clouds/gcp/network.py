@@ -1,6 +1,7 @@
 """The GCP network of one cluster: a VPC with one subnetwork, ranges for pods and services, and the way out.
 
-Owns address arithmetic. Makes no firewall rule: GKE writes those it needs, and nothing else is let in.
+Owns address arithmetic. Makes no firewall rule: GKE writes those it needs, and nothing else is let in. Leaves the
+default route alone, for Private Google Access takes it even where there is no NAT.
 """
 
 from __future__ import annotations
@@ -16,26 +17,49 @@ from infra import naming
 from infra.clouds.base import NetworkArgs
 
 PODS, SERVICES = "pods", "services"
+# Half of GKE's default of 110, so that half the addresses do: GKE gives a node twice as many as it may have pods,
+# rounded up to a power of two. A serving node runs some twenty of GKE's own and a replica for each accelerator.
+# https://cloud.google.com/kubernetes-engine/docs/how-to/flexible-pod-cidr
+PODS_PER_NODE = 64
+_SMALLEST = 20  # prefix length
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """How a cluster's range is cut: half for pods (a /24 a node by GKE's default), an eighth each for nodes and services."""
+    """How a cluster's range is cut: half for pods, an eighth each for nodes and services; a quarter stays free.
+
+    | network | pods             | nodes             | services        |
+    |---------|------------------|-------------------|-----------------|
+    | /16     | /17 (256 nodes)  | /19 (8188 nodes)  | /19 (8192)      |
+    | /18     | /19 (64 nodes)   | /21 (2044 nodes)  | /21 (2048)      |
+    | /20     | /21 (16 nodes)   | /23 (508 nodes)   | /23 (512)       |
+
+    Pods decide how large a cluster can grow: each node takes a /25 of theirs (`PODS_PER_NODE`).
+    """
 
     nodes: IPv4Network
     pods: IPv4Network
     services: IPv4Network
 
+    @property
+    def most_nodes(self) -> int:
+        """Nodes, of all pools together, that the pods' range has room for."""
+        return self.pods.num_addresses // (2 * PODS_PER_NODE)
+
 
 def ranges(cidr: str) -> Ranges:
-    """Cut a range in three that do not overlap; a quarter stays free for what comes later.
+    """Cut a range in three that do not overlap.
+
+    >>> cut = ranges("10.0.0.0/16")
+    >>> str(cut.pods), str(cut.nodes), str(cut.services)
+    ('10.0.0.0/17', '10.0.128.0/19', '10.0.160.0/19')
 
     Raises:
-        ValueError: it is smaller than /20, where pods would get less than eight nodes' worth.
+        ValueError: it is smaller than /20, where pods would get less than sixteen nodes' worth.
     """
     whole = IPv4Network(cidr)
-    if whole.prefixlen > 20:
-        raise ValueError(f"{cidr} is too small for a cluster: use /16 to /20")
+    if whole.prefixlen > _SMALLEST:
+        raise ValueError(f"network {cidr} is too small for a cluster: use /16 to /20")
     first, second = whole.subnets(1)
     eighths = list(second.subnets(2))
     return Ranges(nodes=eighths[0], pods=first, services=eighths[1])
@@ -45,17 +69,25 @@ class GcpNetwork(pulumi.ComponentResource):
     """A VPC-native network whose nodes have no public address and reach Google's APIs privately.
 
     Private Google Access is always on, so that weights and images from GCS and Artifact Registry never pass the NAT
-    (pain 14). Cloud NAT is regional: `single` and `per-zone` are the same gateway here.
+    (pain 14). Cloud NAT is regional and outlives a zone: `single` and `per-zone` are the same gateway here. Without
+    NAT, images must be in Artifact Registry (a remote repository for those of others).
     Follows "VPC-native clusters" and "Private Google Access".
+
+    Attributes:
+        number: what Google calls the network by itself, another one each time a network of that name is made.
+
+    Raises:
+        ValueError: the network's range is too small (see `ranges`).
     """
 
     network_id: pulumi.Output[str]
     subnetwork_id: pulumi.Output[str]
+    number: pulumi.Output[str]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        cut = ranges(args.cidr)
         super().__init__("accelfleet:gcp:GcpNetwork", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        cut = ranges(args.cidr)
         vpc = gcp.compute.Network(
             f"{name}-network",
             name=args.name,
@@ -78,6 +110,7 @@ class GcpNetwork(pulumi.ComponentResource):
         )
         self.zones = args.zones
         self.network_id = vpc.id
+        self.number = vpc.network_id
         self.subnetwork_id = subnetwork.id
         if args.nat is not Nat.NONE:
             _nat(self, name, args, vpc)

@@ -16,13 +16,14 @@ from fleet.catalog.accelerators import Family
 from fleet.catalog.nodes import Taint
 from fleet.contract import AcceleratorPool
 from infra.clouds.base import NodePoolArgs, SystemPoolArgs
-from infra.clouds.gcp.cluster import GkeCluster
+from infra.clouds.gcp.cluster import SCOPES, GkeCluster
 
 _SYSTEM_POOL = "cluster-system"  # longer than any pool name of a stack file may be: no clash
 _SYSTEM_DISK_GIB = 80
 _EFFECT = {"NoSchedule": "NO_SCHEDULE", "PreferNoSchedule": "PREFER_NO_SCHEDULE", "NoExecute": "NO_EXECUTE"}
-_SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
-# The autoscaler moves it, and GKE counts `initialNodeCount` a zone.
+# Machine series that boot from Hyperdisk and from nothing else (provider-google#19890, #20247).
+# https://cloud.google.com/compute/docs/disks/hyperdisks#machine-type-support
+_HYPERDISK_ONLY = ("a3-ultragpu", "a4", "c4", "ct6e", "g4", "n4")
 _AUTOSCALED = ["initialNodeCount", "nodeCount"]
 
 
@@ -33,20 +34,19 @@ class GkeSystemPool(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SystemPoolArgs[GkeCluster], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("accelfleet:gcp:GkeSystemPool", name, {}, opts)
+        zones = args.zones[: args.max_nodes]  # GKE makes at least one node in each at the start
         made = gcp.container.NodePool(
             f"{name}-nodes",
             name=_SYSTEM_POOL,
-            cluster=args.cluster.cluster_id,
+            cluster=args.cluster.cluster_name,
             location=args.cluster.region,
-            node_locations=list(args.zones),
-            initial_node_count=1,
+            node_locations=list(zones),
+            initial_node_count=per_zone(max(1, args.min_nodes), args.max_nodes, len(zones)),
             autoscaling=gcp.container.NodePoolAutoscalingArgs(
-                total_min_node_count=max(1, args.min_nodes),
-                total_max_node_count=max(args.max_nodes, len(args.zones)),
-                location_policy="BALANCED",
+                total_min_node_count=args.min_nodes, total_max_node_count=args.max_nodes, location_policy="BALANCED"
             ),
             management=gcp.container.NodePoolManagementArgs(auto_repair=True, auto_upgrade=True),
-            node_config=_node_config(args.cluster, args.machine, _SYSTEM_DISK_GIB, {}, (), args.tags),
+            node_config=_node_config(args.cluster, args.machine, _SYSTEM_DISK_GIB, args.tags),
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=_AUTOSCALED),
         )
         self.pool_name = made.name
@@ -56,11 +56,12 @@ class GkeSystemPool(pulumi.ComponentResource):
 class GkeNodePool(pulumi.ComponentResource):
     """Accelerator nodes of one machine type, labelled and tainted as their contract says.
 
-    TPU pools follow "Plan TPUs in GKE": a single host sets no topology (xpk#825), a multi-host slice is one atomic pool
-    with a compact placement policy, in one zone, with exactly as many nodes as the slice has hosts.
+    GPUs follow "Run GPUs in GKE Standard node pools", TPUs "Plan TPUs in GKE". The caller makes it depend on the system
+    pool, which makes GKE's GPU taint certain (terraform-google-kubernetes-engine#703).
 
     Raises:
-        ValueError: GKE has no machine with that accelerator.
+        ValueError: GKE has no machine with that accelerator, or a multi-host slice is asked for in other than one
+            zone, or with other bounds than its hosts.
     """
 
     pool_name: pulumi.Output[str]
@@ -68,92 +69,118 @@ class GkeNodePool(pulumi.ComponentResource):
     def __init__(self, name: str, args: NodePoolArgs[GkeCluster], opts: pulumi.ResourceOptions | None = None) -> None:
         pool = args.pool
         if pool.accelerator.gke_name is None:
-            raise ValueError(f"pool {pool.name}: GKE has no machine with {pool.accelerator.name}")
+            raise ValueError(f"pool {pool.name}: GKE has no machine with {pool.accelerator.name}: choose another accelerator")
+        atomic = pool.tpu is not None and pool.tpu.multi_host
+        size = _slice(pool) if atomic else _bounds(pool)
         super().__init__("accelfleet:gcp:GkeNodePool", name, {}, opts)
-        slice_ = pool.tpu if pool.tpu and pool.tpu.multi_host else None
-        shape: dict[str, Any] = _slice(pool) if slice_ else _bounds(pool)
         made = gcp.container.NodePool(
             f"{name}-nodes",
             name=pool.physical_name,
-            cluster=args.cluster.cluster_id,
+            cluster=args.cluster.cluster_name,
             location=args.cluster.region,
             node_locations=list(pool.zones),
             management=gcp.container.NodePoolManagementArgs(auto_repair=True, auto_upgrade=True),
-            # Accelerators are scarce: an upgrade takes one node away before it asks for its successor.
+            # Accelerators are scarce: an upgrade takes one node away before it asks for its successor (pain 20).
             upgrade_settings=gcp.container.NodePoolUpgradeSettingsArgs(max_surge=0, max_unavailable=1),
             node_config=_node_config(
-                args.cluster, pool.machine.name, pool.disk_gib, pool.node_labels, pool.node_taints, args.tags, pool
+                args.cluster,
+                pool.machine.name,
+                pool.disk_gib,
+                args.tags,
+                labels=pool.node_labels,
+                taints=pool.node_taints,
+                spot=pool.spot,
+                guest_accelerators=_gpus(pool),
             ),
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=[] if slice_ else _AUTOSCALED),
-            **shape,
+            # A slice's size is its shape's: ignored, a new topology would be made with the old one's hosts.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=[] if atomic else _AUTOSCALED),
+            **size,
         )
         self.pool_name = made.name
         self.register_outputs({"poolName": self.pool_name})
 
 
+def per_zone(start: int, most: int, zones: int) -> int:
+    """Nodes at creation, a zone, which is how GKE counts them: rounded up, but never beyond `most` in all zones.
+
+    Rounded down to fewer than `start`, the autoscaler adds the rest as pods ask for it.
+
+    >>> per_zone(1, most=4, zones=2), per_zone(1, most=1, zones=2)
+    (1, 0)
+    """
+    up = -(-start // zones)
+    return up if up * zones <= most else start // zones
+
+
 def _bounds(pool: AcceleratorPool) -> dict[str, Any]:
-    """Bounds over all zones. `ANY` lets the autoscaler go where there is capacity, which for accelerators is not everywhere."""
+    """Bounds over all zones together, so that they are the ones people wrote."""
     return {
-        # A zone each; more come as pods ask for them.
-        "initial_node_count": -(-pool.start_nodes // len(pool.zones)),
+        "initial_node_count": per_zone(pool.start_nodes, pool.max_nodes, len(pool.zones)),
         "autoscaling": gcp.container.NodePoolAutoscalingArgs(
-            total_min_node_count=pool.min_nodes, total_max_node_count=pool.max_nodes, location_policy="ANY"
+            total_min_node_count=pool.min_nodes,
+            total_max_node_count=pool.max_nodes,
+            # Where there is capacity, reservations first: accelerators and spot are not to be had in every zone alike.
+            location_policy="ANY",
         ),
     }
 
 
 def _slice(pool: AcceleratorPool) -> dict[str, Any]:
+    """A multi-host slice: all its hosts or none, side by side in one zone. A single host sets no topology (xpk#825)."""
     assert pool.tpu is not None
+    hosts = pool.tpu.hosts
+    if len(pool.zones) != 1 or (pool.min_nodes, pool.max_nodes) != (hosts, hosts):
+        raise ValueError(
+            f"pool {pool.name}: a {pool.tpu.topology} slice of {pool.accelerator.name} is {hosts} hosts in one zone, "
+            f"not {pool.min_nodes} to {pool.max_nodes} in {', '.join(pool.zones)}: set nodes and zones so"
+        )
     return {
-        "node_count": pool.tpu.hosts,
+        "node_count": hosts,
         "placement_policy": gcp.container.NodePoolPlacementPolicyArgs(type="COMPACT", tpu_topology=pool.tpu.topology),
     }
 
 
-def _node_config(
-    cluster: GkeCluster,
-    machine: str,
-    disk_gib: int,
-    labels: Mapping[str, str],
-    taints: Sequence[Taint],
-    tags: dict[str, str],
-    pool: AcceleratorPool | None = None,
-) -> gcp.container.NodePoolNodeConfigArgs:
-    return gcp.container.NodePoolNodeConfigArgs(
-        machine_type=machine,
-        disk_size_gb=disk_gib,
-        # TPU v6e and the newest GPU machines take Hyperdisk only; GKE chooses it where pd-balanced is not to be had.
-        disk_type=None if pool else "pd-balanced",
-        service_account=cluster.node_account,
-        oauth_scopes=_SCOPES,
-        labels=dict(labels),
-        taints=[gcp.container.NodePoolNodeConfigTaintArgs(key=t.key, value=t.value, effect=_EFFECT[t.effect]) for t in taints],
-        resource_labels=tags,
-        spot=bool(pool and pool.spot),
-        guest_accelerators=_guests(pool),
-        workload_metadata_config=gcp.container.NodePoolNodeConfigWorkloadMetadataConfigArgs(mode="GKE_METADATA"),
-        shielded_instance_config=gcp.container.NodePoolNodeConfigShieldedInstanceConfigArgs(
-            enable_integrity_monitoring=True, enable_secure_boot=True
-        ),
-        gcfs_config=gcp.container.NodePoolNodeConfigGcfsConfigArgs(enabled=True) if _streams(pool) else None,
-    )
-
-
-def _streams(pool: AcceleratorPool | None) -> bool:
-    """Image streaming spares GPU nodes most of a serving image's pull; TPU nodes do not have it."""
-    return pool is not None and pool.family is Family.NVIDIA
-
-
-def _guests(pool: AcceleratorPool | None) -> list[gcp.container.NodePoolNodeConfigGuestAcceleratorArgs] | None:
-    """GPUs have to be named even where the machine type implies them, or GKE installs no driver."""
-    if pool is None or pool.family is not Family.NVIDIA:
+def _gpus(pool: AcceleratorPool) -> list[gcp.container.NodePoolNodeConfigGuestAcceleratorArgs] | None:
+    """GPUs are named even where the machine type implies them, or GKE installs no driver; it does for TPUs unasked."""
+    if pool.family is not Family.NVIDIA:
         return None
     return [
         gcp.container.NodePoolNodeConfigGuestAcceleratorArgs(
             type=pool.accelerator.gke_name or "",
             count=pool.per_node,
             gpu_driver_installation_config=gcp.container.NodePoolNodeConfigGuestAcceleratorGpuDriverInstallationConfigArgs(
-                gpu_driver_version="DEFAULT"
+                gpu_driver_version="DEFAULT"  # the one GKE tested with the node's version
             ),
         )
     ]
+
+
+def _node_config(
+    cluster: GkeCluster,
+    machine: str,
+    disk_gib: int,
+    tags: dict[str, str],
+    *,
+    labels: Mapping[str, str] | None = None,
+    taints: Sequence[Taint] = (),
+    spot: bool = False,
+    guest_accelerators: list[gcp.container.NodePoolNodeConfigGuestAcceleratorArgs] | None = None,
+) -> gcp.container.NodePoolNodeConfigArgs:
+    return gcp.container.NodePoolNodeConfigArgs(
+        machine_type=machine,
+        disk_size_gb=disk_gib,
+        disk_type="hyperdisk-balanced" if machine.startswith(_HYPERDISK_ONLY) else "pd-balanced",
+        service_account=cluster.node_account,
+        oauth_scopes=SCOPES,
+        labels=dict(labels or {}),
+        taints=[gcp.container.NodePoolNodeConfigTaintArgs(key=t.key, value=t.value, effect=_EFFECT[t.effect]) for t in taints],
+        resource_labels=tags,
+        spot=spot,
+        guest_accelerators=guest_accelerators,
+        # Pods get their own identity from GKE's metadata server and cannot ask for the node's (pain 15).
+        workload_metadata_config=gcp.container.NodePoolNodeConfigWorkloadMetadataConfigArgs(mode="GKE_METADATA"),
+        # The drivers GKE installs are signed by Google, so secure boot holds on GPU nodes too.
+        shielded_instance_config=gcp.container.NodePoolNodeConfigShieldedInstanceConfigArgs(
+            enable_integrity_monitoring=True, enable_secure_boot=True
+        ),
+    )

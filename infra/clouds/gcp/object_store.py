@@ -1,4 +1,9 @@
-"""A GCS bucket: private, versioned, encrypted. GCS speaks TLS only, and encrypts everything with Google's keys by itself."""
+"""A GCS bucket for weights: private, encrypted, old versions dropped in time.
+
+Grants nobody anything: who reads it is `GkeWorkloadIdentity`'s. Nodes reach it by Private Google Access. Sets nothing
+for TLS, as the API speaks nothing else, and no key of our own: Google's encrypt every object, and one of ours would put
+its quota and price into every start, and one more thing to lose beside the bucket.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,8 @@ _SOFT_DELETE_S = 7 * 24 * 3600
 class GcsStore(pulumi.ComponentResource):
     """A bucket that no public grant can open; replaced versions expire. Follows "Best practices for Cloud Storage".
 
-    An unprotected store goes with its objects; a protected one refuses to go.
+    With `protect` Pulumi refuses to delete it; without, deletion takes the objects along. What was deleted can be
+    restored for seven days (soft delete), and is paid for as long.
     """
 
     url: pulumi.Output[str]

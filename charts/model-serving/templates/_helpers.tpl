@@ -1,0 +1,18 @@
+{{- define "model-serving.selector" -}}
+app.kubernetes.io/name: model-serving
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "model-serving.labels" -}}
+{{ include "model-serving.selector" . }}
+app.kubernetes.io/part-of: accelfleet
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- /* Start-up budget in probes: (base + size * secondsPerGiB) / period, rounded up. */ -}}
+{{- define "model-serving.startupFailures" -}}
+{{- $startup := .Values.probes.startup -}}
+{{- $seconds := addf $startup.baseSeconds (mulf .Values.weights.sizeGiB $startup.secondsPerGiB) -}}
+{{- divf $seconds $startup.periodSeconds | ceil | int -}}
+{{- end }}
