@@ -6,7 +6,6 @@ is rendered only where the model asks for KEDA.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,23 +20,22 @@ from infra.clouds.base import WorkloadIdentity
 from infra.kubernetes.namespaces import MODELS
 
 CHART = Path(__file__).resolve().parents[2] / "charts" / "model-serving"
-# Start-up: weights come at this rate from a store in the region (GiB/s), and the server warms up this long (s).
-_LOAD_GIB_S = 0.2
-_WARM_UP_S = 120
-_PROBE_PERIOD_S = 10
-_TIMEOUT_S = 900
+# A node for the pod (s), then what the chart's start-up probe allows: two minutes, and five seconds a GiB of weights.
+_NODE_S = 900
+_START_S = 120
+_START_S_PER_GIB = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelServingArgs:
-    """One model's release. `placement` comes from its pool; `start_up_s` is how long a replica may take to answer."""
+    """One model's release. `placement` comes from its pool; `weights_gib` sets how long a start may take."""
 
     release: str
     image: str
     placement: Placement
     replicas: tuple[int, int]
     autoscaler: Autoscaler
-    start_up_s: int
+    weights_gib: int
     weights_url: pulumi.Input[str] | None
     identity: WorkloadIdentity | None
 
@@ -62,16 +60,10 @@ class ModelServingArgs:
             placement=pool.placement(accelerators_of(model, pool.machine, pool.tpu)),
             replicas=(model.replicas.min, model.replicas.max),
             autoscaler=model.autoscaler,
-            start_up_s=start_up_s(model.weights.size_gib if model.weights else 0),
+            weights_gib=model.weights.size_gib if model.weights else 0,
             weights_url=weights_url,
             identity=identity,
         )
-
-
-def start_up_s(weights_gib: int) -> int:
-    """Seconds a replica may take: weights at 0.2 GiB/s, and two minutes to warm up; a probe that gives up earlier
-    would kill a pod that is only loading, again and again (pain 16)."""
-    return math.ceil(weights_gib / _LOAD_GIB_S) + _WARM_UP_S
 
 
 class ModelServing(pulumi.ComponentResource):
@@ -87,7 +79,7 @@ class ModelServing(pulumi.ComponentResource):
             values=_values(args),
             atomic=True,
             cleanup_on_fail=True,
-            timeout=_TIMEOUT_S + args.start_up_s,
+            timeout=_NODE_S + _START_S + _START_S_PER_GIB * args.weights_gib,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
@@ -100,15 +92,13 @@ def _values(args: ModelServingArgs) -> dict[str, Any]:
         "accelerator": {"resource": args.placement.resource, "count": args.placement.count},
         "nodeSelector": args.placement.node_selector,
         "tolerations": args.placement.tolerations,
-        "autoscaling": {"kind": str(args.autoscaler), "min": low, "max": high},
-        "probes": {"startupFailureThreshold": math.ceil(args.start_up_s / _PROBE_PERIOD_S)},
-        "serviceAccount": {"name": args.release},
+        "replicas": {"min": low, "max": high},
+        "autoscaling": {"kind": str(args.autoscaler)},
+        "weights": {"sizeGiB": args.weights_gib},
     }
-    if args.autoscaler is Autoscaler.NONE:
-        values["replicas"] = low
     if args.weights_url is not None:
-        values["weights"] = {"url": args.weights_url}
+        values["weights"]["url"] = args.weights_url
     if args.identity is not None:
-        values["serviceAccount"] = {"name": args.release, "annotations": args.identity.service_account_annotations}
+        values["serviceAccount"] = {"annotations": args.identity.service_account_annotations}
         values["podLabels"] = args.identity.pod_labels
     return values

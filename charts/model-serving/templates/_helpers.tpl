@@ -10,6 +10,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
+{{- define "model-serving.testLabels" -}}
+app.kubernetes.io/name: model-serving-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/part-of: accelfleet
+{{- end }}
+
 {{- /* Start-up budget in probes: (base + size * secondsPerGiB) / period, rounded up. */ -}}
 {{- define "model-serving.startupFailures" -}}
 {{- $startup := .Values.probes.startup -}}
