@@ -131,7 +131,8 @@ def _show(workspace: Workspace, names: list[str], as_: Format) -> None:
     if as_ is Format.JSON:
         print(json.dumps(found.as_json(), indent=2))  # noqa: T201
         return
-    console = Console()
+    # A pipe has no width of its own; 80 columns would break every cell.
+    console = Console(width=None if Console().is_terminal else 140)
     console.print(terminal(found))
     for waiting in found.waiting:
         console.print(f"[yellow]{waiting.stack}: {waiting.pod} waits: {waiting.reason}[/]", highlight=False)

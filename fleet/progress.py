@@ -69,7 +69,7 @@ class Board:
 
     def _say(self, stack: str, text: str) -> None:
         if self._live is None and not self._quiet:
-            self._console.print(f"{stack}: {text}", highlight=False)
+            self._console.print(f"{stack}: {text}", highlight=False, soft_wrap=True)
 
     def _draw(self) -> None:
         if self._live:
