@@ -171,6 +171,8 @@ def _computed(type_: str, name: str, inputs: Json) -> Json:
             extra |= {"latestVersion": 1, "defaultVersion": 1}
         case "aws:ec2/vpc:Vpc":
             extra |= {"defaultSecurityGroupId": f"{name}-default-sg", "defaultRouteTableId": f"{name}-default-rt"}
+        case "gcp:compute/network:Network":
+            extra |= {"networkId": "4455667788990011223"}
         case "gcp:container/cluster:Cluster":
             extra |= {"endpoint": "203.0.113.10", "masterAuth": {"clusterCaCertificate": CA}}
         case "gcp:serviceaccount/account:Account":
@@ -232,7 +234,7 @@ class _Cloud(mocks.Mocks):
         if args.token not in self._invokes:
             raise KeyError(f"no canned answer for the invoke {args.token}: add one to tests/mocked_engine.py")
         answer = self._invokes[args.token]
-        return (answer(inputs) if callable(answer) else {**inputs, **answer}), None
+        return (answer(inputs) if callable(answer) else {**inputs, **answer}), []
 
 
 class _Monitor(mocks.MockMonitor):
