@@ -10,10 +10,26 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pulumi
 import pytest
 import yaml
 from pulumi.runtime.rpc import UNKNOWN as WIRE_UNKNOWN
 
+from fleet.catalog.clouds import Cloud, zones
+from fleet.catalog.machines import machines
+from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
+from fleet.contract import AcceleratorPool
+from fleet.spec import ApiSpec, Nat
+from infra.clouds import kit
+from infra.clouds.base import (
+    ClusterArgs,
+    NetworkArgs,
+    NodePoolArgs,
+    ObjectStoreArgs,
+    ProviderArgs,
+    SystemPoolArgs,
+    WorkloadIdentityArgs,
+)
 from sandbox.providers.validation import (
     Failure,
     autoname_property,
@@ -23,6 +39,7 @@ from sandbox.providers.validation import (
     validate,
     validate_invoke,
 )
+from tests import mocked_engine
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "providers"
 UNKNOWN = object()
@@ -277,3 +294,116 @@ def test_one_cloud_loads_no_other() -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert not {"pulumi_gcp", "pulumi_azure_native", "botocore", "googleapiclient"} & set(loaded.split())
+
+
+REGIONS = {Cloud.AWS: "us-east-1", Cloud.GCP: "us-central1", Cloud.AZURE: "swedencentral"}
+ADMIN = {
+    Cloud.AWS: "arn:aws:iam::111122223333:role/Platform",
+    Cloud.GCP: "group:platform@example.com",
+    Cloud.AZURE: "00000000-0000-0000-0000-000000000001",
+}
+# What the recorder's clouds do not compute arrives as None and is left out: here it counts as not known yet.
+RECORDER_LACKS = {
+    "aws:kms/alias:Alias": {"targetKeyId": UNKNOWN},
+}
+
+
+def _pools(cloud: Cloud, *, spot: bool) -> list[AcceleratorPool]:
+    """One pool for each machine the catalogue offers there, and for each TPU slice."""
+    here = [m for m in machines() if m.cloud is cloud and m.accelerator and not m.accelerator.withdrawn]
+    slices = [tpu_slice(a, t) for a in TOPOLOGIES for t in TOPOLOGIES[a]] if cloud is Cloud.GCP else []
+    wanted = [(m, None) for m in here if not m.accelerator.name.startswith("tpu-")] + [(s.machine, s) for s in slices]
+    return [
+        AcceleratorPool(
+            name=f"p{index}",
+            physical_name=f"p{index}",
+            cloud=cloud,
+            region=REGIONS[cloud],
+            machine=hardware,
+            spot=spot,
+            min_nodes=tpu.hosts if tpu else 0,
+            max_nodes=tpu.hosts if tpu else 4,
+            start_nodes=tpu.hosts if tpu else 1,
+            zones=zones(cloud, REGIONS[cloud])[:1],
+            disk_gib=200,
+            tpu=tpu,
+        )
+        for index, (hardware, tpu) in enumerate(wanted)
+    ]
+
+
+def _platform(cloud: Cloud, *, nat: Nat, spot: bool) -> None:
+    """All components of a cloud, every accelerator in one cluster."""
+    made, region, tags = kit(cloud), REGIONS[cloud], {"owner": "platform"}
+    in_zones = zones(cloud, region)[:2]
+    # An account is a project on GCP and a subscription on Azure.
+    account = "00000000-0000-0000-0000-0000000005ab" if cloud is Cloud.AZURE else "test-project"
+    made.provider("provider", ProviderArgs(region=region, account=account, tags=tags), pulumi.ResourceOptions())
+    network = made.network(
+        "main", NetworkArgs(name="dev-main", region=region, cidr="10.0.0.0/16", zones=in_zones, nat=nat, tags=tags)
+    )
+    cluster = made.cluster(
+        "main",
+        ClusterArgs(
+            name="dev-main",
+            region=region,
+            kubernetes="1.34",
+            # Without a way out, nodes reach a private API alone.
+            api=ApiSpec(private=nat is Nat.NONE),
+            admins=(ADMIN[cloud],),
+            protect=True,
+            tags=tags,
+            network=network,
+            system_machine=made.default_machine,
+            system_nodes=(1, 3),
+        ),
+    )
+    if made.system_pool is not None:
+        sizes = {"machine": made.default_machine, "min_nodes": 1, "max_nodes": 3}
+        made.system_pool("main-system", SystemPoolArgs(cluster=cluster, zones=in_zones, tags=tags, **sizes))
+    for pool in _pools(cloud, spot=spot):
+        made.node_pool(f"main-{pool.name}", NodePoolArgs(cluster=cluster, pool=pool, tags=tags))
+    store = made.object_store(
+        "main-weights",
+        ObjectStoreArgs(
+            name=made.store_name("accelfleet", "dev", "main", "weights"),
+            region=region,
+            network=network,
+            versioned=True,
+            expire_noncurrent_days=30,
+            protect=False,
+            tags=tags,
+        ),
+    )
+    made.workload_identity(
+        "main-llm", WorkloadIdentityArgs(cluster=cluster, namespace="models", service_account="llm", store=store, tags=tags)
+    )
+
+
+@pytest.fixture
+def identities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ARM takes a list of identities and answers a map of them, which the recorder does not."""
+    answers = mocked_engine._computed
+
+    def computed(type_: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        extra = {"identity": {"type": "UserAssigned", "userAssignedIdentities": {"main-id": {"clientId": "main"}}}}
+        return answers(type_, name, inputs) | (extra if type_.endswith(":ManagedCluster") else {})
+
+    monkeypatch.setattr(mocked_engine, "_computed", computed)
+
+
+@pytest.mark.usefixtures("identities")
+@pytest.mark.parametrize("spot", [False, True], ids=["on-demand", "spot"])
+@pytest.mark.parametrize("nat", Nat)
+@pytest.mark.parametrize("cloud", Cloud)
+def test_our_own_components_pass_for_every_machine_of_the_catalogue(deploy: Any, cloud: Cloud, nat: Nat, spot: bool) -> None:
+    recorded = deploy(lambda: _platform(cloud, nat=nat, spot=spot))
+    package = kit(cloud).config_namespace
+    ours = [r for r in recorded.resources if r.type.startswith(f"{package}:") or r.type == f"pulumi:providers:{package}"]
+    assert len(ours) > len(_pools(cloud, spot=spot))
+    wrong = {
+        r.name: found for r in ours if (found := validate(package, r.type, {**RECORDER_LACKS.get(r.type, {}), **r.inputs}))
+    }
+    assert wrong == {}
+    asked = {token: found for token, args in recorded.invokes if (found := validate_invoke(package, token, args))}
+    assert asked == {}
