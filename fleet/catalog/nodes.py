@@ -10,6 +10,7 @@ AI-Hypercomputer/xpk@02b0c092, MicrosoftDocs/azure-aks-docs@04921f5f, karpenter-
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
@@ -33,6 +34,43 @@ def family_taint(family: Family) -> Taint:
 def brings_device_plugin(cloud: Cloud, family: Family) -> bool:
     """Whether the cloud runs the family's device plugin itself (GKE does; EKS's AL2023 images and AKS do not)."""
     return cloud is Cloud.GCP and family in (Family.NVIDIA, Family.TPU)
+
+
+class DriverOwner(StrEnum):
+    """Who puts an accelerator's kernel driver on a node. Exactly one may: two that fight break the node (pain 4)."""
+
+    CLOUD = "cloud"
+    OPERATOR = "operator"
+    NONE = "none"
+
+
+def driver_owner(cloud: Cloud, family: Family) -> DriverOwner:
+    """Who installs the family's driver: the cloud wherever its node image carries it, which is everywhere we make pools.
+
+    EKS: AL2023_x86_64_NVIDIA and _NEURON images. GKE: driver version `DEFAULT`, and TPU images. AKS: its GPU profile.
+    NONE for the rest, such as Gaudi on EKS, for which AWS publishes no image any more. An operator owns the driver
+    only in clusters that were not made here.
+    """
+    return DriverOwner.CLOUD if family in _DRIVERS_IN_IMAGE[cloud] else DriverOwner.NONE
+
+
+_DRIVERS_IN_IMAGE = {
+    Cloud.AWS: (Family.NVIDIA, Family.NEURON),
+    Cloud.GCP: (Family.NVIDIA, Family.TPU),
+    Cloud.AZURE: (Family.NVIDIA,),
+}
+
+
+def credential_endpoints(cloud: Cloud) -> tuple[tuple[str, int], ...]:
+    """Link-local addresses (CIDR, TCP port) where a pod asks for its cloud credentials; none on Azure, which asks over TLS.
+
+    EKS: "How EKS Pod Identity works". GKE: "Control communication between Pods and Services using network policies".
+    """
+    return {
+        Cloud.AWS: (("169.254.170.23/32", 80),),
+        Cloud.GCP: (("169.254.169.254/32", 80), ("169.254.169.252/32", 988)),
+        Cloud.AZURE: (),
+    }[cloud]
 
 
 def cloud_labels(

@@ -1,6 +1,6 @@
 """cluster-autoscaler, for clouds that run none: on EKS a pool's bounds move nothing without it (modelplane#166).
 
-Owns what runs in the cluster; its rights in the cloud are the cloud package's.
+Owns what runs in the cluster; its rights in the cloud are the cloud package's (`infra/clouds/aws/autoscaler.py`).
 """
 
 from __future__ import annotations
@@ -15,37 +15,59 @@ from infra.kubernetes.namespaces import LABELS
 
 NAMESPACE = "kube-system"
 SERVICE_ACCOUNT = "cluster-autoscaler"
-_NAME = {"app.kubernetes.io/name": "cluster-autoscaler"}
+_NAME = "cluster-autoscaler"
+_SELECTOR = {"app.kubernetes.io/name": _NAME}
+_LABELS = {**LABELS, **_SELECTOR}
+_READ = ["get", "list", "watch"]
 
-# https://github.com/kubernetes/autoscaler/tree/master/cluster-autoscaler/cloudprovider/aws/examples
-_RULES: list[dict[str, Any]] = [
+# cluster-autoscaler/cloudprovider/aws/examples/cluster-autoscaler-autodiscover.yaml of kubernetes/autoscaler, and
+# dynamic resource allocation's objects, which 1.34 reads (charts/cluster-autoscaler/templates/clusterrole.yaml).
+_EVERYWHERE: list[dict[str, Any]] = [
     {"apiGroups": [""], "resources": ["events", "endpoints"], "verbs": ["create", "patch"]},
     {"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]},
     {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["update"]},
-    {"apiGroups": [""], "resources": ["nodes"], "verbs": ["watch", "list", "get", "update", "patch"]},
+    {"apiGroups": [""], "resources": ["nodes"], "verbs": [*_READ, "update"]},
     {
         "apiGroups": [""],
         "resources": [
             "namespaces",
-            "pods",
-            "services",
-            "replicationcontrollers",
             "persistentvolumeclaims",
             "persistentvolumes",
-            "configmaps",
+            "pods",
+            "replicationcontrollers",
+            "services",
         ],
-        "verbs": ["watch", "list", "get"],
+        "verbs": _READ,
     },
-    {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "update", "delete"]},
+    {"apiGroups": ["apps"], "resources": ["daemonsets", "replicasets", "statefulsets"], "verbs": _READ},
+    {"apiGroups": ["batch"], "resources": ["cronjobs", "jobs"], "verbs": _READ},
+    {"apiGroups": ["policy"], "resources": ["poddisruptionbudgets"], "verbs": _READ},
     {
-        "apiGroups": ["apps", "batch", "policy", "storage.k8s.io", "resource.k8s.io"],
-        "resources": ["*"],
-        "verbs": ["watch", "list", "get"],
+        "apiGroups": ["storage.k8s.io"],
+        "resources": ["csidrivers", "csinodes", "csistoragecapacities", "storageclasses", "volumeattachments"],
+        "verbs": _READ,
     },
+    {
+        "apiGroups": ["resource.k8s.io"],
+        "resources": ["deviceclasses", "resourceclaims", "resourceslices"],
+        "verbs": _READ,
+    },
+]
+# Its lease and its status: here, and under these names alone.
+_AT_HOME: list[dict[str, Any]] = [
+    {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "list", "watch"]},
+    {
+        "apiGroups": [""],
+        "resources": ["configmaps"],
+        "resourceNames": ["cluster-autoscaler-status", "cluster-autoscaler-priority-expander"],
+        "verbs": ["delete", "get", "update", "watch"],
+    },
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
     {
         "apiGroups": ["coordination.k8s.io"],
         "resources": ["leases"],
-        "verbs": ["create", "get", "update", "patch", "list", "watch"],
+        "resourceNames": [_NAME],
+        "verbs": ["get", "update"],
     },
 ]
 
@@ -60,34 +82,38 @@ class ClusterAutoscaler(pulumi.ComponentResource):
 
     def __init__(self, name: str, *, cluster: str, env: dict[str, str], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("accelfleet:kubernetes:ClusterAutoscaler", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        labels = {**LABELS, **_NAME}
-        account = kubernetes.core.v1.ServiceAccount(
-            f"{name}-account",
-            metadata={"name": SERVICE_ACCOUNT, "namespace": NAMESPACE, "labels": labels},
-            opts=child,
-        )
-        role = kubernetes.rbac.v1.ClusterRole(
-            f"{name}-role", metadata={"name": SERVICE_ACCOUNT, "labels": labels}, rules=_RULES, opts=child
-        )
-        binding = kubernetes.rbac.v1.ClusterRoleBinding(
-            f"{name}-binding",
-            metadata={"name": SERVICE_ACCOUNT, "labels": labels},
-            role_ref={"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": SERVICE_ACCOUNT},
-            subjects=[{"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": NAMESPACE}],
-            opts=child,
-        )
+        rights = self._rights(name)
         kubernetes.apps.v1.Deployment(
             name,
-            metadata={"name": "cluster-autoscaler", "namespace": NAMESPACE, "labels": labels},
+            metadata={"name": _NAME, "namespace": NAMESPACE, "labels": _LABELS},
             spec={
                 "replicas": 1,
-                "selector": {"matchLabels": _NAME},
-                "template": {"metadata": {"labels": labels}, "spec": _pod(cluster, env)},
+                "selector": {"matchLabels": _SELECTOR},
+                "template": {"metadata": {"labels": _LABELS}, "spec": _pod(cluster, env)},
             },
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, role, binding]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=rights),
         )
         self.register_outputs({})
+
+    def _rights(self, name: str) -> list[pulumi.Resource]:
+        rbac, child = kubernetes.rbac.v1, pulumi.ResourceOptions(parent=self)
+        whole = {"name": _NAME, "labels": _LABELS}
+        home = {**whole, "namespace": NAMESPACE}
+        subjects = [{"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": NAMESPACE}]
+        account = {**home, "name": SERVICE_ACCOUNT}
+        return [
+            kubernetes.core.v1.ServiceAccount(f"{name}-account", metadata=account, opts=child),
+            rbac.ClusterRole(f"{name}-role", metadata=whole, rules=_EVERYWHERE, opts=child),
+            rbac.ClusterRoleBinding(
+                f"{name}-binding", metadata=whole, role_ref=_role("ClusterRole"), subjects=subjects, opts=child
+            ),
+            rbac.Role(f"{name}-home-role", metadata=home, rules=_AT_HOME, opts=child),
+            rbac.RoleBinding(f"{name}-home-binding", metadata=home, role_ref=_role("Role"), subjects=subjects, opts=child),
+        ]
+
+
+def _role(kind: str) -> dict[str, str]:
+    return {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": _NAME}
 
 
 def _pod(cluster: str, env: dict[str, str]) -> dict[str, Any]:
@@ -98,17 +124,20 @@ def _pod(cluster: str, env: dict[str, str]) -> dict[str, Any]:
         "securityContext": {"runAsNonRoot": True, "runAsUser": 65534, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [
             {
-                "name": "cluster-autoscaler",
+                "name": _NAME,
                 "image": versions.CLUSTER_AUTOSCALER_IMAGE,
+                # Nodes with local storage stay while a replica of a model runs there (the default): to move one costs
+                # minutes of loading. Pools are not evened out either (the default), for scarcity differs by zone.
                 "args": [
                     "--cloud-provider=aws",
                     f"--node-group-auto-discovery=asg:tag={tags}",
-                    # Scarce zones differ: groups stay as they are instead of being evened out.
-                    "--balance-similar-node-groups=false",
                     "--expander=least-waste",
+                    # Otherwise CoreDNS would hold on to every node it was ever scheduled on.
                     "--skip-nodes-with-system-pods=false",
                 ],
                 "env": [{"name": key, "value": value} for key, value in env.items()],
+                "ports": [{"name": "http", "containerPort": 8085}],
+                "livenessProbe": {"httpGet": {"path": "/health-check", "port": "http"}, "periodSeconds": 10},
                 "resources": {"requests": {"cpu": "100m", "memory": "300Mi"}, "limits": {"memory": "600Mi"}},
                 "securityContext": {
                     "allowPrivilegeEscalation": False,

@@ -14,6 +14,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from fleet.catalog.accelerators import Family
+from fleet.catalog.nodes import DriverOwner, driver_owner
 from fleet.contract import ACCELERATOR_LABEL, AcceleratorPool
 from infra import versions
 from infra.kubernetes.namespaces import ACCELERATORS, LABELS, namespace
@@ -21,27 +22,42 @@ from infra.kubernetes.namespaces import ACCELERATORS, LABELS, namespace
 _SOCKETS = "/var/lib/kubelet/device-plugins"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Plugin:
-    """An upstream plugin's image and what its own manifest sets.
+    """What an upstream plugin's own manifest asks for.
 
-    Follows NVIDIA/k8s-device-plugin's and aws-neuron's published manifests.
+    Attributes:
+        host_paths: directories of the node it reads and writes.
+        rules: what it may do with the Kubernetes API; empty for a plugin that never calls it.
     """
 
     image: str
-    env: dict[str, str]
-    privileged: bool
+    env: tuple[dict[str, Any], ...]
     host_paths: tuple[str, ...] = (_SOCKETS,)
+    rules: tuple[dict[str, Any], ...] = ()
 
 
 _PLUGINS = {
-    # A GPU that fails is taken out, but a broken driver must not take the whole plugin down on CPU nodes.
-    Family.NVIDIA: _Plugin(versions.NVIDIA_DEVICE_PLUGIN_IMAGE, {"FAIL_ON_INIT_ERROR": "false"}, privileged=False),
+    # deployments/static/nvidia-device-plugin.yml of NVIDIA/k8s-device-plugin
+    Family.NVIDIA: _Plugin(
+        image=versions.NVIDIA_DEVICE_PLUGIN_IMAGE,
+        # It runs on GPU nodes only, so one without a working driver is a fault to show, not a node to wait on.
+        env=({"name": "FAIL_ON_INIT_ERROR", "value": "true"},),
+    ),
+    # k8s-neuron-device-plugin.yml and -rbac.yml of aws-neuron/aws-neuron-sdk
     Family.NEURON: _Plugin(
-        versions.NEURON_DEVICE_PLUGIN_IMAGE,
-        {"KUBECONFIG": "/etc/kubernetes/kubelet.conf"},
-        privileged=False,
+        image=versions.NEURON_DEVICE_PLUGIN_IMAGE,
+        env=(
+            {"name": "KUBECONFIG", "value": "/etc/kubernetes/kubelet.conf"},
+            {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+        ),
         host_paths=(_SOCKETS, "/run"),
+        rules=(
+            {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]},
+            {"apiGroups": [""], "resources": ["nodes/status"], "verbs": ["patch", "update"]},
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "patch", "update"]},
+            {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
+        ),
     ),
 }
 
@@ -50,59 +66,91 @@ class DevicePlugins(pulumi.ComponentResource):
     """The plugins that these pools need: one DaemonSet a family, tolerating every taint of its pools, spot included.
 
     Raises:
-        ValueError: a pool's family has no plugin here.
+        ValueError: a pool's family has no plugin here, or nobody puts its driver on the nodes.
     """
 
     def __init__(self, name: str, pools: Sequence[AcceleratorPool], opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("accelfleet:kubernetes:DevicePlugins", name, {}, opts)
         needing = [pool for pool in pools if pool.needs_device_plugin]
+        for pool in needing:
+            _refuse_what_cannot_work(pool)
+        super().__init__("accelfleet:kubernetes:DevicePlugins", name, {}, opts)
         families = sorted({pool.family for pool in needing})
         if families:
             made = namespace(f"{name}-namespace", ACCELERATORS, "privileged", self)
             for family in families:
-                _daemon_set(self, f"{name}-{family}", family, [p for p in needing if p.family is family], made)
+                self._plugin(f"{name}-{family}", family, [p for p in needing if p.family is family], made)
         self.register_outputs({})
 
+    def _plugin(self, name: str, family: Family, pools: Sequence[AcceleratorPool], place: pulumi.Resource) -> None:
+        plugin, full_name = _PLUGINS[family], f"{family}-device-plugin"
+        selector = {"app.kubernetes.io/name": full_name}
+        labels = {**LABELS, **selector}
+        account = kubernetes.core.v1.ServiceAccount(
+            f"{name}-account",
+            metadata={"name": full_name, "namespace": ACCELERATORS, "labels": labels},
+            automount_service_account_token=bool(plugin.rules),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[place]),
+        )
+        before: list[pulumi.Resource] = [account]
+        if plugin.rules:
+            before += self._rights(name, full_name, plugin, labels)
+        kubernetes.apps.v1.DaemonSet(
+            name,
+            metadata={"name": full_name, "namespace": ACCELERATORS, "labels": labels},
+            spec={
+                "selector": {"matchLabels": selector},
+                "updateStrategy": {"type": "RollingUpdate"},
+                "template": {"metadata": {"labels": labels}, "spec": _pod(full_name, plugin, pools)},
+            },
+            opts=pulumi.ResourceOptions(parent=self, depends_on=before),
+        )
 
-def _daemon_set(
-    parent: pulumi.Resource, name: str, family: Family, pools: Sequence[AcceleratorPool], after: pulumi.Resource
-) -> None:
-    if family not in _PLUGINS:
-        raise ValueError(f"no device plugin is known for {family}: add a row to infra/kubernetes/device_plugins.py")
-    plugin = _PLUGINS[family]
-    full_name = f"{family}-device-plugin"
-    selector = {"app.kubernetes.io/name": full_name}
+    def _rights(self, name: str, full_name: str, plugin: _Plugin, labels: dict[str, str]) -> list[pulumi.Resource]:
+        child = pulumi.ResourceOptions(parent=self)
+        metadata = {"name": f"accelfleet-{full_name}", "labels": labels}
+        role = kubernetes.rbac.v1.ClusterRole(f"{name}-role", metadata=metadata, rules=list(plugin.rules), opts=child)
+        binding = kubernetes.rbac.v1.ClusterRoleBinding(
+            f"{name}-binding",
+            metadata=metadata,
+            role_ref={"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": metadata["name"]},
+            subjects=[{"kind": "ServiceAccount", "name": full_name, "namespace": ACCELERATORS}],
+            opts=child,
+        )
+        return [role, binding]
+
+
+def _refuse_what_cannot_work(pool: AcceleratorPool) -> None:
+    if pool.family not in _PLUGINS:
+        raise ValueError(
+            f"pool {pool.name}: no device plugin is known for {pool.family}: add a row to infra/kubernetes/device_plugins.py"
+        )
+    owner = driver_owner(pool.cloud, pool.family)
+    if owner is not DriverOwner.CLOUD:
+        raise ValueError(
+            f"pool {pool.name}: the driver of {pool.accelerator.name} on {pool.cloud} is owned by {owner}, and a device "
+            "plugin brings none: choose an accelerator whose node image has it (fleet/catalog/nodes.py)"
+        )
+
+
+def _pod(account: str, plugin: _Plugin, pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
     taints = sorted({taint for pool in pools for taint in pool.all_taints})
-    spec: dict[str, Any] = {
+    accelerators = sorted({pool.accelerator.name for pool in pools})
+    term = {"matchExpressions": [{"key": ACCELERATOR_LABEL, "operator": "In", "values": accelerators}]}
+    paths = {f"host{path.replace('/', '-')}": path for path in plugin.host_paths}
+    return {
         "priorityClassName": "system-node-critical",
-        "automountServiceAccountToken": False,
+        "serviceAccountName": account,
         "tolerations": [{"key": t.key, "operator": "Equal", "value": t.value, "effect": t.effect} for t in taints],
-        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [_on(pools)]}}},
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}},
         "containers": [
             {
                 "name": "plugin",
                 "image": plugin.image,
-                "env": [{"name": key, "value": value} for key, value in plugin.env.items()],
-                "securityContext": {"allowPrivilegeEscalation": plugin.privileged, "capabilities": {"drop": ["ALL"]}},
+                "env": list(plugin.env),
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
                 "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
-                "volumeMounts": [{"name": f"host-{i}", "mountPath": path} for i, path in enumerate(plugin.host_paths)],
+                "volumeMounts": [{"name": key, "mountPath": path} for key, path in paths.items()],
             }
         ],
-        "volumes": [{"name": f"host-{i}", "hostPath": {"path": path}} for i, path in enumerate(plugin.host_paths)],
+        "volumes": [{"name": key, "hostPath": {"path": path, "type": "Directory"}} for key, path in paths.items()],
     }
-    kubernetes.apps.v1.DaemonSet(
-        name,
-        metadata={"name": full_name, "namespace": ACCELERATORS, "labels": {**LABELS, **selector}},
-        spec={
-            "selector": {"matchLabels": selector},
-            "updateStrategy": {"type": "RollingUpdate"},
-            "template": {"metadata": {"labels": {**LABELS, **selector}}, "spec": spec},
-        },
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[after]),
-    )
-
-
-def _on(pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
-    """Nodes with any of these pools' accelerators, by the label we put on the pool."""
-    names = sorted({pool.accelerator.name for pool in pools})
-    return {"matchExpressions": [{"key": ACCELERATOR_LABEL, "operator": "In", "values": names}]}

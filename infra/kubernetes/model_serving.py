@@ -1,104 +1,205 @@
 """A model on a pool: `charts/model-serving` installed by Helm, placed by the pool object and by nothing else.
 
-Owns the step from spec to chart values. Needs no CRD at preview (pain 10): KEDA's ScaledObject lives in the chart and
-is rendered only where the model asks for KEDA.
+Owns the step from a model to the chart's values, and how long a start may take. Needs no CRD at preview (pain 10):
+KEDA's ScaledObject lives in the chart, is rendered only where the model asks for KEDA, and meets an API server only
+when the release is installed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from fleet.contract import AcceleratorPool, Placement
+from fleet.catalog.nodes import credential_endpoints
+from fleet.contract import AcceleratorPool
 from fleet.plan import accelerators_of
 from fleet.spec import Autoscaler, ModelSpec
 from infra.clouds.base import WorkloadIdentity
-from infra.kubernetes.namespaces import MODELS
+from infra.kubernetes.model_servers import server_of
+from infra.kubernetes.namespaces import KEDA, MODELS, MONITORING
 
-CHART = Path(__file__).resolve().parents[2] / "charts" / "model-serving"
-# A node for the pod (s), then what the chart's start-up probe allows: two minutes, and five seconds a GiB of weights.
-_NODE_S = 900
-_START_S = 120
-_START_S_PER_GIB = 5
+# From the program's directory: an absolute path would be in the state, and differ on everybody's machine
+# (pulumi-kubernetes#2573).
+CHART = "./charts/model-serving"
+PORT = 8000
+
+# A start: two minutes for process, device context and compilation, and 0.2 GiB of weights a second from a store in
+# the region. A probe that gives up earlier kills a pod that is only loading, again and again.
+_BASE_S = 120
+_S_PER_GIB = 5
+# What Helm waits for on top: a node from zero, and an image of 10 GB.
+_NODE_AND_IMAGE_S = 900
+
+# Parts of a node that its pods may ask for. The rest is the kubelet's and of the cloud's own DaemonSets: GKE keeps
+# 2.7 of 15 GiB memory and half of a 100 GiB disk.
+_NODE_SHARE = 0.7
+_DISK_SHARE = 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelServingArgs:
-    """One model's release. `placement` comes from its pool; `weights_gib` sets how long a start may take."""
+    """One model.
 
-    release: str
+    Attributes:
+        name: release, service account and Service. count: accelerators a replica takes.
+        replicas: least and most; the same without an autoscaler.
+        weights_url, weights_gib: where the weights are and their size; None and 0 where the image brings them.
+        identity: what lets the pods read them; the release waits for it.
+    """
+
+    name: str
+    pool: AcceleratorPool
+    count: int
     image: str
-    placement: Placement
     replicas: tuple[int, int]
     autoscaler: Autoscaler
-    weights_gib: int
-    weights_url: pulumi.Input[str] | None
-    identity: WorkloadIdentity | None
+    namespace: str = MODELS
+    weights_url: pulumi.Input[str] | None = None
+    weights_gib: int = 0
+    service_account_annotations: pulumi.Input[Mapping[str, str]] = field(default_factory=dict)
+    pod_labels: Mapping[str, str] = field(default_factory=dict)
+    identity: WorkloadIdentity | None = None
+    chart: str = CHART
 
     @classmethod
     def of(
         cls,
-        release: str,
+        name: str,
         model: ModelSpec,
         pool: AcceleratorPool,
         *,
         weights_url: pulumi.Input[str] | None = None,
         identity: WorkloadIdentity | None = None,
     ) -> ModelServingArgs:
-        """The release that serves a model of the stack file on its pool.
-
-        Raises:
-            ValueError: the pool's nodes do not have as many accelerators as a replica asks for.
-        """
+        """What the stack file says of a model, on the pool it names."""
         return cls(
-            release=release,
+            name=name,
+            pool=pool,
+            count=accelerators_of(model, pool.machine, pool.tpu),
             image=model.image,
-            placement=pool.placement(accelerators_of(model, pool.machine, pool.tpu)),
             replicas=(model.replicas.min, model.replicas.max),
             autoscaler=model.autoscaler,
-            weights_gib=model.weights.size_gib if model.weights else 0,
             weights_url=weights_url,
+            weights_gib=model.weights.size_gib if model.weights else 0,
+            service_account_annotations=identity.service_account_annotations if identity else {},
+            pod_labels=identity.pod_labels if identity else {},
             identity=identity,
         )
 
 
+def start_up_seconds(weights_gib: int) -> int:
+    """Seconds a replica may take from process to first answer: 120, and 5 for each GiB of weights."""
+    return _BASE_S + weights_gib * _S_PER_GIB
+
+
 class ModelServing(pulumi.ComponentResource):
-    """A Helm release of the model-serving chart; rolled back as a whole when it does not come up."""
+    """A Helm release of the model-serving chart; rolled back as a whole when it does not come up.
+
+    Attributes:
+        url: where pods of the same namespace reach the model.
+
+    Raises:
+        ValueError: a node of the pool has not as many accelerators as a replica takes, or the autoscaler has nothing
+            to go by.
+    """
+
+    url: pulumi.Output[str]
 
     def __init__(self, name: str, args: ModelServingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        values = chart_values(args)
         super().__init__("accelfleet:kubernetes:ModelServing", name, {}, opts)
+        # Credentials come into a pod when it is made: one that is there before its identity never gets any.
+        before: list[pulumi.Resource] = [args.identity] if isinstance(args.identity, pulumi.Resource) else []
         kubernetes.helm.v3.Release(
             name,
-            name=args.release,
-            namespace=MODELS,
-            chart=str(CHART.relative_to(Path.cwd())) if CHART.is_relative_to(Path.cwd()) else str(CHART),
-            values=_values(args),
+            name=args.name,
+            namespace=args.namespace,
+            chart=args.chart,
+            values=values,
             atomic=True,
             cleanup_on_fail=True,
-            timeout=_NODE_S + _START_S + _START_S_PER_GIB * args.weights_gib,
-            opts=pulumi.ResourceOptions(parent=self),
+            skip_await=False,
+            timeout=_NODE_AND_IMAGE_S + start_up_seconds(args.weights_gib),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=before),
         )
-        self.register_outputs({})
+        self.url = pulumi.Output.from_input(f"http://{args.name}.{args.namespace}.svc:{PORT}")
+        self.register_outputs({"url": self.url})
 
 
-def _values(args: ModelServingArgs) -> dict[str, Any]:
+def chart_values(args: ModelServingArgs) -> dict[str, Any]:
+    """The chart's values, complete: nothing that a model depends on is left to the chart's defaults."""
+    placement, server = args.pool.placement(args.count), server_of(args.image)
     low, high = args.replicas
     values: dict[str, Any] = {
         "image": {"name": args.image},
-        "accelerator": {"resource": args.placement.resource, "count": args.placement.count},
-        "nodeSelector": args.placement.node_selector,
-        "tolerations": args.placement.tolerations,
+        "server": {"port": PORT},
+        "accelerator": {"resource": placement.resource, "count": placement.count},
+        "nodeSelector": placement.node_selector,
+        "tolerations": placement.tolerations,
+        **_share_of_node(args.pool, args.count),
+        "weights": {"sizeGiB": args.weights_gib},
         "replicas": {"min": low, "max": high},
         "autoscaling": {"kind": str(args.autoscaler)},
-        "weights": {"sizeGiB": args.weights_gib},
+        "probes": {
+            "startup": {"baseSeconds": _BASE_S, "secondsPerGiB": _S_PER_GIB},
+            "liveness": {"path": server.alive},
+            "readiness": {"path": server.ready},
+        },
+        "serviceAccount": {"annotations": args.service_account_annotations},
+        "podLabels": dict(args.pod_labels),
+        "networkPolicy": {"fromNamespaces": [MONITORING]},
     }
     if args.weights_url is not None:
+        parallel = [f"{server.parallel}={args.count}"] if server.parallel and args.count > 1 else []
         values["weights"]["url"] = args.weights_url
-    if args.identity is not None:
-        values["serviceAccount"] = {"annotations": args.identity.service_account_annotations}
-        values["podLabels"] = args.identity.pod_labels
+        values["server"] |= {"command": list(server.command), "args": [*server.args, *parallel]}
+        values["networkPolicy"]["credentialEndpoints"] = [
+            {"cidr": cidr, "port": port} for cidr, port in credential_endpoints(args.pool.cloud)
+        ]
+    if args.autoscaler is Autoscaler.KEDA:
+        values["autoscaling"]["keda"] = {"triggers": [_queue(args)]}
+        values["networkPolicy"]["fromNamespaces"].append(KEDA)
     return values
+
+
+def _share_of_node(pool: AcceleratorPool, count: int) -> dict[str, Any]:
+    """CPU, memory and disk in proportion to the accelerators, so that the replicas that fill a node's accelerators fit."""
+    part = count / pool.per_node
+    memory = max(1, math.floor(pool.machine.memory_gib * part * _NODE_SHARE))
+    disk = max(1, math.floor(pool.disk_gib * part * _DISK_SHARE))
+    return {
+        "resources": {
+            "cpu": f"{math.floor(pool.machine.vcpus * part * _NODE_SHARE * 1000)}m",
+            "memory": f"{memory}Gi",
+            "ephemeralStorage": f"{disk}Gi",
+        },
+        "sharedMemory": f"{max(1, memory // 4)}Gi",
+    }
+
+
+def _queue(args: ModelServingArgs) -> dict[str, Any]:
+    """KEDA's trigger: requests that wait, averaged over the replicas. https://keda.sh/docs/2.20/scalers/metrics-api/"""
+    waiting = server_of(args.image).waiting
+    if waiting is None:
+        raise ValueError(f"model {args.name}: {args.image} tells no queue that KEDA could go by: use hpa, or a vLLM image")
+    if args.replicas[0] == 0:
+        raise ValueError(
+            f"model {args.name}: at zero replicas nothing tells KEDA of a waiting request, and it would stay at zero: "
+            "set replicas.min to 1"
+        )
+    return {
+        "type": "metrics-api",
+        "metadata": {
+            "url": f"http://{args.name}.{args.namespace}.svc:{PORT}/metrics",
+            "format": "prometheus",
+            "valueLocation": waiting.replace("$MODEL", args.name),
+            "targetValue": "4",
+            "aggregateFromKubeServiceEndpoints": "true",
+            "aggregationType": "sum",
+        },
+    }

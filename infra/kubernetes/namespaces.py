@@ -1,4 +1,7 @@
-"""Namespaces of a cluster: models under Pod Security *restricted*, device plugins in one where they may touch the node."""
+"""Namespaces of a cluster, each under a Pod Security Standard: models under *restricted*, plugins where they may touch nodes.
+
+Owns their names and the labels that everything of ours carries; what runs in them belongs to other modules.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ import pulumi_kubernetes as kubernetes
 
 MODELS = "models"
 ACCELERATORS = "accelerators"
+# Made by whoever installs them; here only because models let them in.
+KEDA = "keda"
+MONITORING = "monitoring"
 
 LABELS = {"app.kubernetes.io/managed-by": "pulumi", "app.kubernetes.io/part-of": "accelfleet"}
 
@@ -16,7 +22,7 @@ def pod_security(level: str) -> dict[str, str]:
 
     https://kubernetes.io/docs/concepts/security/pod-security-admission/
     """
-    return {f"pod-security.kubernetes.io/{mode}": level for mode in ("enforce", "warn")}
+    return {f"pod-security.kubernetes.io/{mode}": level for mode in ("enforce", "audit", "warn")}
 
 
 def namespace(name: str, physical: str, level: str, parent: pulumi.Resource) -> kubernetes.core.v1.Namespace:

@@ -1,0 +1,53 @@
+"""The model servers we know: how each is told where its weights are, and where it says that it lives and that it can.
+
+One row a server. An image that no row knows is taken to speak the Open Inference Protocol and to read the variables
+WEIGHTS_URL, MODEL_NAME and PORT, which the chart sets in every replica.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelServer:
+    """How one server is started and asked.
+
+    Attributes:
+        command, args: for a model with weights; Kubernetes fills in `$(WEIGHTS_URL)` and the like.
+        parallel: argument that takes the number of accelerators of a replica; None where the server finds out itself.
+        alive, ready: paths of the liveness and the readiness probe.
+        waiting: Prometheus metric of requests in the queue, by which KEDA scales; None where there is none.
+    """
+
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    parallel: str | None = None
+    alive: str
+    ready: str
+    waiting: str | None = None
+
+
+# https://docs.vllm.ai/en/v0.11.0/models/extensions/runai_model_streamer.html: weights go from the store to the
+# accelerator without a copy on disk. https://docs.vllm.ai/en/v0.11.0/design/metrics.html
+VLLM = ModelServer(
+    command=("vllm", "serve"),
+    args=(
+        "$(WEIGHTS_URL)",
+        "--served-model-name=$(MODEL_NAME)",
+        "--port=$(PORT)",
+        "--load-format=runai_streamer",
+    ),
+    parallel="--tensor-parallel-size",
+    alive="/health",
+    ready="/health",
+    waiting='vllm:num_requests_waiting{model_name="$MODEL"}',
+)
+
+# https://github.com/kserve/open-inference-protocol
+OPEN_INFERENCE = ModelServer(alive="/v2/health/live", ready="/v2/health/ready")
+
+
+def server_of(image: str) -> ModelServer:
+    """The server in an image, told by the image's name."""
+    return VLLM if "vllm" in image.partition("@")[0] else OPEN_INFERENCE
