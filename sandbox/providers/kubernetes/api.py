@@ -20,7 +20,8 @@ from sandbox.providers.kubernetes.kubeconfig import Credentials, Kubeconfig
 
 _TRIES = 6
 _TRIES_TO_CONNECT = 3
-_TRANSIENT = frozenset({429, 500, 502, 503, 504})
+# Not 500: server-side apply answers so to a mistyped field, and no second try mends that.
+_TRANSIENT = frozenset({429, 502, 503, 504})
 _CONNECTIONS = 64
 MANAGER = "pulumi-kubernetes"
 
@@ -78,6 +79,10 @@ class Api:
         )
         self._kinds: dict[tuple[str, str], Kind] = {}
         self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def kind(self, api_version: str, kind: str) -> Kind | None:
         """How a kind is served; None where it is not (yet): its CRD may be on its way, so that is not remembered."""

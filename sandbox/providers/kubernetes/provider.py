@@ -27,7 +27,7 @@ from sandbox.providers.kubernetes import objects
 from sandbox.providers.kubernetes.api import MANAGER, Api, ApiError, Kind, UnreachableError
 from sandbox.providers.kubernetes.kubeconfig import Kubeconfig
 from sandbox.providers.kubernetes.release import Releases
-from sandbox.providers.kubernetes.validation import dry_run, failures
+from sandbox.providers.kubernetes.validation import ABOUT_CHANGE, dry_run, failures
 from sandbox.providers.kubernetes.waiting import DEFAULT_TIMEOUT, until_gone, until_ready
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
@@ -234,9 +234,9 @@ def _explain(error: ApiError, kind: str, inputs: Mapping[str, Any]) -> str:
     where = f"{kind} {_id(inputs)}"
     if error.code == 409:
         return f'{where}: {error}. To take these fields over, annotate it with pulumi.com/patchForce: "true"'
-    if "immutable" in str(error) or "may not change" in str(error):
+    if ABOUT_CHANGE.search(str(error)):
         return f"{where}: {error}. It cannot change in place: `pulumi up --target-replace` its URN"
-    wrong = failures(error, kind)
+    wrong = failures(error, kind, inputs)
     return f"{where}: " + ("; ".join(f"{f.path}: {f.reason}" for f in wrong) if wrong else str(error))
 
 
