@@ -174,7 +174,7 @@ def _share_of_node(pool: AcceleratorPool, count: int) -> dict[str, Any]:
     disk = max(1, math.floor(pool.disk_gib * part * _DISK_SHARE))
     return {
         "resources": {
-            "cpu": f"{math.floor(pool.machine.vcpus * part * _NODE_SHARE * 1000)}m",
+            "cpu": f"{round(pool.machine.vcpus * part * _NODE_SHARE * 100) * 10}m",
             "memory": f"{memory}Gi",
             "ephemeralStorage": f"{disk}Gi",
         },

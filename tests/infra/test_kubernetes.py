@@ -10,11 +10,10 @@ import pulumi_kubernetes as kubernetes
 import pytest
 
 from fleet.catalog.accelerators import Family
-from fleet.catalog.clouds import Cloud, zones
-from fleet.catalog.machines import machine, machines, regions_with
+from fleet.catalog.clouds import Cloud
+from fleet.catalog.machines import machine, machines
 from fleet.catalog.nodes import DriverOwner, brings_device_plugin, credential_endpoints, driver_owner
-from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
-from fleet.contract import ACCELERATOR_LABEL, AcceleratorPool
+from fleet.contract import ACCELERATOR_LABEL
 from fleet.spec import Autoscaler, ModelSpec, WeightsSpec
 from infra.clouds.aws.autoscaler import EksAutoscalerRole, autoscaler_policy
 from infra.kubernetes import cluster_autoscaler
@@ -23,6 +22,7 @@ from infra.kubernetes.device_plugins import DevicePlugins
 from infra.kubernetes.model_servers import OPEN_INFERENCE, VLLM, server_of
 from infra.kubernetes.model_serving import CHART, ModelServing, ModelServingArgs, chart_values, start_up_seconds
 from infra.kubernetes.namespaces import ModelsNamespace
+from tests.accelerator_pools import INF2, L4, L4_ON_GKE, ON_OFFER, T4_ON_AKS, pool_of, tolerates
 
 DAEMON_SET = "kubernetes:apps/v1:DaemonSet"
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
@@ -30,37 +30,6 @@ NAMESPACE = "kubernetes:core/v1:Namespace"
 POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 IMAGE = "vllm/vllm-openai:v0.11.0"
-
-ON_OFFER = [m for m in machines() if m.accelerator and not m.accelerator.withdrawn and regions_with(m)]
-
-
-def pool_of(hardware, name="gpu", spot=False, **changes):
-    region = regions_with(hardware)[0] if regions_with(hardware) else "us-east-1"
-    tpu = None
-    if hardware.accelerator.family is Family.TPU:
-        shapes = (tpu_slice(hardware.accelerator.name, t) for t in TOPOLOGIES[hardware.accelerator.name])
-        tpu = next(shape for shape in shapes if shape.machine == hardware)
-    pool = AcceleratorPool(
-        name=name,
-        physical_name=name,
-        cloud=hardware.cloud,
-        region=region,
-        machine=hardware,
-        spot=spot,
-        min_nodes=0,
-        max_nodes=2,
-        start_nodes=1,
-        zones=zones(hardware.cloud, region)[:1],
-        disk_gib=120,
-        tpu=tpu,
-    )
-    return replace(pool, **changes)
-
-
-L4 = machine(Cloud.AWS, "g6.xlarge")
-L4_ON_GKE = machine(Cloud.GCP, "g2-standard-4")
-INF2 = machine(Cloud.AWS, "inf2.xlarge")
-T4_ON_AKS = machine(Cloud.AZURE, "Standard_NC4as_T4_v3")
 
 
 def in_cluster(make):
@@ -93,15 +62,6 @@ def model(pool=None, **changes):
 
 def serving(args):
     return in_cluster(lambda opts: ModelServing("main-chat", args, opts))
-
-
-def tolerates(toleration, taint):
-    """As the scheduler compares them (k8s.io/component-helpers/scheduling/corev1)."""
-    return (
-        toleration.get("effect") in (None, "", taint.effect)
-        and toleration.get("key") in (None, taint.key)
-        and (toleration.get("operator") == "Exists" or toleration.get("value", "") == taint.value)
-    )
 
 
 def selects(daemon_set, labels):

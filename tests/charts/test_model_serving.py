@@ -1,0 +1,362 @@
+"""The model-serving chart: rendered by helm and read as YAML, then installed into a real API server."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fleet.catalog.clouds import Cloud
+from fleet.catalog.machines import machine, machines
+from fleet.spec import Autoscaler
+from infra.kubernetes.model_serving import ModelServingArgs, chart_values, start_up_seconds
+from infra.kubernetes.namespaces import pod_security
+from sandbox import toolchain
+from sandbox.control_plane import ControlPlane
+from tests.accelerator_pools import L4, ON_OFFER, pool_of, tolerates
+
+CHART = Path(__file__).parents[2] / "charts" / "model-serving"
+MINIMAL = yaml.safe_load((CHART / "ci" / "minimal-values.yaml").read_text())
+
+
+class HelmRefused(Exception):
+    """Helm's own words."""
+
+
+@pytest.fixture(scope="module")
+def helm():
+    """`helm(*arguments, values=…) -> stdout`."""
+    program = toolchain.path("helm")
+
+    def run(*arguments, values=None):
+        said = subprocess.run(
+            [program, *arguments, *(["--values", "-"] if values is not None else [])],
+            input=json.dumps(values),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if said.returncode:
+            raise HelmRefused(said.stderr)
+        return said.stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def render(helm):
+    """`render(values) -> objects by kind`; the same values are rendered once."""
+    done = {}
+
+    def run(values):
+        key = json.dumps(values, sort_keys=True)
+        if key not in done:
+            text = helm("template", "chat", str(CHART), "--namespace", "models", "--kube-version", "1.34.0", values=values)
+            done[key] = [thing for thing in yaml.safe_load_all(text) if thing]
+        return {t["kind"]: t for t in done[key] if "helm.sh/hook" not in t["metadata"].get("annotations", {})}
+
+    return run
+
+
+def merged(base, changes):
+    both = {**base, **changes}
+    return {k: merged(base[k], v) if isinstance(v, dict) and isinstance(base.get(k), dict) else v for k, v in both.items()}
+
+
+def with_(**changes):
+    return merged(MINIMAL, changes)
+
+
+def model(pool, **changes):
+    args = {"name": "chat", "pool": pool, "count": 1, "image": "vllm/vllm-openai:v0.11.0", "replicas": (1, 1)}
+    given = {"autoscaler": Autoscaler.NONE, "weights_url": "s3://weights/chat", "weights_gib": 16}
+    return ModelServingArgs(**{**args, **given, **changes})
+
+
+def pod_of(objects):
+    return objects["Deployment"]["spec"]["template"]["spec"]
+
+
+def keys_of(schema, path=()):
+    """Every object of a schema, by its path."""
+    if schema.get("type") == "object":
+        yield path, schema
+    for name, inner in schema.get("properties", {}).items():
+        yield from keys_of(inner, (*path, name))
+    if "items" in schema:
+        yield from keys_of(schema["items"], (*path, "[]"))
+
+
+# What needs no helm
+
+
+def readme_script():
+    spec = importlib.util.spec_from_file_location("charts_readme", CHART.parent / "readme.py")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def test_the_readme_is_what_values_yaml_says():
+    assert (CHART / "README.md").read_text() == readme_script().readme(CHART), "run python charts/readme.py"
+
+
+def test_a_value_without_a_comment_is_refused():
+    with pytest.raises(ValueError, match=r"b\.c \(line 4\) has no comment"):
+        list(readme_script().rows("# -- Fine.\na: 1\nb:\n  c: 2\n"))
+
+
+def test_the_schema_knows_every_value_and_no_other():
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    for path, thing in keys_of(schema):
+        # Either the keys are listed, or they are the user's own (labels) and their values are strings.
+        closed = thing.get("additionalProperties") is False and thing.get("properties")
+        assert closed or thing.get("additionalProperties") == {"type": "string"}, f"{path} takes anything"
+    given = yaml.safe_load((CHART / "values.yaml").read_text())
+
+    def same(values, schema, path=()):
+        if isinstance(values, dict) and "properties" in schema:
+            assert set(values) == set(schema["properties"]), path
+            for key, value in values.items():
+                same(value, schema["properties"][key], (*path, key))
+
+    same(given, schema)
+
+
+# Rendered
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize(
+    ("values", "at"),
+    [
+        ({"accelerators": {}}, "additional properties 'accelerators' not allowed"),
+        ({"image": {"tag": "v1"}}, "/image"),
+        ({"probes": {"startup": {"failureThreshold": 3}}}, "/probes/startup"),
+        ({"tolerations": [{"key": "a", "operater": "Exists"}]}, "/tolerations/0"),
+        ({"accelerator": {"resource": ""}}, "/accelerator/resource"),
+        ({"accelerator": {"count": 0}}, "/accelerator/count"),
+        ({"image": {"name": ""}}, "/image/name"),
+        ({"server": {"runAsUser": 0}}, "/server/runAsUser"),
+        ({"disruptionBudget": {"maxUnavailable": 0}}, "/disruptionBudget/maxUnavailable"),
+        ({"resources": {"memory": "8 GB"}}, "/resources/memory"),
+        ({"autoscaling": {"kind": "vpa"}}, "/autoscaling/kind"),
+        ({"autoscaling": {"kind": "keda"}}, "/autoscaling/keda/triggers"),
+        ({"autoscaling": {"kind": "hpa"}, "replicas": {"min": 0}}, "/replicas/min"),
+    ],
+    ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
+)
+def test_the_schema_refuses_what_the_chart_does_not_know(render, values, at):
+    with pytest.raises(HelmRefused, match=r"don't meet the specifications of the schema") as refused:
+        render(with_(**values))
+    assert at in str(refused.value)
+
+
+@pytest.mark.sandbox
+def test_without_an_accelerator_there_is_no_model(render):
+    with pytest.raises(HelmRefused, match="/accelerator/resource"):
+        render({"image": MINIMAL["image"]})
+
+
+@pytest.mark.sandbox
+def test_an_old_cluster_is_refused(helm):
+    with pytest.raises(HelmRefused, match="incompatible with Kubernetes"):
+        helm("template", "chat", str(CHART), "--kube-version", "1.32.0", values=MINIMAL)
+
+
+TRIGGER = {"type": "cron", "metadata": {"timezone": "UTC", "start": "0 8 * * *", "end": "0 18 * * *", "desiredReplicas": "2"}}
+
+
+@pytest.mark.sandbox
+def test_pain_11_replicas_have_one_owner(render):
+    alone = render(with_(replicas={"min": 3, "max": 3}))
+    assert alone["Deployment"]["spec"]["replicas"] == 3
+    assert not {"HorizontalPodAutoscaler", "ScaledObject"} & set(alone)
+    hpa = render(with_(autoscaling={"kind": "hpa"}, replicas={"min": 2, "max": 5}))
+    assert "replicas" not in hpa["Deployment"]["spec"]
+    assert "ScaledObject" not in hpa
+    bounds = hpa["HorizontalPodAutoscaler"]["spec"]
+    assert (bounds["minReplicas"], bounds["maxReplicas"]) == (2, 5)
+    assert bounds["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"}
+    keda = render(with_(autoscaling={"kind": "keda", "keda": {"triggers": [TRIGGER]}}, replicas={"min": 0, "max": 5}))
+    assert "replicas" not in keda["Deployment"]["spec"]
+    assert "HorizontalPodAutoscaler" not in keda
+    scaled = keda["ScaledObject"]["spec"]
+    assert (scaled["minReplicaCount"], scaled["maxReplicaCount"], scaled["triggers"]) == (0, 5, [TRIGGER])
+
+
+@pytest.mark.sandbox
+def test_an_hpa_can_go_by_a_metric_of_the_pods(render):
+    hpa = {"metric": {"name": "vllm:num_requests_waiting", "averageValue": "4"}}
+    (metric,) = render(with_(autoscaling={"kind": "hpa", "hpa": hpa}))["HorizontalPodAutoscaler"]["spec"]["metrics"]
+    assert metric["pods"]["metric"]["name"] == "vllm:num_requests_waiting"
+
+
+@pytest.mark.sandbox
+def test_an_update_asks_for_no_accelerator_that_is_not_there(render):
+    strategy = render(MINIMAL)["Deployment"]["spec"]["strategy"]
+    assert strategy["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+
+
+@pytest.mark.sandbox
+def test_resources_are_whole(render):
+    objects = render(with_(accelerator={"count": 4}))
+    (container,) = pod_of(objects)["containers"]
+    requests, limits = container["resources"]["requests"], container["resources"]["limits"]
+    assert requests["nvidia.com/gpu"] == limits["nvidia.com/gpu"] == 4
+    assert requests["memory"] == limits["memory"]
+    assert "cpu" not in limits
+    # Pain 17: without a request of disk the kubelet evicts the pod first when weights fill the node.
+    assert requests["ephemeral-storage"] == limits["ephemeral-storage"]
+    volumes = {v["name"]: v["emptyDir"] for v in pod_of(objects)["volumes"]}
+    assert volumes["shared-memory"] == {"medium": "Memory", "sizeLimit": "1Gi"}
+    assert volumes["scratch"]["sizeLimit"] == requests["ephemeral-storage"]
+    assert {m["mountPath"] for m in container["volumeMounts"]} == {"/dev/shm", "/tmp", "/home/model"}
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("gib", [0, 1, 16, 140, 1500])
+def test_a_start_has_the_time_its_weights_take(render, gib):
+    (container,) = pod_of(render(chart_values(model(pool_of(L4), weights_gib=gib))))["containers"]
+    probe = container["startupProbe"]
+    assert 0 <= probe["failureThreshold"] * probe["periodSeconds"] - start_up_seconds(gib) < probe["periodSeconds"]
+
+
+@pytest.mark.sandbox
+def test_the_process_is_asked_for_life_and_the_model_for_readiness(render):
+    paths = {"liveness": {"path": "/v2/health/live"}, "readiness": {"path": "/v2/health/ready"}}
+    (container,) = pod_of(render(with_(probes=paths)))["containers"]
+    assert container["livenessProbe"]["httpGet"]["path"] == "/v2/health/live"
+    assert container["readinessProbe"]["httpGet"]["path"] == container["startupProbe"]["httpGet"]["path"] == "/v2/health/ready"
+
+
+@pytest.mark.sandbox
+def test_weights_and_identity_reach_the_pod(render):
+    values = with_(
+        weights={"url": "gs://weights/chat"},
+        podLabels={"azure.workload.identity/use": "true"},
+        serviceAccount={"annotations": {"iam.gke.io/gcp-service-account": "a@b"}},
+    )
+    objects = render(values)
+    (container,) = pod_of(objects)["containers"]
+    assert {e["name"]: e["value"] for e in container["env"]}["WEIGHTS_URL"] == "gs://weights/chat"
+    assert objects["Deployment"]["spec"]["template"]["metadata"]["labels"]["azure.workload.identity/use"] == "true"
+    assert objects["ServiceAccount"]["metadata"]["annotations"] == {"iam.gke.io/gcp-service-account": "a@b"}
+    assert objects["ServiceAccount"]["metadata"]["name"] == pod_of(objects)["serviceAccountName"] == "chat"
+    (bare,) = pod_of(render(MINIMAL))["containers"]
+    assert "WEIGHTS_URL" not in {e["name"] for e in bare["env"]}
+
+
+@pytest.mark.sandbox
+def test_traffic_is_refused_unless_it_is_named(render):
+    endpoints = [{"cidr": "169.254.170.23/32", "port": 80}]
+    objects = render(with_(networkPolicy={"fromNamespaces": ["monitoring"], "credentialEndpoints": endpoints}))
+    policy, service = objects["NetworkPolicy"]["spec"], objects["Service"]["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert policy["podSelector"]["matchLabels"] == service["selector"]
+    (way_in,) = policy["ingress"]
+    monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    assert way_in == {"from": [{"podSelector": {}}, monitoring], "ports": [{"protocol": "TCP", "port": "http"}]}
+    dns, tls, credentials = policy["egress"]
+    assert [(p["protocol"], p["port"]) for p in dns["ports"]] == [("UDP", 53), ("TCP", 53)]
+    assert [p["port"] for p in tls["ports"]] == [443]
+    assert credentials == {
+        "to": [{"ipBlock": {"cidr": "169.254.170.23/32"}}],
+        "ports": [{"protocol": "TCP", "port": 80}],
+    }
+
+
+@pytest.mark.sandbox
+def test_a_new_chart_version_restarts_no_replica(render):
+    labels = render(MINIMAL)["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert not [value for value in labels.values() if "0.1" in value]
+
+
+@pytest.mark.sandbox
+def test_every_machine_gets_a_pod_that_its_nodes_take(render):
+    kinds = [*ON_OFFER, *(m for m in machines() if m.accelerator and m.accelerator.withdrawn)]
+    for hardware in kinds:
+        for spot in (False, True):
+            pool = pool_of(hardware, spot=spot)
+            spec = pod_of(render(chart_values(model(pool, count=pool.per_node))))
+            labels = pool.node_labels | pool.cloud_labels
+            assert all(labels.get(k) == v for k, v in spec["nodeSelector"].items()), (
+                f"{pool.machine.name}: {spec['nodeSelector']}"
+            )
+            for taint in pool.all_taints:
+                assert any(tolerates(t, taint) for t in spec["tolerations"]), f"{taint} keeps pods off {pool.machine.name}"
+            assert spec["containers"][0]["resources"]["limits"][pool.resource] == pool.per_node
+
+
+# Installed
+
+
+@pytest.fixture(scope="module")
+def control_plane(tmp_path_factory):
+    made = ControlPlane("charts", tmp_path_factory.mktemp("control-plane"))
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def kubectl(control_plane):
+    def run(*arguments, stdin=None):
+        said = subprocess.run(
+            [toolchain.path("kubectl"), "--kubeconfig", control_plane.directory / "kubeconfig", *arguments],
+            input=json.dumps(stdin),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert said.returncode == 0, said.stderr
+        return said.stdout
+
+    return run
+
+
+def restricted(name):
+    labels = pod_security("restricted")
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+@pytest.mark.sandbox
+def test_the_api_server_admits_every_part_under_pod_security_restricted(helm, kubectl, control_plane):
+    """The replica is made by the ReplicaSet, so it is there only if admission let it pass."""
+    kubectl("apply", "-f", "-", stdin=restricted("models"))
+    t4 = machine(Cloud.GCP, "n1-standard-4", "nvidia-t4")
+    values = chart_values(model(pool_of(t4, spot=True), autoscaler=Autoscaler.HPA, replicas=(1, 2)))
+    where = ("--namespace", "models", "--kubeconfig", str(control_plane.directory / "kubeconfig"))
+    helm("install", "chat", str(CHART), *where, values=values)
+    pods = wait_for(lambda: json.loads(kubectl("get", "pods", "-n", "models", "-o", "json"))["items"])
+    assert [p["spec"]["containers"][0]["image"] for p in pods] == ["vllm/vllm-openai:v0.11.0"]
+    hooks = [thing for thing in yaml.safe_load_all(helm("get", "hooks", "chat", *where)) if thing]
+    assert sorted(thing["kind"] for thing in hooks) == ["NetworkPolicy", "Pod"]
+    for thing in hooks:
+        kubectl("create", "--dry-run=server", "-f", "-", stdin=thing)
+
+
+@pytest.mark.sandbox
+def test_pod_security_restricted_would_have_noticed(helm, kubectl, render):
+    """The same pod, made a little worse, is refused: the namespace's labels do what the test above relies on."""
+    kubectl("apply", "-f", "-", stdin=restricted("checked"))
+    spec = pod_of(render(chart_values(model(replace(pool_of(L4), name="l4")))))
+    worse = {**spec, "serviceAccountName": "default", "securityContext": {"runAsUser": 0}}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "worse", "namespace": "checked"}, "spec": worse}
+    with pytest.raises(AssertionError, match='violates PodSecurity "restricted:latest"'):
+        kubectl("create", "--dry-run=server", "-f", "-", stdin=pod)
+
+
+def wait_for(ask, seconds=60):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := ask():
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"nothing came within {seconds} s")
