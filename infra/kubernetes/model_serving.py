@@ -7,7 +7,6 @@ when the release is installed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,10 +34,10 @@ _S_PER_GIB = 5
 # What Helm waits for on top: a node from zero, and an image of 10 GB.
 _NODE_AND_IMAGE_S = 900
 
-# Parts of a node that its pods may ask for. The rest is the kubelet's and of the cloud's own DaemonSets: GKE keeps
+# Percent of a node that its pods may ask for. The rest is the kubelet's and of the cloud's own DaemonSets: GKE keeps
 # 2.7 of 15 GiB memory and half of a 100 GiB disk.
-_NODE_SHARE = 0.7
-_DISK_SHARE = 0.4
+_NODE_PERCENT = 70
+_DISK_PERCENT = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,14 +168,16 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
 
 def _share_of_node(pool: AcceleratorPool, count: int) -> dict[str, Any]:
     """CPU, memory and disk in proportion to the accelerators, so that the replicas that fill a node's accelerators fit."""
-    part = count / pool.per_node
-    memory = max(1, math.floor(pool.machine.memory_gib * part * _NODE_SHARE))
-    disk = max(1, math.floor(pool.disk_gib * part * _DISK_SHARE))
+
+    def share(whole: int, percent: int) -> int:
+        return whole * count * percent // (pool.per_node * 100)
+
+    memory = max(1, share(pool.machine.memory_gib, _NODE_PERCENT))
     return {
         "resources": {
-            "cpu": f"{round(pool.machine.vcpus * part * _NODE_SHARE * 100) * 10}m",
+            "cpu": f"{share(pool.machine.vcpus * 1000, _NODE_PERCENT)}m",
             "memory": f"{memory}Gi",
-            "ephemeralStorage": f"{disk}Gi",
+            "ephemeralStorage": f"{max(1, share(pool.disk_gib, _DISK_PERCENT))}Gi",
         },
         "sharedMemory": f"{max(1, memory // 4)}Gi",
     }
