@@ -93,6 +93,13 @@ class TestObjects:
         again = objects.with_name({"kind": "ConfigMap"}, first, "Settings", b"another seed")
         assert again["metadata"]["name"] == "settings-00010203"
 
+    @pytest.mark.parametrize(
+        ("api_version", "custom"),
+        [("v1", False), ("apps/v1", False), ("networking.k8s.io/v1", False), ("keda.sh/v1alpha1", True)],
+    )
+    def test_custom_kinds_are_told_by_their_group(self, api_version: str, custom: bool) -> None:
+        assert objects.is_custom(api_version) is custom
+
     def test_a_name_not_known_yet_is_left(self) -> None:
         inputs = {"metadata": {"name": UNKNOWN}}
         assert objects.with_name(inputs, {}, "x", b"1234") is inputs
@@ -263,7 +270,18 @@ size, mode = int(os.environ.get("SIZE", "1")), os.environ.get("MODE", "")
 def opts(*after, **more):
     return pulumi.ResourceOptions(provider=provider, depends_on=list(after), **more)
 
-namespace = k.core.v1.Namespace("trial", metadata={"name": "trial"}, opts=opts())
+schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"teeth": {"type": "integer"}}}}}
+crd = k.apiextensions.v1.CustomResourceDefinition(
+    "gears",
+    metadata={"name": "gears.trial.example"},
+    spec={
+        "group": "trial.example", "scope": "Namespaced", "names": {"kind": "Gear", "plural": "gears"},
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+    },
+    opts=opts(),
+)
+# After the CRD, so that it goes before: the namespace controller takes its time over a kind that has just vanished.
+namespace = k.core.v1.Namespace("trial", metadata={"name": "trial"}, opts=opts(crd))
 settings = k.core.v1.ConfigMap("settings", metadata={"namespace": "trial"}, data={"size": str(size)}, opts=opts(namespace))
 k.core.v1.Secret("secret", metadata={"name": "secret", "namespace": "trial"}, string_data={"a": "hush"}, opts=opts(namespace))
 container = {"name": "main", "image": "none", "resources": {"limits": {"cpu": "1000m"}}}
@@ -283,16 +301,6 @@ k.apps.v1.Deployment(
         namespace, custom_timeouts=pulumi.CustomTimeouts(create="2s", update="2s"),
         ignore_changes=["spec.replicas"] if mode == "scaled" else [],
     ),
-)
-schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"teeth": {"type": "integer"}}}}}
-crd = k.apiextensions.v1.CustomResourceDefinition(
-    "gears",
-    metadata={"name": "gears.trial.example"},
-    spec={
-        "group": "trial.example", "scope": "Namespaced", "names": {"kind": "Gear", "plural": "gears"},
-        "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
-    },
-    opts=opts(),
 )
 k.apiextensions.CustomResource(
     "gear", api_version="trial.example/v1", kind="Gear", metadata={"name": "gear", "namespace": "trial"},

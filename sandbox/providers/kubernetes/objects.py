@@ -58,6 +58,12 @@ def probably_namespaced(kind: str) -> bool:
     return kind not in _CLUSTER_SCOPED
 
 
+def is_custom(api_version: str) -> bool:
+    """Whether a CRD brings the kind: Kubernetes' own groups have no dot, or end in k8s.io."""
+    group = api_version.rpartition("/")[0]
+    return "." in group and not group.endswith(".k8s.io")
+
+
 def immutable(kind: str, path: str) -> bool:
     """Whether the field at a property path cannot change in place."""
     return path in ("kind", "metadata.name", "metadata.namespace") or any(

@@ -147,7 +147,9 @@ class Kubernetes(StandIn):
             return  # its CRD went, and took it along
         namespace, _, name = id_.rpartition("/")
         where = (namespace or self._namespace) if kind.namespaced else None
-        propagation = objects.annotation(inputs, "pulumi.com/deletionPropagationPolicy") or "foreground"
+        # The garbage collector learns of a new kind only every 30 s, and holds up a foreground deletion until then.
+        usual = "background" if objects.is_custom(kind.api_version) else "foreground"
+        propagation = objects.annotation(inputs, "pulumi.com/deletionPropagationPolicy") or usual
         self.api.delete(kind, name, where, propagation.capitalize())
         if objects.annotation(inputs, "pulumi.com/skipAwait") != "true":
             until_gone(self.api, kind, name, where, self.timeout(DEFAULT_TIMEOUT), self.cancelled)
