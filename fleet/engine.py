@@ -130,12 +130,14 @@ class Engine:
                     if on_event is not None:
                         on_event(event)
                 outcome.returncode = self._process.wait()
-                reader.join(5)
             finally:
                 if self._process.poll() is None:
                     self._process.kill()
                     self._process.wait()
                 end_strays(mark)
+                reader.join(5)
+                if self._process.stdout is not None:
+                    self._process.stdout.close()
             outcome.seconds = time.monotonic() - started
             outcome.output = "".join(printed)
             if outcome.returncode != 0 and not outcome.errors:

@@ -12,7 +12,7 @@ from typing import Any
 
 from fleet.engine import Engine, Outcome
 from fleet.progress import Board
-from fleet.recovery import Recovered, recover
+from fleet.recovery import Recovered, break_dead_locks, recover
 from fleet.rollout import Interrupt, in_order
 from fleet.spec import StackSpec
 from fleet.workspace import Workspace
@@ -79,11 +79,14 @@ class Operation:
         engine = Engine(self.workspace, stack)
         interrupt.watch(engine.interrupt)
         try:
+            # A lock stands in the way of everything else, even of looking whether the stack is there.
+            locks = break_dead_locks(engine) if self.verb != "preview" else []
             engine.init()
             recovered = None
             mark = self.workspace.running / stack
             if self.verb != "preview":
                 recovered = recover(engine, unclean=mark.exists(), on_event=lambda e: self.board.event(stack, e))
+                recovered.locks = locks
                 mark.parent.mkdir(parents=True, exist_ok=True)
                 mark.touch()
         except RuntimeError as refused:

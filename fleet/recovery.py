@@ -46,7 +46,7 @@ class Recovered:
 
 
 def recover(engine: Engine, *, unclean: bool, on_event: Callable[[Event], None] | None = None) -> Recovered:
-    """Mend the stack's state.
+    """Mend the stack's state, once its dead lock is broken (`break_dead_locks`).
 
     Args:
         unclean: the last run of this stack did not end well, so the cloud may hold what no state mentions.
@@ -54,7 +54,7 @@ def recover(engine: Engine, *, unclean: bool, on_event: Callable[[Event], None] 
     Raises:
         RuntimeError: somebody else holds the lock, a resource exists twice, or the engine refused a repaired state.
     """
-    done = Recovered(locks=_break_dead_locks(engine))
+    done = Recovered()
     pending = _pending(engine.export())
     if pending and engine.workspace.find is None:
         raise RuntimeError(_by_hand(engine.stack, pending))
@@ -158,8 +158,12 @@ def _by_hand(stack: str, pending: list[dict[str, Any]]) -> str:
     )
 
 
-def _break_dead_locks(engine: Engine) -> list[str]:
-    """Break locks of dead processes of this host; returns their pids. Only the file backend keeps locks we can read."""
+def break_dead_locks(engine: Engine) -> list[str]:
+    """Break locks of dead processes of this host; returns their pids. Only the file backend keeps locks we can read.
+
+    Raises:
+        RuntimeError: a living process, or another host, holds the lock.
+    """
     backend = urlparse(engine.workspace.env.get("PULUMI_BACKEND_URL", ""))
     if backend.scheme != "file":
         return []

@@ -18,6 +18,7 @@ from sandbox.cloud.client import Client, home
 from sandbox.cloud.errors import CloudError
 
 _READY_S = 60
+_STARTED: list[subprocess.Popen[bytes]] = []
 
 
 def running(directory: Path) -> psutil.Process | None:
@@ -52,6 +53,8 @@ def start(directory: Path | None = None) -> Path:
                 start_new_session=True,
                 cwd=root,
             )
+        # It outlives this process on purpose; kept, so that nobody warns of an unawaited child.
+        _STARTED.append(child)
         deadline = time.monotonic() + _READY_S
         while time.monotonic() < deadline:
             try:

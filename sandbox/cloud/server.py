@@ -90,6 +90,10 @@ def _quota(world: World, q: dict[str, Any]) -> Any:
     world.records.set(f"quota/{q['cloud']}/{q['region']}/{q['quota']}", q["limit"])
 
 
+def _latency(world: World, q: dict[str, Any]) -> Any:
+    world.records.set("latency_s", q["seconds"])
+
+
 def _resize(world: World, q: dict[str, Any]) -> Any:
     """What an autoscaler or a person does behind the engine's back."""
     world.clusters.sim(q["cloud"], q["cluster"]).resize(q["pool"], q["size"])
@@ -111,6 +115,7 @@ _ROUTES: dict[str, Handler] = {
     "log": _log,
     "status": _status,
     "quota": _quota,
+    "latency": _latency,
     "resize": _resize,
     "reclaim": _reclaim,
 }

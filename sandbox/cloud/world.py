@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ class World:
         record.outputs = {**defaults, **inputs, **behaviour.outputs(self, record)}
         if not self.records.add(record):
             raise already_exists(f"{type_} {record.id}")
+        self._take_time()
         with self._locks[cloud, type_, record.id]:
             try:
                 record.outputs |= behaviour.created(self, record)
@@ -94,6 +96,7 @@ class World:
             record.outputs |= {**inputs, **behaviour.outputs(self, record)}
             record.outputs |= behaviour.updated(self, record, old)
             self.records.save(record)
+        self._take_time()
         return record
 
     def delete(self, cloud: str, type_: str, id_: str) -> None:
@@ -106,6 +109,11 @@ class World:
             behaviour.check_unused(self, record)
             behaviour.deleting(self, record)
             self.records.remove(record)
+        self._take_time()
+
+    def _take_time(self) -> None:
+        """A cloud answers some time after the thing is there; crashes in between are what recovery is for."""
+        time.sleep(float(self.records.setting("latency_s") or 0))
 
     def find(self, cloud: str, type_: str, inputs: dict[str, Any]) -> list[Record]:
         """Resources that carry the same identity as these inputs: the same name, or the same tags, or the same content.

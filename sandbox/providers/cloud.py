@@ -7,6 +7,7 @@ moment and the daemon still knows what exists.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,8 @@ from sandbox.providers.validation import (
 _ALWAYS_IMMUTABLE = ("name", "location", "resourceGroupName")
 
 
+# The SDKs import their modules when first touched, and two threads at it see each other's half-made ones.
+_SDK = threading.RLock()
 # ARM takes the ids of managed identities as a list and answers with a map.
 _ANSWERED_OTHERWISE = ("identity",)
 
@@ -48,12 +51,15 @@ class CloudStandIn(StandIn):
         tags = known.get("defaultTags")
         self._config = {**known, "defaultTags": (tags or {}).get("tags") if isinstance(tags, Mapping) else None}
 
-    def check(self, urn: str, type_: str, olds: dict[str, Any], news: dict[str, Any], seed: bytes) -> tuple[dict[str, Any], list[Failure]]:
+    def check(
+        self, urn: str, type_: str, olds: dict[str, Any], news: dict[str, Any], seed: bytes
+    ) -> tuple[dict[str, Any], list[Failure]]:
         inputs = dict(news)
-        if not is_modelled_type(self.package, type_):
-            return inputs, [Failure("", f"{type_} is no resource type of the installed {self.package} SDK")]
-        self._name(urn, type_, olds, inputs, seed)
-        return inputs, [Failure(f.path, f.reason) for f in validate(self.package, type_, inputs)]
+        with _SDK:
+            if not is_modelled_type(self.package, type_):
+                return inputs, [Failure("", f"{type_} is no resource type of the installed {self.package} SDK")]
+            self._name(urn, type_, olds, inputs, seed)
+            return inputs, [Failure(f.path, f.reason) for f in validate(self.package, type_, inputs)]
 
     def _name(self, urn: str, type_: str, olds: dict[str, Any], inputs: dict[str, Any], seed: bytes) -> None:
         """Give it a name as the real provider does: kept from the last run, else the logical name and seven random digits."""
@@ -66,14 +72,19 @@ class CloudStandIn(StandIn):
         logical = urn.rsplit("::", 1)[-1]
         digits = seed.hex()[:7] or "0000000"
         compact = self.package == "azure-native" and prop in ("accountName", "agentPoolName", "registryName")
-        inputs[prop] = f"{''.join(c for c in logical.lower() if c.isalnum())[:16]}{digits}" if compact else f"{logical}-{digits}"
+        inputs[prop] = (
+            f"{''.join(c for c in logical.lower() if c.isalnum())[:16]}{digits}" if compact else f"{logical}-{digits}"
+        )
 
-    def diff(self, urn: str, type_: str, id_: str, old_inputs: dict[str, Any], old_outputs: dict[str, Any], news: dict[str, Any]) -> Diff:
+    def diff(
+        self, urn: str, type_: str, id_: str, old_inputs: dict[str, Any], old_outputs: dict[str, Any], news: dict[str, Any]
+    ) -> Diff:
         changes = changed_paths(old_inputs, news)
         fixed = (*_ALWAYS_IMMUTABLE, *self._fixed(type_))
         replaces = [path for path in changes if any(path == f or path.startswith((f + ".", f + "[")) for f in fixed)]
         # A physical name that stays the same cannot exist twice: the old one has to go first.
-        prop = autoname_property(self.package, type_)
+        with _SDK:
+            prop = autoname_property(self.package, type_)
         same_name = prop is not None and news.get(prop) == old_inputs.get(prop)
         return Diff(replaces=replaces, changes=changes, delete_before_replace=bool(replaces) and same_name)
 
@@ -98,7 +109,9 @@ class CloudStandIn(StandIn):
             self.log(urn, f"{type_} is not modelled by the sandbox: its inputs were checked and recorded, nothing behaves")
         return made["id"], made["outputs"]
 
-    def update(self, urn: str, type_: str, id_: str, old_inputs: dict[str, Any], inputs: dict[str, Any], preview: bool) -> dict[str, Any]:
+    def update(
+        self, urn: str, type_: str, id_: str, old_inputs: dict[str, Any], inputs: dict[str, Any], preview: bool
+    ) -> dict[str, Any]:
         if preview:
             return {k: v for k, v in inputs.items() if k not in _ANSWERED_OTHERWISE}
         outputs: dict[str, Any] = self._ask("update", cloud=self.package, type=type_, id=id_, inputs=inputs)["outputs"]
@@ -117,7 +130,8 @@ class CloudStandIn(StandIn):
         self._ask("delete", cloud=self.package, type=type_, id=id_)
 
     def invoke(self, token: str, args: dict[str, Any]) -> dict[str, Any]:
-        wrong = validate_invoke(self.package, token, args)
+        with _SDK:
+            wrong = validate_invoke(self.package, token, args)
         if wrong:
             raise Refused("; ".join(f"{f.path}: {f.reason}" for f in wrong))
         answer: dict[str, Any] = self._ask("invoke", token=token, args=args, config=self._plain_config())
@@ -126,7 +140,8 @@ class CloudStandIn(StandIn):
     def _unknown_outputs(self, type_: str, inputs: dict[str, Any]) -> dict[str, Any]:
         """In a preview what the cloud computes is unknown; what the program gave is not, where it comes back as given."""
         given = {k: v for k, v in inputs.items() if k not in _ANSWERED_OTHERWISE}
-        return {**dict.fromkeys(output_properties(self.package, type_), UNKNOWN), **given}
+        with _SDK:
+            return {**dict.fromkeys(output_properties(self.package, type_), UNKNOWN), **given}
 
     def _plain_config(self) -> dict[str, Any]:
         wanted = ("region", "project", "zone", "subscriptionId", "location", "defaultTags", "defaultLabels")
@@ -143,7 +158,9 @@ def synthesise(package: str, type_: str, inputs: dict[str, Any]) -> dict[str, An
     """Outputs by the SDK's own types for what nobody models: empty of the right shape, so that a program can read them."""
     empty: dict[type, Any] = {str: "", int: 0, float: 0.0, bool: False, list: [], dict: {}}
     made = {}
-    for name, shape in output_properties(package, type_).items():
+    with _SDK:
+        shapes = output_properties(package, type_)
+    for name, shape in shapes.items():
         if name not in inputs and name not in ("id", "urn"):
             made[name] = empty.get(shape) if isinstance(shape, type) else None
     return {k: v for k, v in made.items() if v is not None}

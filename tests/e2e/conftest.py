@@ -36,7 +36,9 @@ class Sandbox:
             timeout=timeout,
             check=False,
         )
-        assert not check or done.returncode == 0, f"fleet {' '.join(args)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert not check or done.returncode == 0, (
+            f"fleet {' '.join(args)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
         return done
 
     def json(self, *args: str, check: bool = True) -> Any:

@@ -76,7 +76,9 @@ def test_buckets_hold_objects(sandbox: Sandbox, standing: dict[str, Any]) -> Non
 
     endpoint = sandbox.cloud("status")["stores"]["aws"]
     (bucket,) = sandbox.cloud("list", cloud="aws", type="aws:s3/bucket:Bucket")
-    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    client = boto3.client(
+        "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
     client.put_object(Bucket=bucket["id"], Key="chat/weights.bin", Body=b"\x00weights")
     assert client.get_object(Bucket=bucket["id"], Key="chat/weights.bin")["Body"].read() == b"\x00weights"
     client.delete_object(Bucket=bucket["id"], Key="chat/weights.bin")

