@@ -14,8 +14,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from fleet.load import StackErrors
+from fleet.load import StackError, StackErrors
 from fleet.rollout import load, select
+from fleet.spec import StackSpec
 from fleet.workspace import ROOT, STACKS, EnvironmentLacksError, Workspace, real_workspace
 
 app = typer.Typer(
@@ -152,9 +153,10 @@ def _select(patterns: list[str]) -> list[str]:
         raise typer.BadParameter(str(nothing), param_hint="--stack") from None
 
 
-def _specs(names: list[str], as_: Format):  # type: ignore[no-untyped-def]
+def _specs(names: list[str], as_: Format) -> dict[str, StackSpec]:
     """Load every stack file, or print every fault of every file and end with code 1."""
-    specs, faults = {}, []
+    specs: dict[str, StackSpec] = {}
+    faults: list[StackError] = []
     for name in names:
         try:
             specs |= load(STACKS, [name])

@@ -66,7 +66,8 @@ td:nth-last-child(-n+2), th:nth-last-child(-n+2) {{ text-align: right; font-vari
 </tbody></table>
 <p>{totals}</p>
 {waiting}
-<p><small>Cost: list price &times; nodes &times; 730 h. Carbon: TDP &times; 0.6 &times; PUE &times; yearly grid mean, accelerators only.</small></p>
+<p><small>Cost: list price &times; nodes &times; 730 h.
+Carbon: TDP &times; 0.6 &times; PUE &times; yearly grid mean, accelerators only.</small></p>
 </body></html>
 """
 

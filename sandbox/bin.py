@@ -21,15 +21,19 @@ _MODULES = {
 
 def install(directory: Path) -> None:
     """Write the launchers into a directory of the sandbox's own, which belongs first on PATH."""
-    directory.mkdir(parents=True, exist_ok=True)
     for name, module in _MODULES.items():
-        launcher = directory / name
-        text = (
-            "#!/bin/sh\n"
-            f'export PYTHONPATH={shlex.quote(str(_ROOT))}"${{PYTHONPATH:+:$PYTHONPATH}}"\n'
-            f'exec {shlex.quote(sys.executable)} -m {module} "$@"\n'
-        )
-        # Written only when it differs: an engine may be starting one of them right now.
-        if not launcher.exists() or launcher.read_text() != text:
-            launcher.write_text(text)
-            launcher.chmod(0o755)
+        launcher(directory / name, module)
+
+
+def launcher(path: Path, module: str) -> None:
+    """Write one launcher: a program that runs a module of the repository with this interpreter."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = (
+        "#!/bin/sh\n"
+        f'export PYTHONPATH={shlex.quote(str(_ROOT))}"${{PYTHONPATH:+:$PYTHONPATH}}"\n'
+        f'exec {shlex.quote(sys.executable)} -m {module} "$@"\n'
+    )
+    # Written only when it differs: an engine may be starting one of them right now.
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+        path.chmod(0o755)

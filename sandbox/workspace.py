@@ -32,7 +32,7 @@ def sandbox_workspace(directory: Path | None = None) -> Workspace:
     for part in (project / "config", directory / "state", directory / "pulumi"):
         part.mkdir(parents=True, exist_ok=True)
     shims.install(directory / "bin")
-    _write(project / "Pulumi.yaml", yaml.safe_dump(_shadow_project(project)))
+    _write(project / "Pulumi.yaml", yaml.safe_dump(shadow_project(directory / "bin")))
     for settings in STACKS.glob("Pulumi.*.yaml"):
         _copy_settings(settings, project / "config" / settings.name)
     engine = toolchain.path("pulumi")
@@ -62,13 +62,17 @@ def finder(client: Client) -> Callable[[str, dict[str, Any]], list[str]]:
     return find
 
 
-def _shadow_project(project: Path) -> dict[str, object]:
-    original = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+def shadow_project(plugins: Path, program: Path = ROOT, name: str | None = None) -> dict[str, object]:
+    """A Pulumi.yaml that runs `program` with the sandbox's plugins; `name` defaults to the repository's project."""
+    named = name or yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["name"]
+    providers = [{"name": package, "path": str(plugins)} for package in ("aws", "gcp", "azure-native", "kubernetes")]
     return {
-        "name": original["name"],
+        "name": named,
         "runtime": {"name": "python", "options": {"virtualenv": str(Path(sys.prefix))}},
-        "main": str(ROOT),
+        "main": str(program),
         "stackConfigDir": "config",
+        # Named here, the engine takes them as they are; found on PATH it would warn of each, in every run.
+        "plugins": {"providers": providers, "languages": [{"name": "python", "path": str(plugins)}]},
     }
 
 

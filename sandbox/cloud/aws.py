@@ -111,7 +111,7 @@ class Cluster(Aws):
         return {k: record.outputs[k] for k in kept if k in record.outputs}
 
     def deleting(self, world: World, record: Record) -> None:
-        world.clusters.stop("aws", record.id)
+        world.clusters.delete("aws", record.id)
 
 
 class NodeGroup(Aws):
@@ -192,7 +192,18 @@ class NodeGroup(Aws):
             has_cpu_pool=True,
             plugin_builtin=False,
             driver_ok=driver is None or driver in ami,
+            disk_gib=_disk_gib(world, asked),
         )
+
+
+def _disk_gib(world: World, asked: dict[str, Any]) -> int:
+    """The boot disk: the launch template's first volume, else the group's own size, else EKS's default of 20."""
+    template = world.records.get(
+        "aws", "aws:ec2/launchTemplate:LaunchTemplate", (asked.get("launchTemplate") or {}).get("id") or ""
+    )
+    for mapping in (template.inputs.get("blockDeviceMappings") or []) if template else []:
+        return integer((mapping.get("ebs") or {}).get("volumeSize"), 20)
+    return integer(asked.get("diskSize"), 20)
 
 
 _EFFECT = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}

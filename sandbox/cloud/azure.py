@@ -204,7 +204,7 @@ class Cluster(Azure):
         for pool in world.records.all("azure-native", "azure-native:containerservice:AgentPool"):
             if pool.id.startswith(record.id + "/"):
                 world.records.remove(pool)
-        world.clusters.stop("azure", record.inputs["resourceName"])
+        world.clusters.delete("azure", record.inputs["resourceName"])
 
 
 class AgentPool(Azure):
@@ -279,6 +279,7 @@ def _pool(asked: dict[str, Any], name: str, record: Record, where: str | None = 
         has_cpu_pool=True,
         plugin_builtin=False,
         driver_ok=str(driver or "Install").lower() != "none",
+        disk_gib=integer(asked.get("osDiskSizeGB"), 128),
     )
 
 

@@ -6,6 +6,7 @@ Owns the life of control planes; how a pool becomes nodes is `sandbox.cluster`'s
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -49,13 +50,16 @@ class Clusters:
             for raw in self._records.setting(f"pools/{cloud}/{name}") or {}:
                 self._running[f"{cloud}/{name}"].set_pool(NodePool.from_json(raw))
 
-    def stop(self, cloud: str, name: str) -> None:
+    def delete(self, cloud: str, name: str) -> None:
+        """Stop the control plane and forget all it held; one of the same name starts empty."""
         with self._lock:
             sim = self._running.pop(f"{cloud}/{name}", None)
         if sim is not None:
             sim.close()
             sim.control_plane.stop()
-        (self._home / cloud / name / "cluster.json").unlink(missing_ok=True)
+        shutil.rmtree(self._home / cloud / name, ignore_errors=True)
+        self._records.forget(f"size/{cloud}/{name}/")
+        self._records.forget(f"pools/{cloud}/{name}")
 
     def sim(self, cloud: str, name: str) -> ClusterSim:
         """The running cluster.
@@ -75,6 +79,7 @@ class Clusters:
 
     def remove_pool(self, cloud: str, cluster: str, pool: str) -> None:
         self.sim(cloud, cluster).remove_pool(pool)
+        self._records.forget(f"size/{cloud}/{cluster}/{pool}")
         self._remember(cloud, cluster)
 
     def _remember(self, cloud: str, cluster: str) -> None:

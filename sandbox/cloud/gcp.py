@@ -67,6 +67,11 @@ def _flat(inputs: dict[str, Any]) -> dict[str, str]:
     return {k: str(inputs.get(k, "")) if k == "keyRing" else str(inputs.get(k, "")).rsplit("/", 1)[-1] for k in wanted}
 
 
+class Network(Gcp):
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        return {"networkId": str(int(serial(record.id, length=15), 16))}
+
+
 class ServiceAccount(Gcp):
     def identify(self, world: World, record: Record) -> str:
         return f"projects/{project(record)}/serviceAccounts/{self._email(record)}"
@@ -106,7 +111,7 @@ class Cluster(Gcp):
     def deleting(self, world: World, record: Record) -> None:
         if record.inputs.get("deletionProtection", True) is not False:
             raise CloudError("failedPrecondition", f"cluster {record.name} has deletionProtection")
-        world.clusters.stop("gcp", cluster_name(record.id))
+        world.clusters.delete("gcp", cluster_name(record.id))
 
 
 def cluster_name(id_or_name: str) -> str:
@@ -185,11 +190,10 @@ class GkeNodePool(Gcp):
             size=max(low, min(start, high)),
             topology=((asked.get("placementPolicy") or {}).get("tpuTopology") or single_host_topology(row)) if tpu else None,
             autoscaled=bool(scaling),
-            has_cpu_pool=any(
-                _machine(r.inputs) is None or _machine(r.inputs).accelerator is None for r in siblings if r.id != record.id
-            ),  # type: ignore[union-attr]
+            has_cpu_pool=any(not _has_accelerators(r.inputs) for r in siblings if r.id != record.id),
             plugin_builtin="gke-no-default-nvidia-gpu-device-plugin" not in (config.get("labels") or {}),
             driver_ok=not any(d.get("gpuDriverVersion") == "INSTALLATION_DISABLED" for d in driver),
+            disk_gib=integer(config.get("diskSizeGb"), 100),
         )
 
 
@@ -212,6 +216,11 @@ def _machine(inputs: dict[str, Any]) -> Machine | None:
                 return row
     row_or_none = hardware(Cloud.GCP, name)
     return None if row_or_none is not None and name.startswith("n1-") else row_or_none
+
+
+def _has_accelerators(inputs: dict[str, Any]) -> bool:
+    row = _machine(inputs)
+    return row is not None and row.accelerator is not None
 
 
 def _zones(record: Record, world: World | None = None) -> tuple[str, ...]:
@@ -293,7 +302,7 @@ _IN_NETWORK = tuple(
 _IAM = ("role", "member")
 
 TYPES: dict[str, Behaviour] = {
-    "gcp:compute/network:Network": Gcp(
+    "gcp:compute/network:Network": Network(
         path="projects/{project}/global/networks/{name}", holds=_IN_NETWORK, immutable=("name",)
     ),
     "gcp:compute/subnetwork:Subnetwork": Gcp(

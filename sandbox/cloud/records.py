@@ -132,6 +132,11 @@ class Records:
         with self._lock:
             self._db.execute("insert or replace into settings values (?, ?)", (key, json.dumps(value)))
 
+    def forget(self, prefix: str) -> None:
+        """Drop the settings whose keys begin so."""
+        with self._lock:
+            self._db.execute("delete from settings where substr(key, 1, ?) = ?", (len(prefix), prefix))
+
     def close(self) -> None:
         with self._lock:
             self._db.close()

@@ -13,7 +13,9 @@ from fleet.catalog.clouds import Cloud
 from sandbox.cluster.api import Object, is_daemon, is_ready
 from sandbox.cluster.pool import POOL, NodePool
 
-_UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "m": Decimal("0.001"), "k": 10**3, "M": 10**6, "G": 10**9}
+_UNITS = {unit: Decimal(2) ** power for unit, power in (("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40))} | {
+    unit: Decimal(10) ** power for unit, power in (("m", -3), ("k", 3), ("M", 6), ("G", 9))
+}
 
 
 def quantity(text: str) -> Decimal:
@@ -96,7 +98,7 @@ def growth(pool: NodePool, pods: list[Object]) -> int:
     if not waiting or pool.size >= pool.max_nodes:
         return 0
     room = {k: quantity(v) for k, v in {**pool.capacity(), **(pool.accelerators() if pool.resource else {})}.items()}
-    needed, left = 0, {}
+    needed, left = 0, dict[str, Decimal]()
     for pod in waiting:
         wants = requests(pod)
         if not left or any(amount > left.get(key, Decimal(0)) for key, amount in wants.items()):

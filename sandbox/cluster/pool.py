@@ -29,6 +29,7 @@ class NodePool:
         has_cpu_pool: whether the cluster had a pool without GPUs before this one (GKE's taint depends on it).
         plugin_builtin: whether the cloud's own device plugin is left on, where it has one.
         driver_ok: whether the image carries the driver of the hardware.
+        disk_gib: boot disk, GiB; pods' scratch space comes out of it.
     """
 
     name: str
@@ -48,6 +49,7 @@ class NodePool:
     has_cpu_pool: bool
     plugin_builtin: bool
     driver_ok: bool
+    disk_gib: int
 
     def to_json(self) -> dict[str, Any]:
         """A form that survives the daemon."""
@@ -106,7 +108,7 @@ class NodePool:
         """CPU, memory and what else every node has; the accelerators come with their plugin."""
         vcpus = self.hardware.vcpus if self.hardware else 2
         memory = self.hardware.memory_gib if self.hardware else 8
-        return {"cpu": str(vcpus), "memory": f"{memory}Gi", "pods": "110", "ephemeral-storage": "200Gi"}
+        return {"cpu": str(vcpus), "memory": f"{memory}Gi", "pods": "110", "ephemeral-storage": f"{self.disk_gib}Gi"}
 
     def accelerators(self) -> dict[str, str]:
         assert self.hardware is not None

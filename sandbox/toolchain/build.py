@@ -1,4 +1,4 @@
-"""Builds tools with Go: one at a time, as each uses all cores; into place by rename, so that Ctrl-C leaves nothing half-made."""
+"""Builds tools with Go: one at a time, as each uses all cores; into place by rename, so that nothing is left half-made."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ _GCP_ZONE = Text(r"[a-z]+-[a-z]+\d+-(ai\d+)?[a-z]", "a zone is like us-central1-
 RULES: Final[Mapping[str, Mapping[str, Rule]]] = {
     "aws:ec2/vpc:Vpc": {"cidrBlock": Cidr(16, 28)},
     "aws:ec2/subnet:Subnet": {"cidrBlock": Cidr(16, 28)},
-    "aws:ec2/route:Route": {"destinationCidrBlock": Cidr()},
+    "aws:ec2/route:Route": {"destinationCidrBlock": Cidr(host_bits=True)},
     "aws:ec2/securityGroup:SecurityGroup": {
         "ingress[].cidrBlocks[]": Cidr(),
         "egress[].cidrBlocks[]": Cidr(),
@@ -86,14 +86,15 @@ RULES: Final[Mapping[str, Mapping[str, Rule]]] = {
         "name": Text(r"[\w+=,.@-]{1,64}", "1 to 64 letters, digits, +=,.@_-"),
         "maxSessionDuration": Range(3600, 43200),
     },
+    # GCP takes a block with host bits set and makes it canonical.
     "gcp:container/cluster:Cluster": {
         "name": _GKE_NAME,
         "location": _GCP_PLACE,
-        "clusterIpv4Cidr": Cidr(bare=True),
-        "privateClusterConfig.masterIpv4CidrBlock": Cidr(28, 28),
-        "ipAllocationPolicy.clusterIpv4CidrBlock": Cidr(bare=True),
-        "ipAllocationPolicy.servicesIpv4CidrBlock": Cidr(bare=True),
-        "masterAuthorizedNetworksConfig.cidrBlocks[].cidrBlock": Cidr(),
+        "clusterIpv4Cidr": Cidr(bare=True, host_bits=True),
+        "privateClusterConfig.masterIpv4CidrBlock": Cidr(28, 28, host_bits=True),
+        "ipAllocationPolicy.clusterIpv4CidrBlock": Cidr(bare=True, host_bits=True),
+        "ipAllocationPolicy.servicesIpv4CidrBlock": Cidr(bare=True, host_bits=True),
+        "masterAuthorizedNetworksConfig.cidrBlocks[].cidrBlock": Cidr(host_bits=True),
     },
     "gcp:container/nodePool:NodePool": {
         "name": _GKE_NAME,
@@ -102,8 +103,8 @@ RULES: Final[Mapping[str, Mapping[str, Rule]]] = {
         "maxPodsPerNode": Range(8, 256),
     },
     "gcp:compute/subnetwork:Subnetwork": {
-        "ipCidrRange": Cidr(4, 29),
-        "secondaryIpRanges[].ipCidrRange": Cidr(4, 29),
+        "ipCidrRange": Cidr(4, 29, host_bits=True),
+        "secondaryIpRanges[].ipCidrRange": Cidr(4, 29, host_bits=True),
         "region": _GCP_REGION,
     },
     "gcp:compute/network:Network": {"mtu": Range(1300, 8896)},
