@@ -11,6 +11,7 @@ import os
 import subprocess
 import tempfile
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +69,20 @@ class Standing:
     unreachable: dict[str, str] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
 
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Standing:
+        """The other way round, for tests and pictures."""
+        pools = [PoolStanding(**{**p, "cost": _cost(p["cost"])}) for p in raw["pools"]]
+        return cls(pools, [Waiting(**w) for w in raw["waiting"]], raw["unreachable"], raw["absent"])
+
     def as_json(self) -> dict[str, Any]:
         """The machine-readable form, `version` 1."""
         return {"version": 1, **json.loads(json.dumps(asdict(self), default=str))}
+
+
+def _cost(raw: dict[str, Any]) -> PoolCost:
+    numbers = {k: Decimal(raw[k]) if raw[k] is not None else None for k in ("usd_month", "kg_month")}
+    return PoolCost(**numbers, price_as_of=raw["price_as_of"])
 
 
 def standing(workspace: Workspace, stacks: list[str]) -> Standing:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import html
+import io
+import re
 from decimal import Decimal
 from pathlib import Path
 
+from rich.console import Console
 from rich.table import Table
 
 from fleet.standing import PoolStanding, Standing
@@ -82,6 +85,15 @@ def page(standing: Standing) -> str:
         totals=html.escape(totals(standing)),
         waiting=f"<h2>Waiting</h2><ul>{waiting}</ul>" if waiting else "",
     )
+
+
+def picture(standing: Standing) -> str:
+    """The terminal table as SVG, for the README: the same text, with the reader's own monospace font."""
+    console = Console(record=True, width=132, file=io.StringIO(), force_terminal=True)
+    console.print(terminal(standing))
+    svg = console.export_svg(title="fleet status --sandbox --stack '*-dev'", unique_id="standing")
+    # Rich points at a font on the network; the page must need none.
+    return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
 
 
 def write_page(standing: Standing, path: Path) -> Path:

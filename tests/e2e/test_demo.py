@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Any
 from urllib.parse import urlparse
 
 import pytest
 
+from fleet.standing import Standing
+from fleet.table import picture
 from tests.e2e.conftest import ROOT, Sandbox
 
 pytestmark = pytest.mark.sandbox
@@ -55,6 +58,16 @@ def test_the_report_page_is_written(standing: dict[str, Any]) -> None:
     for pool in standing["pools"]:
         assert pool["machine"] in page or pool["accelerator"] in page
     assert "http" not in page.replace("http-equiv", ""), "the page must need no network"
+
+
+def test_the_readme_shows_what_stands(standing: dict[str, Any]) -> None:
+    """The README's picture is this very run; `UPDATE_PICTURES=1` draws it anew."""
+    drawn = picture(Standing.from_json(standing))
+    kept = ROOT / "docs" / "images" / "what-stands.svg"
+    if os.environ.get("UPDATE_PICTURES"):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(drawn)
+    assert kept.read_text() == drawn
 
 
 def test_a_second_run_changes_nothing_also_after_an_autoscaler_moved_pools(sandbox: Sandbox, standing: dict[str, Any]) -> None:
