@@ -114,6 +114,8 @@ def _operate(verb: str, patterns: list[str], sandbox: bool, as_: Format, expect_
                 continue
             for line in result.recovered.lines() if result.recovered else []:
                 console.print(f"[yellow]{name}: {line}[/]", highlight=False)
+            for name_ in result.swept:
+                console.print(f"{name}: swept {name_}, which a cluster had made", highlight=False)
             for error in result.outcome.errors + result.leftovers:
                 console.print(f"[red]{name}:[/] {error}", highlight=False, markup=True)
             if not result.ok:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet.engine import Engine, Outcome
+from fleet.leftovers import remaining, sweep
 from fleet.progress import Board
 from fleet.recovery import Recovered, break_dead_locks, recover
 from fleet.rollout import Interrupt, in_order
@@ -25,6 +26,7 @@ class Result:
     stack: str
     outcome: Outcome
     recovered: Recovered | None = None
+    swept: list[str] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
 
     @property
@@ -39,6 +41,7 @@ class Result:
             "changes": self.outcome.changes,
             "errors": self.outcome.errors,
             "recovered": self.recovered.lines() if self.recovered else [],
+            "swept": self.swept,
             "leftovers": self.leftovers,
         }
 
@@ -96,11 +99,29 @@ class Operation:
         flags = ["--expect-no-changes"] if self.expect_no_changes and self.verb != "destroy" else []
         self.board.phase(stack, "starting the engine")
         outcome = engine.run(self.verb, *flags, *self.extra, on_event=lambda e: self.board.event(stack, e))
+        result = Result(stack, outcome, recovered)
+        if self.verb == "destroy":
+            self._sweep(engine, result)
         (self.logs / f"{stack}.{self.verb}.log").write_text(outcome.output)
-        self.board.end(stack, outcome)
-        if outcome.ok and self.verb != "preview":
+        self.board.end(stack, result.outcome)
+        if result.outcome.ok and self.verb != "preview":
             mark.unlink(missing_ok=True)
-        return Result(stack, outcome, recovered)
+        return result
+
+    def _sweep(self, engine: Engine, result: Result) -> None:
+        """Take away what clusters left and held, destroy what it held, and name what is left after that."""
+        view = self.workspace.view
+        if view is None:
+            return
+        result.swept = sweep(view, engine.stack, _ids(engine))
+        if result.swept and not result.outcome.ok:
+            result.outcome = engine.run(self.verb, on_event=lambda e: self.board.event(engine.stack, e))
+        result.leftovers = [f"still in the cloud: {name}" for name in remaining(view, engine.stack, _ids(engine))]
+
+
+def _ids(engine: Engine) -> set[str]:
+    resources = (engine.export().get("deployment") or {}).get("resources") or []
+    return {r["id"] for r in resources if r.get("id")}
 
 
 @contextmanager

@@ -56,9 +56,9 @@ def recover(engine: Engine, *, unclean: bool, on_event: Callable[[Event], None] 
     """
     done = Recovered()
     pending = _pending(engine.export())
-    if pending and engine.workspace.find is None:
+    if pending and engine.workspace.view is None:
         raise RuntimeError(_by_hand(engine.stack, pending))
-    if not (pending or unclean) or engine.workspace.find is None:
+    if not (pending or unclean) or engine.workspace.view is None:
         return done
     for _ in range(_ROUNDS):
         adopted = _adopt_found(engine, on_event)
@@ -85,7 +85,8 @@ def _adopt_found(engine: Engine, on_event: Callable[[Event], None] | None) -> li
     for urn, resource in candidates.items():
         if urn in known or not _findable(resource, known):
             continue
-        ids = engine.workspace.find(resource["type"], resource.get("inputs") or {}) if engine.workspace.find else []
+        view = engine.workspace.view
+        ids = view.find(resource["type"], resource.get("inputs") or {}) if view else []
         if len(ids) > 1:
             raise RuntimeError(f"{urn} exists {len(ids)} times ({', '.join(ids)}): delete all but one, then run again")
         if ids:

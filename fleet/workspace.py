@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from fleet.leftovers import View
 
 ROOT = Path(__file__).resolve().parents[1]
 STACKS = ROOT / "stacks"
@@ -36,8 +36,8 @@ class Workspace:
     engine: str = "pulumi"
     kubectl: str = "kubectl"
     sandbox: Path | None = None
-    # (type token, inputs) -> ids of what the cloud already has under that identity; None where nobody can tell.
-    find: Callable[[str, dict[str, Any]], list[str]] | None = None
+    # What can be asked of the clouds behind the engine's back; None where nobody can tell.
+    view: View | None = None
 
     @property
     def running(self) -> Path:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from fleet.leftovers import Found
 from fleet.workspace import ROOT, STACKS, Workspace
 from sandbox import bin as shims
 from sandbox import toolchain
@@ -50,16 +50,25 @@ def sandbox_workspace(directory: Path | None = None) -> Workspace:
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PYTHONWARNINGS": "ignore",
     }
-    return Workspace(project, env, str(engine), str(toolchain.path("kubectl")), directory, finder(Client(directory)))
+    return Workspace(project, env, str(engine), str(toolchain.path("kubectl")), directory, CloudView(Client(directory)))
 
 
-def finder(client: Client) -> Callable[[str, dict[str, Any]], list[str]]:
-    """Recovery's look-up: what a cloud's describe and tag calls would answer."""
+class CloudView:
+    """What each cloud's describe and tag calls would answer, asked of the daemon."""
 
-    def find(type_: str, inputs: dict[str, Any]) -> list[str]:
-        return [r["id"] for r in client.call("find", cloud=type_.partition(":")[0], type=type_, inputs=inputs)]
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
-    return find
+    def find(self, type_: str, inputs: dict[str, Any]) -> list[str]:
+        return [r["id"] for r in self._client.call("find", cloud=type_.partition(":")[0], type=type_, inputs=inputs)]
+
+    def listed(self) -> list[Found]:
+        return [
+            Found(**{k: r[k] for k in ("cloud", "type", "id", "name", "tags", "inputs")}) for r in self._client.call("list")
+        ]
+
+    def delete(self, found: Found) -> None:
+        self._client.call("delete", cloud=found.cloud, type=found.type, id=found.id)
 
 
 def shadow_project(plugins: Path, program: Path = ROOT, name: str | None = None) -> dict[str, object]:
