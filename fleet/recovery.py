@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import socket
 import tempfile
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,50 +78,61 @@ def _adopt_found(engine: Engine, on_event: Callable[[Event], None] | None) -> li
     """One round: find what is planned or pending and exists already, put it into the state, read it back."""
     export = engine.export()
     deployment = export["deployment"]
-    known = {r["urn"] for r in deployment.get("resources") or []}
-    candidates = {op["resource"]["urn"]: op["resource"] for op in _pending(export) if op["type"] == "creating"}
-    for planned in _planned_creates(engine, on_event):
-        candidates.setdefault(planned["urn"], planned)
-    found = []
+    state = {r["urn"]: r for r in deployment.get("resources") or []}
+    planned = {p["urn"]: p for p in _planned_creates(engine, on_event)}
+    candidates = planned | {op["resource"]["urn"]: op["resource"] for op in _pending(export) if op["type"] == "creating"}
+    adopted = []
     for urn, resource in candidates.items():
-        if urn in known or not _findable(resource, known):
+        if urn in state or not resource.get("custom") or resource["type"].startswith(_IDEMPOTENT):
             continue
         view = engine.workspace.view
         ids = view.find(resource["type"], resource.get("inputs") or {}) if view else []
         if len(ids) > 1:
             raise RuntimeError(f"{urn} exists {len(ids)} times ({', '.join(ids)}): delete all but one, then run again")
         if ids:
-            found.append({**resource, "id": ids[0], "custom": True, "outputs": {}})
-    if not found:
+            _put(state, candidates, urn, ids[0])
+            adopted.append(urn)
+    if not adopted:
         return []
-    deployment["resources"] = [*(deployment.get("resources") or []), *found]
-    urns = [r["urn"] for r in found]
-    deployment["pending_operations"] = [op for op in _pending(export) if op["resource"]["urn"] not in urns]
+    deployment["resources"] = list(state.values())
+    deployment["pending_operations"] = [op for op in _pending(export) if op["resource"]["urn"] not in adopted]
     _import(engine, export)
-    targets = [flag for urn in urns for flag in ("--target", urn)]
+    targets = [flag for urn in adopted for flag in ("--target", urn)]
     outcome = engine.run("refresh", *targets, on_event=on_event)
     if not outcome.ok:
         raise RuntimeError("adopted resources could not be read back: " + "; ".join(outcome.errors))
-    return urns
+    return adopted
 
 
-def _findable(resource: dict[str, Any], known: set[str]) -> bool:
-    """Whether it can be looked up and placed: a cloud's own resource whose parent and provider the state knows."""
+def _put(state: dict[str, Any], candidates: dict[str, Any], urn: str, id_: str | None = None) -> None:
+    """Add a resource to the state after its parent and provider, which a very early crash may have left out, too."""
+    if urn in state or urn not in candidates:
+        return
+    resource = dict(candidates[urn])
     provider = str(resource.get("provider") or "").rpartition("::")[0]
-    parent = resource.get("parent") or ""
-    return not resource["type"].startswith(_IDEMPOTENT) and provider in known and (not parent or parent in known)
+    for needed in (resource.get("parent"), provider):
+        if needed:
+            _put(state, candidates, needed)
+    if provider in state:
+        resource["provider"] = f"{provider}::{state[provider]['id']}"
+    if resource["type"].startswith("pulumi:providers:"):
+        # Providers get their id from the engine; any will do.
+        resource |= {"id": str(uuid.uuid4()), "outputs": resource.get("inputs") or {}}
+    elif id_ is not None:
+        resource |= {"id": id_, "outputs": {}}
+    state[urn] = resource
 
 
 def _planned_creates(engine: Engine, on_event: Callable[[Event], None] | None) -> list[dict[str, Any]]:
-    """What a preview would create, as far as its inputs are known."""
+    """What a preview would create, providers and components included, as far as its inputs are known."""
     planned: list[dict[str, Any]] = []
 
     def take(event: Event) -> None:
         meta = (event.get("resourcePreEvent") or {}).get("metadata") or {}
         new = meta.get("new") or {}
-        if meta.get("op") in ("create", "create-replacement") and new.get("custom"):
+        if meta.get("op") == "create":
             wanted = ("urn", "type", "custom", "parent", "provider", "inputs")
-            planned.append({k: new[k] for k in wanted if k in new})
+            planned.append({"custom": False, **{k: new[k] for k in wanted if new.get(k)}})
         if on_event is not None and "diagnosticEvent" in event:
             on_event(event)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import subprocess
+import time
 from typing import Any
 from urllib.parse import urlparse
 
@@ -11,6 +14,7 @@ import pytest
 
 from fleet.standing import Standing
 from fleet.table import picture
+from sandbox import toolchain
 from tests.e2e.conftest import ROOT, Sandbox
 
 pytestmark = pytest.mark.sandbox
@@ -97,13 +101,77 @@ def test_buckets_hold_objects(sandbox: Sandbox, standing: dict[str, Any]) -> Non
     client.delete_object(Bucket=bucket["id"], Key="chat/weights.bin")
 
 
-def test_destroy_leaves_nothing(sandbox: Sandbox, standing: dict[str, Any]) -> None:
+def test_status_shows_why_a_pod_waits(sandbox: Sandbox, standing: dict[str, Any]) -> None:
+    """One accelerator more than a node has: the scheduler's own words reach the user."""
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "greedy", "namespace": "default"},
+        "spec": {
+            "nodeSelector": {"accelfleet.io/pool": "l4"},
+            "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+            "containers": [{"name": "c", "image": "busybox:1", "resources": {"limits": {"nvidia.com/gpu": "2"}}}],
+        },
+    }
+    kubeconfig = sandbox.home / "clusters" / "aws" / "aws-dev-main" / "kubeconfig"
+    kubectl = [str(toolchain.path("kubectl")), "--kubeconfig", str(kubeconfig)]
+    subprocess.run([*kubectl, "apply", "-f", "-"], input=json.dumps(pod), text=True, check=True, capture_output=True)
+    deadline = time.monotonic() + 60
+    reasons: list[str] = []
+    while time.monotonic() < deadline and not any("Insufficient nvidia.com/gpu" in r for r in reasons):
+        waiting = sandbox.json("status", "--sandbox", "--stack", "aws-dev")["waiting"]
+        reasons = [w["reason"] for w in waiting if w["pod"] == "default/greedy"]
+        time.sleep(0.5)
+    assert any("Insufficient nvidia.com/gpu" in r for r in reasons), reasons
+    subprocess.run([*kubectl, "delete", "pod", "greedy", "--now"], check=True, capture_output=True)
+
+
+def test_destroy_sweeps_what_clusters_left_and_leaves_nothing(sandbox: Sandbox, standing: dict[str, Any]) -> None:
+    """Kubernetes' own load balancer holds a subnet, and things nobody knows of carry our tag."""
+    (subnet,) = [
+        r["id"]
+        for r in sandbox.cloud("list", cloud="aws", type="aws:ec2/subnet:Subnet")
+        if r["name"].endswith("private-us-east-1a")
+    ]
+    made_by_cluster = {"kubernetes.io/cluster/aws-dev-main": "owned"}
+
+    def plant(cloud: str, type_: str, **inputs: Any) -> None:
+        sandbox.cloud("create", cloud=cloud, type=type_, urn="", config={"region": "us-east-1"}, inputs=inputs)
+
+    plant("aws", "aws:lb/loadBalancer:LoadBalancer", name="k8s-chat", subnets=[subnet], tags=made_by_cluster)
+    plant(
+        "aws",
+        "aws:ec2/networkInterface:NetworkInterface",
+        subnetId=subnet,
+        tags={**made_by_cluster, "Name": "ELB net/k8s-chat"},
+    )
+    plant("gcp", "gcp:compute/disk:Disk", name="pvc-1", labels={"goog-k8s-cluster-name": "gcp-dev-main"})
+    group = next(r for r in sandbox.cloud("list", cloud="azure-native") if r["type"].endswith(":ResourceGroup"))["inputs"]
+    plant(
+        "azure-native",
+        "azure-native:machinelearningservices:Workspace",
+        name="soft-deleted",
+        tags={"accelfleet-stack": "azure-dev"},
+    )
+    assert group["resourceGroupName"]
+
     ports = [urlparse(c["endpoint"]).port for c in sandbox.cloud("status")["clusters"]]
+    result = sandbox.json("destroy", *DEV, check=False)["stacks"]
+    assert [s.split(" ")[:2] for s in result["aws-dev"]["swept"]] == [["LoadBalancer", "k8s-chat"], ["NetworkInterface", "ELB"]]
+    assert result["aws-dev"]["ok"], result["aws-dev"]
+    assert result["gcp-dev"]["ok"]
+    assert "Disk pvc-1" in result["gcp-dev"]["swept"][0]
+    # What may hold data is named and left; the command fails so that nobody overlooks it.
+    assert not result["azure-dev"]["ok"]
+    assert "Workspace soft-deleted" in result["azure-dev"]["leftovers"][0]
+    (left,) = sandbox.cloud("list")
+    sandbox.cloud("delete", cloud=left["cloud"], type=left["type"], id=left["id"])
+
     sandbox.fleet("destroy", *DEV)
     assert sandbox.cloud("list") == []
     assert sandbox.cloud("status")["clusters"] == []
     for port in ports:
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} is still served"
-    left = [p.name() for p in sandbox.processes() if p.name() in ("etcd", "kube-apiserver", "kwok", "kube-scheduler")]
-    assert left == []
+    names = ("etcd", "kube-apiserver", "kwok", "kube-scheduler", "kube-controller-manager")
+    assert [p.name() for p in sandbox.processes() if p.name() in names] == []
