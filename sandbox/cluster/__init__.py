@@ -191,7 +191,7 @@ class ClusterSim:
                     self._fill(self._pools.get(pool.name, pool))
             if not autoscaler.acts(pool, seen_pods):
                 continue
-            if more := autoscaler.growth(pool, seen_pods):
+            if more := autoscaler.growth(pool, seen_nodes, seen_pods):
                 self.resize(pool.name, pool.size + more)
             elif gone := autoscaler.idle(pool, seen_nodes, seen_pods, self._idle, _IDLE_S):
                 with self._lock:

@@ -92,8 +92,8 @@ def _affinity(pod: Object, labels: dict[str, str]) -> bool:
     return any(matches(term) for term in required.get("nodeSelectorTerms") or [])
 
 
-def growth(pool: NodePool, pods: list[Object]) -> int:
-    """Nodes to add now: enough for the pending pods that only a new node would take, within the pool's maximum."""
+def growth(pool: NodePool, nodes: list[Object], pods: list[Object]) -> int:
+    """Nodes to add now: enough for the pending pods, less the empty nodes that are still on their way to take them."""
     waiting = [p for p in pods if _unschedulable(p) and fits(p, pool)]
     if not waiting or pool.size >= pool.max_nodes:
         return 0
@@ -104,7 +104,19 @@ def growth(pool: NodePool, pods: list[Object]) -> int:
         if not left or any(amount > left.get(key, Decimal(0)) for key, amount in wants.items()):
             needed, left = needed + 1, dict(room)
         left = {key: amount - wants.get(key, Decimal(0)) for key, amount in left.items()}
-    return min(needed, pool.max_nodes - pool.size)
+    coming = len([name for name in _names(pool, nodes) if name not in _busy(pods)])
+    return max(0, min(needed - coming, pool.max_nodes - pool.size))
+
+
+def _names(pool: NodePool, nodes: list[Object]) -> list[str]:
+    return [n["metadata"]["name"] for n in nodes if (n["metadata"].get("annotations") or {}).get(POOL) == pool.name]
+
+
+def _busy(pods: list[Object]) -> set[str]:
+    """Nodes with work on them; daemons are none."""
+    return {
+        p["spec"].get("nodeName", "") for p in pods if not is_daemon(p) and p["status"].get("phase") in ("Pending", "Running")
+    }
 
 
 def _unschedulable(pod: Object) -> bool:
@@ -121,8 +133,7 @@ def idle(pool: NodePool, nodes: list[Object], pods: list[Object], since: dict[st
     Args:
         since: node -> when it was first seen idle; kept up to date here.
     """
-    busy = {p["spec"].get("nodeName") for p in pods if not is_daemon(p) and p["status"].get("phase") in ("Pending", "Running")}
-    mine = [n["metadata"]["name"] for n in nodes if (n["metadata"].get("annotations") or {}).get(POOL) == pool.name]
+    busy, mine = _busy(pods), _names(pool, nodes)
     now = time.monotonic()
     for name in mine:
         if name in busy:

@@ -126,7 +126,7 @@ def test_status_shows_why_a_pod_waits(sandbox: Sandbox, standing: dict[str, Any]
     subprocess.run([*kubectl, "delete", "pod", "greedy", "--now"], check=True, capture_output=True)
 
 
-def test_destroy_sweeps_what_clusters_left_and_leaves_nothing(sandbox: Sandbox, standing: dict[str, Any]) -> None:
+def test_pain_19_destroy_sweeps_what_clusters_left_and_leaves_nothing(sandbox: Sandbox, standing: dict[str, Any]) -> None:
     """Kubernetes' own load balancer holds a subnet, and things nobody knows of carry our tag."""
     (subnet,) = [
         r["id"]
