@@ -86,7 +86,7 @@ def _adopt_found(engine: Engine, on_event: Callable[[Event], None] | None) -> li
         if urn in state or not resource.get("custom") or resource["type"].startswith(_IDEMPOTENT):
             continue
         view = engine.workspace.view
-        ids = view.find(resource["type"], resource.get("inputs") or {}) if view else []
+        ids = view.find(engine.stack, resource["type"], resource.get("inputs") or {}) if view else []
         if len(ids) > 1:
             raise RuntimeError(f"{urn} exists {len(ids)} times ({', '.join(ids)}): delete all but one, then run again")
         if ids:

@@ -59,8 +59,9 @@ class CloudView:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def find(self, type_: str, inputs: dict[str, Any]) -> list[str]:
-        return [r["id"] for r in self._client.call("find", cloud=type_.partition(":")[0], type=type_, inputs=inputs)]
+    def find(self, stack: str, type_: str, inputs: dict[str, Any]) -> list[str]:
+        found = self._client.call("find", cloud=type_.partition(":")[0], type=type_, inputs=inputs, stack=stack)
+        return [r["id"] for r in found]
 
     def listed(self) -> list[Found]:
         return [

@@ -62,7 +62,7 @@ def _list(world: World, q: dict[str, Any]) -> Any:
 
 
 def _find(world: World, q: dict[str, Any]) -> Any:
-    return [_shape(world, r) for r in world.find(q["cloud"], q["type"], q["inputs"])]
+    return [_shape(world, r) for r in world.find(q["cloud"], q["type"], q["inputs"], q.get("stack"))]
 
 
 def _describe(world: World, q: dict[str, Any]) -> Any:

@@ -115,23 +115,23 @@ class World:
         """A cloud answers some time after the thing is there; crashes in between are what recovery is for."""
         time.sleep(float(self.records.setting("latency_s") or 0))
 
-    def find(self, cloud: str, type_: str, inputs: dict[str, Any]) -> list[Record]:
-        """Resources that carry the same identity as these inputs: the same name, or the same tags, or the same content.
+    def find(self, cloud: str, type_: str, inputs: dict[str, Any], stack: str | None = None) -> list[Record]:
+        """Resources that carry the same identity as these inputs: the same name, the same Name tag, or the same content.
 
         Stands for what each cloud's tag and describe calls answer; recovery uses it to find what no state mentions.
+        What carries another stack's tag is another's, whatever it looks like.
         """
         behaviour = self.behaviour(cloud, type_)
         wanted = Record(cloud, type_, "", "", {}, inputs)
         if behaviour.prefix is None:
             wanted.id = behaviour.identify(self, wanted)
             found = self.records.get(cloud, type_, wanted.id)
-            return [found] if found else []
-        same_tags = [
-            r for r in self.records.all(cloud, type_) if wanted.tags.get("Name") and r.tags.get("Name") == wanted.tags["Name"]
-        ]
-        if same_tags:
-            return same_tags
-        return [r for r in self.records.all(cloud, type_) if _content(r.inputs) == _content(inputs)]
+            same = [found] if found else []
+        elif name := wanted.tags.get("Name"):
+            same = [r for r in self.records.all(cloud, type_) if r.tags.get("Name") == name]
+        else:
+            same = [r for r in self.records.all(cloud, type_) if _content(r.inputs) == _content(inputs)]
+        return [r for r in same if stack is None or r.tags.get("accelfleet-stack") in (None, stack)]
 
     def close(self) -> None:
         self.clusters.close()

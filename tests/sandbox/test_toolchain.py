@@ -1,0 +1,77 @@
+"""Where the sandbox's programs come from, and what a failed build leaves: nothing."""
+
+from __future__ import annotations
+
+import io
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sandbox import toolchain
+from sandbox.toolchain import build
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ACCELFLEET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    return tmp_path / "cache"
+
+
+def program(path: Path, script: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+@pytest.mark.parametrize("name", toolchain.TOOLS)
+def test_every_tool_has_a_pinned_module(name: str) -> None:
+    tool = toolchain.TOOLS[name]
+    module = Path(toolchain.__file__).parent / "modules" / tool.module
+    assert (module / "go.sum").stat().st_size > 0
+    assert f"tool {tool.package}" in (module / "go.mod").read_text()
+    assert f"v{tool.version}" in (module / "go.mod").read_text() or tool.module == "kubernetes"
+
+
+def test_the_cache_key_follows_sources_and_flags() -> None:
+    tool = toolchain.TOOLS["pulumi"]
+    assert tool.key != replace(tool, ldflags="-X other").key
+    assert tool.key != replace(tool, module="helm").key
+
+
+def test_a_program_on_path_is_taken_only_if_new_enough(cache: Path, tmp_path: Path) -> None:
+    old = program(tmp_path / "path" / "pulumi", "echo v3.100.0")
+    assert toolchain.find("pulumi") is None
+    program(old, "echo v3.300.1")
+    assert toolchain.find("pulumi") == old
+
+
+def test_kubernetes_is_always_ours(cache: Path, tmp_path: Path) -> None:
+    program(tmp_path / "path" / "kubectl", "echo v9.99.0")
+    assert toolchain.find("kubectl") is None
+
+
+def test_the_cache_comes_before_a_build(cache: Path) -> None:
+    built = program(cache / toolchain.TOOLS["etcd"].key / "etcd", "true")
+    assert toolchain.path("etcd") == built
+
+
+def test_a_failed_build_says_what_go_said_and_leaves_nothing(cache: Path, tmp_path: Path) -> None:
+    go = program(tmp_path / "go", "echo 'no required module provides it'; exit 1")
+    with pytest.raises(RuntimeError, match=r"etcd 3\.7\.3 could not be built.*\n.*no required module provides it"):
+        cache.mkdir()
+        build._build_one(str(go), toolchain.TOOLS["etcd"], "etcd", Console(file=io.StringIO()))
+    assert list(cache.iterdir()) == []
+
+
+def test_a_build_goes_into_place_whole(cache: Path, tmp_path: Path) -> None:
+    go = program(tmp_path / "go", 'while [ "$1" != "-o" ]; do shift; done; echo built > "$2"')
+    cache.mkdir()
+    build._build_one(str(go), toolchain.TOOLS["etcd"], "etcd", Console(file=io.StringIO()))
+    found = toolchain.find("etcd")
+    assert found is not None
+    assert found.read_text() == "built\n"
