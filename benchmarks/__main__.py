@@ -50,7 +50,7 @@ def table(found: list[Ratio]) -> Table:
             ratio.against,
             f"{medians} {ratio.unit}",
             f"{ratio.median:.2f}",
-            f"{low:.2f}–{high:.2f}",
+            f"{low:.2f} to {high:.2f}",
             aim,
         )
     return made

@@ -5,9 +5,11 @@ Our side does more: it loads the stack file, builds every component of aws-dev a
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Callable
 
-from benchmarks.measure import Aim, Ratio, child, interleave, memory, seconds
+from benchmarks.measure import Aim, Ratio, Run, child, interleave, memory, seconds
 from fleet.workspace import ROOT
 
 NAME = "program-start"
@@ -30,31 +32,40 @@ stack = Stack("aws-dev", load_stack(STACKS / "aws-dev.yaml"))
 made = run(lambda: deploy(stack), stack="aws-dev").resources
 assert len(made) > 50, len(made)
 """
-_LOAD = """
+_TOUCH = """
+import sys
+from operator import attrgetter
 from fleet.catalog.clouds import Cloud
+import pulumi_aws as aws, pulumi_kubernetes as kubernetes
 from infra.clouds import kit
 import infra.platform
 kit(Cloud.AWS)
+for name in sys.argv[1:]:
+    package, _, path = name.partition(".")
+    attrgetter(path)({"aws": aws, "kubernetes": kubernetes}[package])
 """
 
-_LOADED = "aws-dev's modules loaded"
-_BUILT = "aws-dev loaded and built under mocks"
 _ALL = "all four SDKs, 17 classes"
+_TOUCHED = "aws-dev's modules, and all classes they name"
+_BUILT = "aws-dev loaded and built under mocks"
 
 
 def measure(quick: bool) -> list[Ratio]:
-    def python(code: str) -> list[str]:
+    def python(code: str, *args: str) -> Callable[[], Run]:
         # Each deprecated class of an SDK warns when its module loads.
-        return [sys.executable, "-W", "ignore", "-c", code]
+        return lambda: child([sys.executable, "-W", "ignore", "-c", code, *args], ROOT)
 
-    sides = {
-        _ALL: lambda: child(python(_NAIVE), ROOT),
-        _LOADED: lambda: child(python(_LOAD), ROOT),
-        _BUILT: lambda: child(python(_BUILD), ROOT),
-    }
+    sides = {_ALL: python(_NAIVE), _TOUCHED: python(_TOUCH, *_classes()), _BUILT: python(_BUILD)}
     runs = interleave(sides, 3 if quick else 7)
     return [
-        seconds(NAME, runs, _ALL, _LOADED, Aim(4, at_least=True)),
+        seconds(NAME, runs, _ALL, _TOUCHED, Aim(4, at_least=True)),
+        memory(NAME, runs, _ALL, _TOUCHED),
         seconds(NAME, runs, _ALL, _BUILT),
-        memory(NAME, runs, _ALL, _BUILT),
     ]
+
+
+def _classes() -> list[str]:
+    """Every `aws.<module>.<Class>` and `kubernetes.….<Class>` that an AWS stack's components name."""
+    sources = [*(ROOT / "infra" / "clouds" / "aws").glob("*.py"), *(ROOT / "infra" / "kubernetes").glob("*.py")]
+    text = "\n".join(path.read_text() for path in [*sources, ROOT / "infra" / "platform.py"])
+    return sorted(set(re.findall(r"(?<![\w.])(?:aws|kubernetes)(?:\.[a-z]\w*)+\.[A-Z]\w*", text)))

@@ -140,7 +140,10 @@ class Engine:
                     self._process.stdout.close()
             outcome.seconds = time.monotonic() - started
             outcome.output = "".join(printed)
-            if outcome.returncode != 0 and not outcome.errors:
+            if outcome.returncode < 0:
+                name = signal.Signals(-outcome.returncode).name
+                outcome.errors = [f"the engine was ended by {name}: run the same command again, it takes over what was made"]
+            elif outcome.returncode != 0 and not outcome.errors:
                 outcome.errors.append(_last_words(outcome.output))
         return outcome
 

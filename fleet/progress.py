@@ -62,7 +62,8 @@ class Board:
         with self._lock:
             line = self._lines[stack]
             line.mark = "✓" if outcome.ok else "✗"
-            changed = ", ".join(f"{n} {kind}" for kind, n in sorted(outcome.changes.items()) if kind != "same")
+            to = "to " if self._verb == "preview" else ""
+            changed = ", ".join(f"{n} {to}{kind}" for kind, n in sorted(outcome.changes.items()) if kind != "same")
             line.now = f"{changed or 'no changes'} in {outcome.seconds:.0f} s" if outcome.ok else "failed"
             self._say(stack, f"{line.mark} {line.now}")
             self._draw()

@@ -4,7 +4,15 @@ import json
 
 import pulumi
 
-NOWHERE = {"apiVersion": "v1", "kind": "Config", "clusters": [], "users": [], "contexts": []}
+# The preview of a plain object asks no cluster anything: nothing listens there.
+NOWHERE = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "current-context": "nowhere",
+    "clusters": [{"name": "nowhere", "cluster": {"server": "https://127.0.0.1:9"}}],
+    "users": [{"name": "nobody", "user": {"token": "none"}}],
+    "contexts": [{"name": "nowhere", "context": {"cluster": "nowhere", "user": "nobody"}}],
+}
 
 pulumi.CustomResource("aws:sqs/queue:Queue", "queue", {"name": "bench"})
 api = pulumi.ProviderResource("kubernetes", "api", {"kubeconfig": json.dumps(NOWHERE)})
