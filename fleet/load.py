@@ -7,17 +7,18 @@ that one fault gives one error and two give two. Imports no engine and no provid
 from __future__ import annotations
 
 import copy
-import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path as File
+from types import UnionType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from fleet import checks
-from fleet.checks import Finding
+from fleet.checks.finding import Finding, listed, nearest
 from fleet.positions import Document, Path, YamlError, parse
 from fleet.spec import StackSpec
 
@@ -118,15 +119,17 @@ def _finding(detail: ErrorDetails) -> Finding:
         about = _field_help(path)
         return Finding(path, f"'{path[-1]}' is missing", allowed=about, remedy=f"add {path[-1]}:", at_key=True)
     if kind == "enum":
-        near = difflib.get_close_matches(str(detail["input"]), str(context["expected"]).replace("'", "").split(", "), 1)
-        remedy = f"did you mean {near[0]}?" if near else "use one of the allowed values"
-        return Finding(path, "is none of the allowed values", got, str(context["expected"]), remedy)
+        known = re.findall(r"'([^']+)'", str(context["expected"]))
+        remedy = nearest(str(detail["input"]), known, "use one of the allowed values")
+        return Finding(path, "is none of the allowed values", got, listed(known), remedy)
     if kind == "string_pattern_mismatch":
         at_key = "[key]" in detail["loc"]
         remedy = (
             "use lower-case letters, digits and hyphens, starting with a letter" if at_key else "write it in the allowed form"
         )
         return Finding(path, "is not of the allowed form", got, f"the pattern {context['pattern']}", remedy, at_key=at_key)
+    if kind == "string_type" and isinstance(detail["input"], int | float):
+        return Finding(path, "is a number, not text", got, "text", f'write it in quotes: "{detail["input"]}"')
     limit = next((f"{name} {context[key]}" for key, name in _LIMITS.items() if key in context), "")
     message = detail["msg"][0].lower() + detail["msg"][1:]
     return Finding(path, message, got, limit or _field_help(path), "write a value of the allowed kind")
@@ -137,9 +140,8 @@ _LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less tha
 
 def _unknown_key(path: Path) -> Finding:
     known = sorted(_fields_at(path[:-1]))
-    near = difflib.get_close_matches(str(path[-1]), known, 1)
-    remedy = f"did you mean {near[0]}?" if near else "remove it"
-    return Finding(path, f"unknown key '{path[-1]}'", allowed=", ".join(known), remedy=remedy, at_key=True)
+    remedy = nearest(str(path[-1]), known, "remove it")
+    return Finding(path, f"unknown key '{path[-1]}'", allowed=listed(known), remedy=remedy, at_key=True)
 
 
 def _model_at(path: Path) -> type[BaseModel] | None:
@@ -153,6 +155,9 @@ def _model_at(path: Path) -> type[BaseModel] | None:
             # The value type of a map, or the item type of a list.
             arguments = getattr(here, "__args__", ())
             here = arguments[-1] if arguments else None
+        if isinstance(here, UnionType):
+            # `WeightsSpec | None`
+            here = next((part for part in here.__args__ if isinstance(part, type) and issubclass(part, BaseModel)), None)
     return here if isinstance(here, type) and issubclass(here, BaseModel) else None
 
 

@@ -60,6 +60,12 @@ def parse(text: str) -> Document:
         tabs = "\t" in text.splitlines()[line - 1][:column] if line <= len(text.splitlines()) else False
         remedy = "indent with spaces: YAML takes no tabs" if tabs else "check indentation, quotes and brackets at this place"
         raise YamlError(f"not valid YAML: {what}", line, column, remedy) from None
+    except yaml.reader.ReaderError as wrong:
+        # libyaml counts bytes from the document's start; a position past the end means that it ends there.
+        at = min(len(text.encode()[: wrong.position].decode(errors="ignore")), len(text) - 1)
+        line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+        message = f"not valid YAML: the character U+{ord(text[at]):04X} is not allowed"
+        raise YamlError(message, line, column, "remove this character: most editors do not show it") from None
     except yaml.YAMLError as wrong:
         raise YamlError(f"not valid YAML: {wrong}".splitlines()[0], 1, 1, "save the file as UTF-8 text") from None
     return document

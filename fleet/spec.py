@@ -122,7 +122,7 @@ class ReplicasSpec(_Spec):
 class ModelSpec(_Spec):
     """A model served on a pool of the same cluster."""
 
-    pool: PoolName
+    pool: str = Field(description="A pool of the same cluster.")
     accelerators: int | None = Field(
         default=None, ge=1, le=16, description="Accelerators a replica; default: 1, on a TPU a whole host."
     )

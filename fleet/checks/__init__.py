@@ -29,7 +29,7 @@ def run(file: File, spec: StackSpec, raw: dict[str, Any], broken: list[Path]) ->
     found = [*_stack(file, spec), *network.overlaps(spec.clusters)]
     for name, cluster in spec.clusters.items():
         found += _cluster(("clusters", name), cluster, raw, broken)
-    return [f for f in found if not _touches(_scope(f.path), broken)]
+    return [f for f in found if not any(_touches(scope, broken) for scope in _scopes(f.path))]
 
 
 def _cluster(path: Path, cluster: ClusterSpec, raw: dict[str, Any], broken: list[Path]) -> Iterator[Finding]:
@@ -57,9 +57,8 @@ def _names(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
         short = name.replace("-", "")
         if short in seen:
             where = (*path, "pools", name)
-            yield Finding(
-                where, f"'{name}' is the same as {seen[short]} once hyphens are gone", remedy="rename it", at_key=True
-            )
+            message = f"'{name}' is the same as {seen[short]} once hyphens are gone"
+            yield Finding(where, message, allowed="names that differ in letters and digits", remedy="rename it", at_key=True)
         seen.setdefault(short, f"'{name}'")
 
 
@@ -69,14 +68,13 @@ def _stack(file: File, spec: StackSpec) -> Iterator[Finding]:
     known = sorted(p.stem for p in file.parent.glob("*.yaml") if not p.name.startswith("Pulumi."))
     for i, other in enumerate(spec.depends_on):
         if other == file.stem:
-            yield Finding(("depends_on", i), "a stack cannot depend on itself", repr(other), remedy="remove it")
+            yield Finding(("depends_on", i), "a stack cannot depend on itself", repr(other), "another stack", "remove it")
         elif other not in known:
             remedy = nearest(other, known, "add its file, or remove it")
             yield Finding(("depends_on", i), "no such stack", repr(other), listed(k for k in known if k != file.stem), remedy)
         elif chain := _cycle(file, other):
-            yield Finding(
-                ("depends_on", i), f"goes round in a circle: {' -> '.join(chain)}", repr(other), remedy="break the circle"
-            )
+            message = f"goes round in a circle: {' -> '.join(chain)}"
+            yield Finding(("depends_on", i), message, repr(other), "stacks that do not lead back here", "break the circle")
     yield from _secrets(file, spec)
 
 
@@ -112,18 +110,28 @@ def _secrets(file: File, spec: StackSpec) -> Iterator[Finding]:
         where: Path = ("secrets", i)
         command = f"pulumi config set --secret {key} --stack {file.stem}"
         if value is None:
-            yield Finding(where, f"secret '{key}' is not set in {settings.name}", repr(key), remedy=f"run `{command}`")
-        elif not (isinstance(value, dict) and "secure" in value):
             yield Finding(
-                where, f"'{key}' stands in clear in {settings.name}", repr(key), remedy=f"rotate it, then run `{command}`"
+                where, f"secret '{key}' is not set in {settings.name}", repr(key), "a `secure:` value", f"run `{command}`"
             )
+        elif not (isinstance(value, dict) and "secure" in value):
+            message = f"'{key}' stands in clear in {settings.name}"
+            yield Finding(where, message, repr(key), "a `secure:` value", f"rotate it, then run `{command}`")
 
 
-def _scope(path: Path) -> Path:
-    """The thing a finding is about: a pool, a model, a cluster's network, a field."""
-    if len(path) >= 4 and path[2] in ("pools", "models", "stores"):
-        return path[:4]
-    return path[:3] if len(path) >= 3 else path
+# Fields of a pool or model that are judged together: a fault in one leaves nothing to say of the others.
+_TOGETHER = (
+    {"accelerator", "per_node", "machine", "topology", "nodes"},
+    {"pool", "accelerators", "replicas", "autoscaler"},
+)
+
+
+def _scopes(path: Path) -> list[Path]:
+    """What a finding hangs on: the field, and in a pool or model the fields judged with it."""
+    if len(path) < 4 or path[2] not in ("pools", "models"):
+        return [path]
+    entry, fields = path[:4], {str(path[4])} if len(path) > 4 else _TOGETHER[0]
+    fields = next((group for group in _TOGETHER if fields & group), fields)
+    return [(*entry, name) for name in fields]
 
 
 def _touches(scope: Path, broken: list[Path]) -> bool:

@@ -16,6 +16,8 @@ SUPPORTED_KUBERNETES = ("1.33", "1.34", "1.35")
 _PRIVATE = tuple(IPv4Network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
 # AKS's pods and services live here (infra/clouds/azure); a network over them would swallow their routes.
 _AKS_TAKEN = tuple(IPv4Network(n) for n in ("100.64.0.0/12", "100.80.0.0/16"))
+# No organisation's own range is wider than a /8.
+_WIDEST_API_RANGE = 8
 _ADMIN = {
     Cloud.AWS: (
         re.compile(r"^arn:aws[a-z-]*:iam::\d{12}:(role|user)/\S+$"),
@@ -90,10 +92,10 @@ def _api(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
             where, message, allowed="private: true, or allowed_cidrs", remedy="add allowed_cidrs: [<your range>]", at_key=True
         )
     for i, block in enumerate(api.allowed_cidrs):
-        if block.prefixlen == 0:
+        if block.prefixlen < _WIDEST_API_RANGE:
             yield Finding(
                 (*where, "allowed_cidrs", i),
-                "opens the Kubernetes API to the whole internet",
+                "opens the Kubernetes API to the internet at large",
                 str(block),
                 "your own ranges",
                 "name your ranges",
@@ -102,20 +104,26 @@ def _api(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
 
 def _system_pool(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     pool, where = cluster.system_pool, (*path, "system_pool")
-    if pool.nodes.min > pool.nodes.max:
-        message = f"min {pool.nodes.min} is more than max {pool.nodes.max}"
-        yield Finding((*where, "nodes", "min"), message, str(pool.nodes.min), f"0 to {pool.nodes.max}", "swap them")
-    if pool.machine is None:
+    low, high, start = pool.nodes.min, pool.nodes.max, pool.nodes.start
+    if low > high:
+        yield Finding((*where, "nodes", "min"), f"min {low} is more than max {high}", str(low), f"1 to {high}", "swap them")
+    elif low == 0:
+        message = "a system pool at zero has nothing left that could scale it up"
+        yield Finding((*where, "nodes", "min"), message, "0", f"1 to {high}", "set min: 1")
+    elif start is not None and not low <= start <= high:
+        yield Finding(
+            (*where, "nodes", "start"), "start is outside min and max", str(start), f"{low} to {high}", "move it inside"
+        )
+    plain = [m.name for m in machines() if m.cloud is cluster.cloud and m.accelerator is None]
+    if pool.machine is None or pool.machine in plain:
         return
     row = machine(cluster.cloud, pool.machine)
-    if (
-        row is not None
-        and row.accelerator is not None
-        and not any(m.name == pool.machine and m.accelerator is None for m in machines())
-    ):
-        plain = [m.name for m in machines() if m.cloud is cluster.cloud and m.accelerator is None]
+    if row is not None and row.accelerator is not None:
         message = f"a {pool.machine} carries {row.accelerator.name}: the system pool is for CPU machines"
-        yield Finding((*where, "machine"), message, repr(pool.machine), listed(plain), "use a CPU machine")
+    else:
+        message = f"is no machine type the catalogue knows on {cluster.cloud}"
+    remedy = nearest(pool.machine, plain, "use a CPU machine of the catalogue")
+    yield Finding((*where, "machine"), message, repr(pool.machine), listed(plain), remedy)
 
 
 def overlaps(clusters: dict[str, ClusterSpec]) -> Iterator[Finding]:

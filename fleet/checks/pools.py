@@ -35,7 +35,11 @@ def check(path: Path, name: str, pool: PoolSpec, cluster: ClusterSpec) -> Iterat
         return
     if accelerator.withdrawn:
         yield Finding(
-            (*path, "accelerator"), f"is withdrawn: {accelerator.withdrawn}", pool.accelerator, remedy="choose another one"
+            (*path, "accelerator"),
+            f"is withdrawn: {accelerator.withdrawn}",
+            pool.accelerator,
+            _offered(cluster.cloud),
+            "choose another one",
         )
         return
     offered = machines_with(cluster.cloud, pool.accelerator)
@@ -50,11 +54,15 @@ def check(path: Path, name: str, pool: PoolSpec, cluster: ClusterSpec) -> Iterat
         yield from _tpu(path, pool, cluster)
     elif pool.topology is not None:
         remedy = "remove it, or choose a TPU"
-        yield Finding(
-            (*path, "topology"), f"only TPUs have a topology, {pool.accelerator} is none", repr(pool.topology), "", remedy
-        )
+        message = f"only TPUs have a topology, {pool.accelerator} is none"
+        yield Finding((*path, "topology"), message, repr(pool.topology), listed(TOPOLOGIES), remedy)
     else:
         yield from _machine(path, pool, cluster)
+
+
+def _offered(cloud: Cloud) -> str:
+    rows = {m.accelerator for m in machines() if m.cloud is cloud and m.accelerator}
+    return listed(sorted(a.name for a in rows if not a.withdrawn))
 
 
 def _bounds(path: Path, pool: PoolSpec) -> Iterator[Finding]:

@@ -1,0 +1,122 @@
+"""Broken stack files: one fault gives exactly one error, with its line, field, what was allowed and how to mend it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet.load import StackErrors, load_stack
+from fleet.workspace import ROOT, STACKS
+
+CORPUS = ROOT / "tests" / "corpus" / "stacks"
+EXPECTED: dict[str, dict[str, Any]] = yaml.safe_load((CORPUS.parent / "stacks.yaml").read_text())
+FILES = {p.stem: p for p in CORPUS.glob("*.yaml") if not p.name.startswith("Pulumi.")}
+GOOD = (STACKS / "aws-dev.yaml").read_text()
+
+
+def test_every_file_is_expected_and_there_are_many() -> None:
+    assert set(FILES) == set(EXPECTED)
+    assert len(FILES) >= 60
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_one_fault_is_one_error(name: str) -> None:
+    wanted = EXPECTED[name]
+    with pytest.raises(StackErrors) as raised:
+        load_stack(FILES[name])
+    (error,) = raised.value.errors
+    assert error.path == wanted["path"]
+    assert wanted["line"] in (None, error.line)
+    assert error.line >= 1
+    for part in ("message", "allowed", "remedy"):
+        if part in wanted:
+            assert re.search(wanted[part], getattr(error, part)), f"{part}: {getattr(error, part)!r}"
+    assert error.remedy
+    assert str(error).startswith(f"tests/corpus/stacks/{name}.yaml:{error.line}:{error.column}")
+
+
+def test_checking_them_all_loads_no_provider_sdk_and_makes_nothing(tmp_path: Path) -> None:
+    code = """
+import json, sys
+from pathlib import Path
+from fleet.load import StackErrors, load_stack
+wrong = 0
+for path in sorted(Path(sys.argv[1]).glob("*.yaml")):
+    if not path.name.startswith("Pulumi."):
+        try:
+            load_stack(path)
+        except StackErrors:
+            wrong += 1
+sdks = [m for m in sys.modules if m.split(".")[0].startswith(("pulumi", "boto", "grpc"))]
+print(json.dumps({"wrong": wrong, "modules": sdks}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(CORPUS)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"HOME": str(tmp_path)},
+    )
+    assert json.loads(done.stdout) == {"wrong": len(EXPECTED), "modules": []}
+    assert list(tmp_path.iterdir()) == []
+
+
+# Single faults as changes of one good file: (what to replace, by what, path of the error).
+FAULTS = {
+    "owner": ("owner: ml-platform", "owner: ''", "owner"),
+    "environment": ("environment: dev", "environment: dve", "environment"),
+    "range": ("203.0.113.0/24", "0.0.0.0/0", "clusters.main.api.allowed_cidrs.0"),
+    "cidr": ("10.10.0.0/16", "10.10.0.0/24", "clusters.main.network.cidr"),
+    "nat": ("nat: single", "nat: one", "clusters.main.network.nat"),
+    "accelerator": ("accelerator: inferentia2", "accelerator: inferentia9", "clusters.main.pools.inf2.accelerator"),
+    "bounds": ("nodes: {min: 0, max: 4}", "nodes: {min: 5, max: 4}", "clusters.main.pools.l4-spot.nodes.min"),
+    "purchase": ("purchase: spot", "purchase: sopt", "clusters.main.pools.l4-spot.purchase"),
+    "unknown-key": ("stores:\n", "storess: {}\n    stores:\n", "clusters.main.storess"),
+    "image": ("image: public.ecr.aws", "imag: public.ecr.aws", "clusters.main.models.rerank.imag"),
+    "store": ("{store: weights, path: chat", "{store: wieghts, path: chat", "clusters.main.models.chat.weights.store"),
+    "pool": ("pool: inf2", "pool: inf3", "clusters.main.models.rerank.pool"),
+}
+
+
+@pytest.mark.parametrize(("first", "second"), list(combinations(FAULTS, 2)))
+def test_two_faults_are_two_errors(first: str, second: str, tmp_path: Path) -> None:
+    text = GOOD
+    for name in (first, second):
+        old, new, _ = FAULTS[name]
+        assert text.count(old) == 1, f"{old!r} is not unique in the good file"
+        text = text.replace(old, new)
+    file = tmp_path / "two.yaml"
+    file.write_text(text)
+    with pytest.raises(StackErrors) as raised:
+        load_stack(file)
+    assert sorted(e.path for e in raised.value.errors) == sorted((FAULTS[first][2], FAULTS[second][2]))
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_no_text_brings_down_the_loader(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    lines = GOOD.splitlines(keepends=True)
+    for _ in range(data.draw(st.integers(1, 4))):
+        i = data.draw(st.integers(0, len(lines) - 1))
+        lines[i] = data.draw(
+            st.sampled_from(["", lines[i] * 2, lines[i].replace(":", ""), "\t" + lines[i], "  " + lines[i], "- " + lines[i]])
+            | st.text(max_size=30)
+        )
+    file = tmp_path_factory.mktemp("mutated") / "mutated.yaml"
+    file.write_text("".join(lines), errors="ignore")
+    try:
+        load_stack(file)
+    except StackErrors as wrong:
+        assert wrong.errors
+        assert all(e.line >= 1 and e.column >= 1 and e.message for e in wrong.errors)
