@@ -188,7 +188,13 @@ def _computed(type_: str, name: str, inputs: Json) -> Json:
                 "oidcIssuerProfile": {**inputs.get("oidcIssuerProfile", {}), "issuerURL": f"https://oidc.test/{name}/"},
                 "identityProfile": {"kubeletidentity": {"clientId": f"{name}-kubelet", "objectId": f"{name}-kubelet-object"}},
                 "nodeResourceGroup": f"MC_{name}",
+                # ARM takes a list of identity ids and answers a map of them.
+                "identity": {"type": "UserAssigned", "userAssignedIdentities": {"id": {"clientId": f"{name}-client"}}},
             }
+        case "azure-native:network:PublicIPAddress":
+            extra |= {"ipAddress": "203.0.113.7"}
+        case "azure-native:keyvault:Key":
+            extra |= {"keyUriWithVersion": "https://vault.test/keys/etcd/0123"}
         case "azure-native:managedidentity:UserAssignedIdentity":
             extra |= {"clientId": f"{name}-client", "principalId": f"{name}-principal", "tenantId": "tenant"}
         case "azure-native:storage:StorageAccount":

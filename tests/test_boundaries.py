@@ -1,0 +1,89 @@
+"""Who may import what, and what every cloud must have: the architecture, as tests."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fleet.catalog.clouds import Cloud
+from fleet.workspace import ROOT
+from infra.clouds import CLOUDS, kit
+
+SDKS = {"pulumi_aws": "infra/clouds/aws", "pulumi_gcp": "infra/clouds/gcp", "pulumi_azure_native": "infra/clouds/azure"}
+FILES = {"__init__", "provider", "network", "cluster", "node_pool", "object_store", "identity"}
+MODULES = sorted(p for top in ("fleet", "infra", "sandbox") for p in (ROOT / top).rglob("*.py"))
+IDS = [str(p.relative_to(ROOT)) for p in MODULES]
+
+
+def imports(path: Path, *, top_level: bool = False) -> Iterator[str]:
+    """Modules a file imports, anywhere or at its top only."""
+    tree = ast.parse(path.read_text())
+    for node in tree.body if top_level else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_a_clouds_sdk_is_imported_in_its_package_only(path: Path) -> None:
+    where = str(path.relative_to(ROOT))
+    for name in imports(path):
+        home = SDKS.get(name.partition(".")[0])
+        assert home is None or where.startswith(home), f"{where} imports {name}"
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(ROOT / "fleet")], ids=str)
+def test_fleet_imports_no_sdk_and_nothing_of_infra(path: Path) -> None:
+    for name in imports(path):
+        assert name.partition(".")[0] not in ("pulumi", "infra", "pulumi_kubernetes", *SDKS), name
+    # The sandbox is optional: only a command that needs it loads it.
+    assert not any(name.startswith("sandbox") for name in imports(path, top_level=True))
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(ROOT / "sandbox")], ids=str)
+def test_the_sandbox_sees_nothing_of_infra(path: Path) -> None:
+    assert not any(name.startswith("infra") for name in imports(path))
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(ROOT / "infra")], ids=str)
+def test_below_the_platform_nothing_reads_settings_or_the_environment(path: Path) -> None:
+    if path.name in ("platform.py", "stack.py"):
+        return
+    text = path.read_text()
+    for forbidden in ("pulumi.Config", "os.environ", "open(", "read_text("):
+        assert forbidden not in text, f"{path.name} has {forbidden}"
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(ROOT / "infra")], ids=str)
+def test_no_branch_on_a_clouds_name(path: Path) -> None:
+    if path.parent.name == "clouds":
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Compare):
+            parts = [ast.unparse(part) for part in (node.left, *node.comparators)]
+            assert not any(part.startswith("Cloud.") for part in parts), ast.unparse(node)
+
+
+@pytest.mark.parametrize("cloud", Cloud)
+def test_every_cloud_is_whole(cloud: Cloud) -> None:
+    package = ROOT / Path(*CLOUDS[cloud].split("."))
+    assert {p.stem for p in package.glob("*.py")} >= FILES
+    made = kit(cloud)
+    assert made.config_namespace
+    for part in (made.provider, made.network, made.cluster, made.node_pool, made.object_store, made.workload_identity):
+        assert callable(part)
+
+
+def test_every_test_is_collected() -> None:
+    for path in (ROOT / "tests").rglob("*.py"):
+        if "def test_" in path.read_text() and not path.name.startswith("test_"):
+            raise AssertionError(f"{path.name} has tests that pytest never collects")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_no_module_grows_past_500_lines(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 500
