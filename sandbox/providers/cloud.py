@@ -106,7 +106,8 @@ class CloudStandIn(StandIn):
             defaults=synthesise(self.package, type_, inputs),
         )
         if not made["modelled"]:
-            self.log(urn, f"{type_} is not modelled by the sandbox: its inputs were checked and recorded, nothing behaves")
+            message = f"{type_} is not modelled by the sandbox: its inputs were checked and recorded, nothing behaves"
+            self.log(urn, message, "warning")
         return made["id"], made["outputs"]
 
     def update(
