@@ -15,14 +15,12 @@ SDKS = {"aws": "pulumi_aws", "gcp": "pulumi_gcp", "azure": "pulumi_azure_native"
 # The stack is built to its end: SDK modules load when a class is first named, not when a file is imported.
 BUILD = """
 import json, sys
-import pulumi
 from fleet.load import load_stack
 from fleet.workspace import STACKS
 from infra.platform import deploy
 from infra.stack import Stack
 from tests.mocked_engine import deploy as run
 name = sys.argv[1]
-pulumi.runtime.set_all_config({"gcp:project": "test-project"})
 stack = Stack(name, load_stack(STACKS / f"{name}.yaml"))
 import pulumi
 for key, value in {"gcp:project": "p", "azure-native:subscriptionId": "00000000-0000-0000-0000-000000000000"}.items():
