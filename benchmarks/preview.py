@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.engine import engine, platform, timed
 from benchmarks.measure import Ratio, interleave, seconds
+from benchmarks.program_start import platform_classes
 from sandbox.cloud import daemon
 from sandbox.workspace import sandbox_workspace
 
@@ -17,7 +18,7 @@ NAME = "preview"
 
 _PLATFORM = "preview of aws-dev"
 _EMPTY = "preview of an empty program"
-_IMPORTS = "… of aws-dev's imports alone"
+_IMPORTS = "… of aws-dev's modules and classes alone"
 _PROVIDERS = "… of two provider plugins alone"
 
 
@@ -29,7 +30,7 @@ def measure(quick: bool) -> list[Ratio]:
             engines = {
                 _PLATFORM: platform(sandbox_workspace(home), "aws-dev"),
                 _EMPTY: engine(home, "empty", "empty"),
-                _IMPORTS: engine(home, "imports", "imports"),
+                _IMPORTS: engine(home, "imports", "imports", BENCH_CLASSES=" ".join(platform_classes())),
                 _PROVIDERS: engine(home, "providers", "providers"),
             }
             sides = {name: lambda one=one: timed(one, "preview") for name, one in engines.items()}  # type: ignore[misc]

@@ -55,7 +55,7 @@ def measure(quick: bool) -> list[Ratio]:
         # Each deprecated class of an SDK warns when its module loads.
         return lambda: child([sys.executable, "-W", "ignore", "-c", code, *args], ROOT)
 
-    sides = {_ALL: python(_NAIVE), _TOUCHED: python(_TOUCH, *_classes()), _BUILT: python(_BUILD)}
+    sides = {_ALL: python(_NAIVE), _TOUCHED: python(_TOUCH, *platform_classes()), _BUILT: python(_BUILD)}
     runs = interleave(sides, 3 if quick else 7)
     return [
         seconds(NAME, runs, _ALL, _TOUCHED, Aim(4, at_least=True)),
@@ -64,7 +64,7 @@ def measure(quick: bool) -> list[Ratio]:
     ]
 
 
-def _classes() -> list[str]:
+def platform_classes() -> list[str]:
     """Every `aws.<module>.<Class>` and `kubernetes.….<Class>` that an AWS stack's components name."""
     sources = [*(ROOT / "infra" / "clouds" / "aws").glob("*.py"), *(ROOT / "infra" / "kubernetes").glob("*.py")]
     text = "\n".join(path.read_text() for path in [*sources, ROOT / "infra" / "platform.py"])

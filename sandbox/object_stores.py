@@ -84,8 +84,16 @@ class Moto(Server):
         if keys and not force:
             raise CloudError("BucketNotEmpty", f"bucket {bucket} still holds {len(keys)} objects, such as {keys[0]}", 409)
         for key in keys:
-            _http("DELETE", f"{self.endpoint}/{bucket}/{key}")
+            self.remove(bucket, key)
         _http("DELETE", f"{self.endpoint}/{bucket}")
+
+    def put(self, bucket: str, key: str, body: bytes) -> None:
+        status, reply = _http("PUT", f"{self.endpoint}/{bucket}/{urllib.parse.quote(key)}", body)
+        if status != 200:
+            raise CloudError("StoreError", f"S3 object {bucket}/{key}: {reply.decode(errors='replace')[:200]}", 500)
+
+    def remove(self, bucket: str, key: str) -> None:
+        _http("DELETE", f"{self.endpoint}/{bucket}/{urllib.parse.quote(key)}")
 
 
 class FakeGcs(Server):

@@ -6,13 +6,15 @@ Follows the EKS, EC2 and IAM API references; ids look like AWS's own so that pro
 from __future__ import annotations
 
 import base64
+import hashlib
+import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.nodes import Taint
-from sandbox.cloud.behaviour import AWS_ACCOUNT, Behaviour, serial
+from sandbox.cloud.behaviour import AWS_ACCOUNT, Behaviour, own_id, serial
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.pools import hardware, integer, refuse_absent, refuse_over_quota, size_after
 from sandbox.cloud.records import Record
@@ -41,15 +43,31 @@ class Aws(Behaviour):
         if tags:
             out["tagsAll"] = tags
         if self.arn is not None:
-            where = "" if self.service in _GLOBAL_SERVICES else region(record)
-            account = "" if self.service == "s3" else AWS_ACCOUNT
-            path = self.arn.format(id=record.id, name=record.inputs.get("name", record.id))
-            out["arn"] = f"arn:aws:{self.service}:{where}:{account}:{path}"
+            out["arn"] = self.arn_of(record)
         return out | self.computed(world, record)
+
+    def arn_of(self, record: Record) -> str:
+        where = "" if self.service in _GLOBAL_SERVICES else region(record)
+        account = "" if self.service == "s3" else AWS_ACCOUNT
+        path = (self.arn or "{id}").format(id=record.id, name=record.inputs.get("name", record.id))
+        return f"arn:aws:{self.service}:{where}:{account}:{path}"
 
     def computed(self, world: World, record: Record) -> dict[str, Any]:
         """Outputs of this type alone."""
         return {}
+
+
+class Unmodelled(Aws):
+    """A type of which nothing is known: an ARN in the usual form where the SDK promises one, as policies need it."""
+
+    def identify(self, world: World, record: Record) -> str:
+        return own_id(world, record)
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        if record.outputs.get("arn") != "":
+            return {}
+        service = record.type.split(":")[1].split("/")[0]
+        return {"arn": replace(self, service=service).arn_of(record)}
 
 
 class Vpc(Aws):
@@ -215,6 +233,104 @@ def _scaling(inputs: dict[str, Any]) -> tuple[int, int, int]:
     return low, integer(scaling.get("maxSize"), max(low, 1)), integer(scaling.get("desiredSize"), low)
 
 
+class Instance(Aws):
+    """EC2 instance: addresses, and no machine behind them."""
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        # Documentation addresses (RFC 5737): nothing answers there, and nobody else's machine does.
+        number = int(serial(record.id, length=4), 16)
+        private, public = f"172.31.{number % 16}.{number % 250 + 4}", f"203.0.113.{number % 254 + 1}"
+        where = region(record)
+        return {
+            "privateIp": private,
+            "privateDns": f"ip-{private.replace('.', '-')}.{where}.compute.internal",
+            "publicIp": public,
+            "publicDns": f"ec2-{public.replace('.', '-')}.{where}.compute.amazonaws.com",
+            "instanceState": "running",
+            "primaryNetworkInterfaceId": "eni-" + serial(record.id),
+            "availabilityZone": record.inputs.get("availabilityZone") or where + "a",
+        }
+
+
+class Function(Aws):
+    """Lambda function: it is there and runs nothing."""
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        arn, where = self.arn_of(record), region(record)
+        return {
+            "invokeArn": f"arn:aws:apigateway:{where}:lambda:path/2015-03-31/functions/{arn}/invocations",
+            "qualifiedArn": f"{arn}:$LATEST",
+            "version": "$LATEST",
+            "lastModified": "2026-01-01T00:00:00.000+0000",
+        }
+
+
+class Queue(Aws):
+    """SQS queue; its id is its URL."""
+
+    def identify(self, world: World, record: Record) -> str:
+        return f"https://sqs.{region(record)}.amazonaws.com/{AWS_ACCOUNT}/{record.inputs.get('name')}"
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        return {"url": record.id}
+
+
+class Topic(Aws):
+    """SNS topic; its id is its ARN."""
+
+    def identify(self, world: World, record: Record) -> str:
+        return self.arn_of(record)
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        return {"owner": AWS_ACCOUNT}
+
+
+class Subscription(Aws):
+    """SNS subscription; an ARN below its topic's."""
+
+    def identify(self, world: World, record: Record) -> str:
+        return f"{record.inputs['topic']}:{uuid.UUID(serial(record.urn, world.next_serial(record.urn), length=32))}"
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        # A queue of the same account confirms by itself.
+        return {
+            "arn": record.id,
+            "ownerId": AWS_ACCOUNT,
+            "pendingConfirmation": record.inputs.get("protocol") not in ("sqs", "lambda", "firehose"),
+            "confirmationWasAuthenticated": True,
+        }
+
+
+class Website(Aws):
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        domain = f"s3-website-{region(record)}.amazonaws.com"
+        return {"websiteDomain": domain, "websiteEndpoint": f"{record.inputs['bucket']}.{domain}"}
+
+
+class Object(Aws):
+    """S3 object, its bytes in the bucket where the program gave them as text."""
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        return {"etag": hashlib.md5(_body(record)).hexdigest(), "versionId": ""}  # noqa: S324 - S3's own etag
+
+    def created(self, world: World, record: Record) -> dict[str, Any]:
+        world.buckets.s3.put(record.inputs["bucket"], record.inputs["key"], _body(record))
+        return {}
+
+    def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
+        return self.created(world, record)
+
+    def deleting(self, world: World, record: Record) -> None:
+        world.buckets.s3.remove(record.inputs["bucket"], record.inputs["key"])
+
+
+def _body(record: Record) -> bytes:
+    if isinstance(encoded := record.inputs.get("contentBase64"), str):
+        return base64.b64decode(encoded)
+    content = record.inputs.get("content")
+    return content.encode() if isinstance(content, str) else b""
+
+
 class Bucket(Aws):
     """S3 bucket, with bytes behind it where moto can be had."""
 
@@ -277,7 +393,7 @@ TYPES: dict[str, Behaviour] = {
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": Aws(prefix="sgr-", arn="security-group-rule/{id}"),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": Aws(prefix="sgr-", arn="security-group-rule/{id}"),
     "aws:ec2/networkInterface:NetworkInterface": Aws(prefix="eni-", arn="network-interface/{id}"),
-    "aws:ec2/instance:Instance": Aws(prefix="i-", arn="instance/{id}", immutable=("ami", "subnetId", "availabilityZone")),
+    "aws:ec2/instance:Instance": Instance(prefix="i-", arn="instance/{id}", immutable=("ami", "subnetId", "availabilityZone")),
     "aws:ec2/launchTemplate:LaunchTemplate": LaunchTemplate(prefix="lt-", arn="launch-template/{id}", immutable=("name",)),
     "aws:ec2/flowLog:FlowLog": Aws(prefix="fl-", arn="vpc-flow-log/{id}"),
     "aws:lb/loadBalancer:LoadBalancer": Aws(service="elasticloadbalancing", arn="loadbalancer/app/{name}", immutable=("name",)),
@@ -328,9 +444,21 @@ TYPES: dict[str, Behaviour] = {
             "BucketNotification",
         )
     },
-    "aws:sqs/queue:Queue": Aws(service="sqs", arn="{name}", immutable=("name",)),
-    "aws:sns/topic:Topic": Aws(service="sns", arn="{name}", immutable=("name",)),
-    "aws:lambda/function:Function": Aws(service="lambda", arn="function:{name}", immutable=("name",)),
+    "aws:s3/bucketWebsiteConfiguration:BucketWebsiteConfiguration": Website(key=("bucket",), immutable=("bucket",)),
+    **{
+        f"aws:s3/{name[0].lower()}{name[1:]}:{name}": Object(
+            service="s3", arn="{id}", key=("bucket", "key"), immutable=("bucket", "key")
+        )
+        for name in ("BucketObject", "BucketObjectv2")
+    },
+    "aws:sqs/queue:Queue": Queue(service="sqs", arn="{name}", immutable=("name",)),
+    "aws:sqs/queuePolicy:QueuePolicy": Aws(key=("queueUrl",), immutable=("queueUrl",)),
+    "aws:sns/topic:Topic": Topic(service="sns", arn="{name}", immutable=("name",)),
+    "aws:sns/topicSubscription:TopicSubscription": Subscription(prefix="", immutable=("topic", "protocol", "endpoint")),
+    "aws:lambda/function:Function": Function(service="lambda", arn="function:{name}", immutable=("name",)),
     "aws:dynamodb/table:Table": Aws(service="dynamodb", arn="table/{name}", immutable=("name",)),
     "aws:ecr/repository:Repository": Aws(service="ecr", arn="repository/{name}", immutable=("name",)),
 }
+
+# Found again by tags or content and not by name: `prefix` says that the cloud gives the id out.
+UNMODELLED = Unmodelled(prefix="")

@@ -38,7 +38,7 @@ class Azure(Behaviour):
     def identify(self, world: World, record: Record) -> str:
         group = f"/subscriptions/{subscription(record)}/resourceGroups/{record.inputs.get('resourceGroupName', '')}"
         if self.path is None:
-            return f"{group}/providers/{_guess(record)}/{Behaviour.identify(self, world, record)}"
+            return f"{group}/providers/{_guess(record)}/{'/'.join(_names(record)) or made_up_guid(record.urn)}"
         return f"{group}{self.path.format(**{k: v for k, v in record.inputs.items() if isinstance(v, str)})}"
 
     def refuse(self, world: World, record: Record) -> None:
@@ -72,6 +72,12 @@ def _guess(record: Record) -> str:
     plural = kind[0].lower() + kind[1:]
     plural = plural + "es" if plural.endswith("s") else plural[:-1] + "ies" if plural.endswith("y") else plural + "s"
     return f"Microsoft.{module.split('/')[0].capitalize()}/{plural}"
+
+
+def _names(record: Record) -> list[str]:
+    """What an unlisted type is called, below what it belongs to: every `…Name` it was given, the group's apart."""
+    named = {k: v for k, v in record.inputs.items() if k.lower().endswith("name") and k != "resourceGroupName"}
+    return [v for v in named.values() if isinstance(v, str)]
 
 
 class ResourceGroup(Azure):
@@ -141,6 +147,19 @@ class Workspace(Azure):
         return {"customerId": made_up_guid(record.id)}
 
 
+class VirtualNetwork(Azure):
+    """ARM gives the subnets that a network names inline an id each."""
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        inline = record.inputs.get("subnets") or []
+        return {"subnets": [{**subnet, "id": f"{record.id}/subnets/{subnet.get('name')}"} for subnet in inline]}
+
+
+class VirtualMachine(Azure):
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        return {"vmId": made_up_guid(record.id), "timeCreated": "2026-01-01T00:00:00Z"}
+
+
 class PublicIp(Azure):
     def computed(self, world: World, record: Record) -> dict[str, Any]:
         return {"ipAddress": f"203.0.113.{int(serial(record.id, length=4), 16) % 254 + 1}"}
@@ -169,6 +188,8 @@ class Cluster(Azure):
     def _identity(world: World, record: Record) -> dict[str, Any]:
         """ARM takes a list of identity ids and answers with a map."""
         asked = record.inputs.get("identity") or {}
+        if "SystemAssigned" in str(asked.get("type")):
+            asked = {**asked, "principalId": made_up_guid(record.id, "principal"), "tenantId": AZURE_TENANT}
         known = {i: world.records.get("azure-native", _IDENTITY, i) for i in asked.get("userAssignedIdentities") or []}
         return {
             **asked,
@@ -307,7 +328,7 @@ _PLACE = ("resourceGroupName", "location")
 
 TYPES: dict[str, Behaviour] = {
     _GROUP: ResourceGroup(immutable=_PLACE),
-    "azure-native:network:VirtualNetwork": Azure(
+    "azure-native:network:VirtualNetwork": VirtualNetwork(
         path=_NET + "/virtualNetworks/{virtualNetworkName}", immutable=(*_PLACE, "virtualNetworkName")
     ),
     "azure-native:network:Subnet": Azure(
@@ -317,6 +338,9 @@ TYPES: dict[str, Behaviour] = {
             ("azure-native:network:NetworkInterface", "ipConfigurations.subnet.id"),
         ),
         immutable=("resourceGroupName", "virtualNetworkName", "subnetName"),
+    ),
+    "azure-native:compute:VirtualMachine": VirtualMachine(
+        path="/providers/Microsoft.Compute/virtualMachines/{vmName}", immutable=(*_PLACE, "vmName")
     ),
     "azure-native:network:NatGateway": Azure(path=_NET + "/natGateways/{natGatewayName}", immutable=_PLACE),
     "azure-native:network:PublicIPAddress": PublicIp(
@@ -369,3 +393,5 @@ TYPES: dict[str, Behaviour] = {
         ),
     ),
 }
+
+UNMODELLED = Azure()

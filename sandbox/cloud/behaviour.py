@@ -101,6 +101,17 @@ class Behaviour:
                     )
 
 
+def own_id(world: World, record: Record) -> str:
+    """An id for a type nobody models: its own name while that is free, as only some names have to be unique.
+
+    Never the name of the bucket or cluster it belongs to, since several may belong to one.
+    """
+    name = record.inputs.get("name")
+    if isinstance(name, str) and name and world.records.get(record.cloud, record.type, name) is None:
+        return name
+    return f"{record.type.rsplit(':', 1)[-1].lower()}-{world.next_serial(record.urn)}"
+
+
 def names(inputs: dict[str, Any], path: str, wanted: str) -> bool:
     """Whether the input at a dotted path, a string or a list of them, is `wanted` or ends in it."""
     value: Any = inputs

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sandbox.object_stores import STORES, StoreServer
+from sandbox.object_stores import STORES, Moto, StoreServer
 
 
 class ObjectStores:
@@ -22,6 +22,12 @@ class ObjectStores:
         if cloud not in self._running:
             self._running[cloud] = STORES[cloud](self._home / cloud)
         return self._running[cloud]
+
+    @property
+    def s3(self) -> Moto:
+        server = self.server("aws")
+        assert isinstance(server, Moto)
+        return server
 
     def endpoints(self) -> dict[str, str]:
         """Cloud -> endpoint of the servers that run."""

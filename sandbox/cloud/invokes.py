@@ -99,7 +99,7 @@ def _policy_document(_w: World, args: Answer, _c: Answer) -> Answer:
 
 
 def _ami(_w: World, args: Answer, config: Answer) -> Answer:
-    image = "ami-" + serial(json.dumps(args.get("filters")), _region(args, config))
+    image = "ami-" + serial(json.dumps(args.get("filters"), sort_keys=True), _region(args, config))
     return {
         "id": image,
         "imageId": image,

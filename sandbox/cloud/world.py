@@ -21,7 +21,7 @@ from sandbox.cloud.errors import CloudError, already_exists, not_found
 from sandbox.cloud.records import Record, Records
 
 BEHAVIOURS: dict[str, dict[str, Behaviour]] = {"aws": aws.TYPES, "gcp": gcp.TYPES, "azure-native": azure.TYPES}
-_UNMODELLED = Behaviour()
+_UNMODELLED: dict[str, Behaviour] = {"aws": aws.UNMODELLED, "gcp": gcp.UNMODELLED, "azure-native": azure.UNMODELLED}
 
 
 class World:
@@ -45,7 +45,7 @@ class World:
 
     def behaviour(self, cloud: str, type_: str) -> Behaviour:
         """The type's behaviour; a versioned azure-native token (`…/v20250901:Subnet`) behaves as the plain one."""
-        return BEHAVIOURS[cloud].get(plain_type(type_), _UNMODELLED)
+        return BEHAVIOURS[cloud].get(plain_type(type_), _UNMODELLED[cloud])
 
     def modelled(self, cloud: str, type_: str) -> bool:
         return plain_type(type_) in BEHAVIOURS[cloud]
@@ -65,7 +65,8 @@ class World:
         record = Record(cloud, type_, "", urn, config, inputs)
         behaviour.refuse(self, record)
         record.id = behaviour.identify(self, record)
-        record.outputs = {**defaults, **inputs, **behaviour.outputs(self, record)}
+        record.outputs = {**defaults, **inputs}
+        record.outputs |= behaviour.outputs(self, record)
         if not self.records.add(record):
             raise already_exists(f"{type_} {record.id}")
         self._take_time()
