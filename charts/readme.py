@@ -1,12 +1,15 @@
 """Each chart's README: what is above the mark is written by hand, the table below comes from values.yaml.
 
-Refuses a value without a `# --` comment. Run it after changing one: `python charts/readme.py`.
+Refuses a value without a `# --` comment. Run it after changing one: `python charts/readme.py`; with `--check` it writes
+nothing and exits with 1 where a README is not what values.yaml says.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import yaml
@@ -59,6 +62,23 @@ def readme(chart: Path) -> str:
     return f"{by_hand}{MARK}\n\n| Value | Default | Meaning |\n|---|---|---|\n{table}\n"
 
 
+def main(arguments: Sequence[str] | None = None, charts: Path = CHARTS) -> int:
+    """Write every chart's README, or with `--check` only say which is stale; returns the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a README is stale")
+    check = parser.parse_args(arguments).check
+    stale = [made.parent for made in sorted(charts.glob("*/Chart.yaml")) if not _is_current(made.parent)]
+    for chart in stale:
+        if check:
+            sys.stderr.write(f"{chart / 'README.md'} is not what values.yaml says: run python charts/readme.py\n")
+        else:
+            (chart / "README.md").write_text(readme(chart))
+    return 1 if check and stale else 0
+
+
+def _is_current(chart: Path) -> bool:
+    return (chart / "README.md").read_text() == readme(chart)
+
+
 if __name__ == "__main__":
-    for made in CHARTS.glob("*/Chart.yaml"):
-        (made.parent / "README.md").write_text(readme(made.parent))
+    sys.exit(main())

@@ -75,13 +75,17 @@ class ModelServingArgs:
         weights_url: pulumi.Input[str] | None = None,
         identity: WorkloadIdentity | None = None,
     ) -> ModelServingArgs:
-        """What the stack file says of a model, on the pool it names."""
+        """What the stack file says of a model, on the pool it names.
+
+        Raises:
+            ValueError: on a multi-host TPU slice, another number of replicas than its hosts, or an autoscaler.
+        """
         return cls(
             name=name,
             pool=pool,
             count=accelerators_of(model, pool.machine, pool.tpu),
             image=model.image,
-            replicas=(model.replicas.min, model.replicas.max),
+            replicas=_replicas(name, model, pool),
             autoscaler=model.autoscaler,
             weights_url=weights_url,
             weights_gib=model.weights.size_gib if model.weights else 0,
@@ -89,6 +93,25 @@ class ModelServingArgs:
             pod_labels=identity.pod_labels if identity else {},
             identity=identity,
         )
+
+
+def _replicas(name: str, model: ModelSpec, pool: AcceleratorPool) -> tuple[int, int]:
+    """Least and most. A multi-host slice is one machine in many parts: a worker on each host, whatever the load."""
+    asked = model.replicas.min, model.replicas.max
+    if pool.tpu is None or not pool.tpu.multi_host:
+        return asked
+    hosts, slice_ = pool.tpu.hosts, f"the {pool.tpu.topology} slice of pool {pool.name}"
+    if model.autoscaler is not Autoscaler.NONE:
+        raise ValueError(
+            f"model {name}: autoscaler is {model.autoscaler}, but {slice_} always runs on all {hosts} hosts: "
+            "leave autoscaler out"
+        )
+    if "replicas" in model.model_fields_set and asked != (hosts, hosts):
+        raise ValueError(
+            f"model {name}: replicas {asked[0]} to {asked[1]}, but {slice_} has a worker on each of its {hosts} hosts: "
+            f"leave replicas out, or write {{min: {hosts}, max: {hosts}}}"
+        )
+    return hosts, hosts
 
 
 def start_up_seconds(weights_gib: int) -> int:

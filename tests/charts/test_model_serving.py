@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import time
 from dataclasses import replace
@@ -105,6 +106,21 @@ def readme_script():
 
 def test_the_readme_is_what_values_yaml_says():
     assert (CHART / "README.md").read_text() == readme_script().readme(CHART), "run python charts/readme.py"
+
+
+def test_a_stale_readme_is_told_by_check_and_mended_without_it(tmp_path, capsys):
+    chart, main = tmp_path / "model-serving", readme_script().main
+    shutil.copytree(CHART, chart)
+    assert main(["--check"], tmp_path) == 0
+    values = (chart / "values.yaml").read_text()
+    (chart / "values.yaml").write_text(values.replace("  port: 8000", "  port: 9000"))
+    before = (chart / "README.md").read_text()
+    assert main(["--check"], tmp_path) == 1
+    assert "run python charts/readme.py" in capsys.readouterr().err
+    assert (chart / "README.md").read_text() == before, "--check writes nothing"
+    assert main([], tmp_path) == 0
+    assert "| `server.port` | `9000` |" in (chart / "README.md").read_text()
+    assert main(["--check"], tmp_path) == 0
 
 
 def test_a_value_without_a_comment_is_refused():

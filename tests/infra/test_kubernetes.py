@@ -13,6 +13,7 @@ from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import machine, machines
 from fleet.catalog.nodes import DriverOwner, brings_device_plugin, credential_endpoints, driver_owner
+from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.contract import ACCELERATOR_LABEL
 from fleet.spec import Autoscaler, ModelSpec, WeightsSpec
 from infra.clouds.aws.autoscaler import EksAutoscalerRole, autoscaler_policy
@@ -269,7 +270,7 @@ def test_replicas_that_fill_a_nodes_accelerators_fit_its_cpu_memory_and_disk(har
         assert 0 < int(resources["ephemeralStorage"].removesuffix("Gi")) * replicas * 10 <= pool.disk_gib * 4
 
 
-def test_a_model_is_placed_by_its_pool_and_by_nothing_else(deploy):
+def test_pain_2_a_model_is_placed_by_its_pool_and_by_nothing_else(deploy):
     pool = pool_of(T4_ON_AKS, spot=True)
     release = deploy(serving(model(pool))).one(RELEASE).inputs
     placement = pool.placement(1)
@@ -307,6 +308,35 @@ def test_of_reads_the_model_from_the_stack_file():
     assert (args.count, args.replicas, args.weights_gib, args.autoscaler) == (1, (2, 3), 16, Autoscaler.HPA)
     whole = pool_of(machine(Cloud.GCP, "ct5lp-hightpu-4t"))
     assert ModelServingArgs.of("chat", ModelSpec(pool="gpu"), whole).count == 4
+
+
+SLICES = [tpu_slice(name, topology) for name, topologies in TOPOLOGIES.items() for topology in topologies]
+
+
+@pytest.mark.parametrize("shape", SLICES, ids=lambda s: f"{s.accelerator}-{s.topology}")
+def test_a_slice_of_many_hosts_has_a_worker_on_each_and_one_host_what_the_file_says(shape):
+    pool = pool_of(shape.machine, tpu=shape)
+    args = ModelServingArgs.of("large", ModelSpec(pool="gpu"), pool)
+    assert args.replicas == (shape.hosts, shape.hosts)
+    assert args.count * args.replicas[0] == shape.chips
+    if not shape.multi_host:
+        assert ModelServingArgs.of("large", ModelSpec(pool="gpu", replicas={"min": 2, "max": 2}), pool).replicas == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"replicas": {"min": 2, "max": 2}}, r"large: replicas 2 to 2, .* each of its 4 hosts: .* \{min: 4, max: 4\}"),
+        ({"replicas": {"min": 4, "max": 4}, "autoscaler": "hpa"}, r"large: autoscaler is hpa, .* leave autoscaler out"),
+    ],
+    ids=["half a slice", "an autoscaler"],
+)
+def test_a_slice_is_served_whole_or_not_at_all(changes, message):
+    shape = tpu_slice("tpu-v5e", "4x4")
+    pool = pool_of(shape.machine, tpu=shape)
+    assert ModelServingArgs.of("large", ModelSpec(pool="gpu", replicas={"min": 4, "max": 4}), pool).replicas == (4, 4)
+    with pytest.raises(ValueError, match=message):
+        ModelServingArgs.of("large", ModelSpec(pool="gpu", **changes), pool)
 
 
 def test_weights_reach_vllm_with_all_accelerators_of_the_replica():
