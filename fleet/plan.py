@@ -5,7 +5,6 @@ Assumes `fleet.checks` found nothing wrong; makes no resource and reads no file.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 
 from fleet.catalog.clouds import zones
@@ -50,7 +49,9 @@ def _pool(name: str, spec: PoolSpec, cluster: ClusterSpec, models: list[ModelSpe
     hardware = tpu.machine if tpu else choose_machine(spec, cluster)
     where = tuple(spec.zones) or network_zones(cluster)
     low, high = spec.nodes.min, spec.nodes.max
-    start = spec.nodes.start if spec.nodes.start is not None else max(low, _nodes_for(models, hardware, high))
+    start = spec.nodes.start
+    if start is None:
+        start = min(high, max(low, least_nodes(models, hardware, tpu)))
     if tpu and tpu.multi_host:
         # An atomic slice: all hosts or none, in one zone.
         low = high = start = tpu.hosts
@@ -94,13 +95,35 @@ def accelerators_of(model: ModelSpec, hardware: Machine, tpu: TpuSlice | None) -
     return model.accelerators or (hardware.accelerators if tpu else 1)
 
 
-def _nodes_for(models: Iterable[ModelSpec], hardware: Machine, high: int) -> int:
+def nodes_for(sizes: Iterable[int], per_node: int) -> int:
+    """Nodes that hold replicas of these sizes (accelerators each), the largest placed first; no replica is split.
+
+    Raises:
+        ValueError: a replica larger than a node.
+    """
+    free: list[int] = []
+    for size in sorted(sizes, reverse=True):
+        if size > per_node:
+            raise ValueError(f"a replica takes {size} accelerators, a node has {per_node}")
+        room = next((i for i, left in enumerate(free) if left >= size), None)
+        if room is None:
+            free.append(per_node - size)
+        else:
+            free[room] -= size
+    return len(free)
+
+
+def least_nodes(models: Iterable[ModelSpec], hardware: Machine, tpu: TpuSlice | None) -> int:
     """Nodes that the models' minimum replicas fill."""
-    wanted = sum(model.replicas.min * (model.accelerators or 1) for model in models)
-    return min(high, math.ceil(wanted / hardware.accelerators))
+    sizes = [size for model in models for size in [accelerators_of(model, hardware, tpu)] * model.replicas.min]
+    return nodes_for(sizes, hardware.accelerators)
+
+
+def needed_gib(models: Iterable[ModelSpec]) -> int:
+    """GiB of boot disk that these models need: system, images, and the weights twice (download and unpacked)."""
+    return _SYSTEM_GIB + _IMAGES_GIB + 2 * sum(model.weights.size_gib for model in models if model.weights)
 
 
 def disk_gib(models: Iterable[ModelSpec]) -> int:
-    """Boot disk, GiB: system, images, and every model's weights twice (download and unpacked), to the next ten."""
-    weights = sum(model.weights.size_gib for model in models if model.weights)
-    return max(_LEAST_GIB, math.ceil((_SYSTEM_GIB + _IMAGES_GIB + 2 * weights) / 10) * 10)
+    """Boot disk where the stack file says none, GiB: what is needed to the next ten, and no less than 100."""
+    return max(_LEAST_GIB, -(-needed_gib(models) // 10) * 10)

@@ -8,15 +8,28 @@ from __future__ import annotations
 
 from enum import StrEnum
 from ipaddress import IPv4Network
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from fleet.catalog.clouds import Cloud
 
 # AKS allows 12 lower-case letters and digits in an agent pool's name; hyphens are dropped there.
 PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,11}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
+# What a GCP label holds, the narrowest of the three clouds' tags: a name goes there as it is, or not at all.
+Owner = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+
+
+def _not_a_number(value: Any) -> Any:
+    # IPv4Network takes 5 for 0.0.0.5/32.
+    if isinstance(value, int | bytes):
+        raise PydanticCustomError("ip_v4_network", "is no IPv4 range")
+    return value
+
+
+Cidr = Annotated[IPv4Network, BeforeValidator(_not_a_number)]
 
 
 class _Spec(BaseModel):
@@ -43,24 +56,24 @@ class Environment(StrEnum):
 
 
 class NetworkSpec(_Spec):
-    cidr: IPv4Network = Field(default=IPv4Network("10.0.0.0/16"), description="Address range of the VPC or VNet; /16 to /20.")
+    cidr: Cidr = Field(default=IPv4Network("10.0.0.0/16"), description="Address range of the VPC or VNet; /16 to /20.")
     nat: Nat = Field(default=Nat.SINGLE, description="Way out for private nodes. Object stores need none: they have endpoints.")
-    zones: int = Field(default=2, ge=1, le=4, description="Zones with subnets; EKS needs two at least.")
+    zones: StrictInt = Field(default=2, ge=1, le=4, description="Zones with subnets; EKS needs two at least.")
 
 
 class ApiSpec(_Spec):
     """Who reaches the Kubernetes API."""
 
-    private: bool = Field(default=False, description="Only from inside the network.")
-    allowed_cidrs: list[IPv4Network] = Field(default_factory=list, description="Ranges that may reach a public API endpoint.")
+    private: StrictBool = Field(default=False, description="Only from inside the network.")
+    allowed_cidrs: list[Cidr] = Field(default_factory=list, description="Ranges that may reach a public API endpoint.")
 
 
 class NodesSpec(_Spec):
     """Bounds of a pool; in between, the autoscaler decides."""
 
-    min: int = Field(default=0, ge=0, le=1000)
-    max: int = Field(default=1, ge=1, le=1000)
-    start: int | None = Field(
+    min: StrictInt = Field(default=0, ge=0, le=1000)
+    max: StrictInt = Field(default=1, ge=1, le=1000)
+    start: StrictInt | None = Field(
         default=None, ge=0, description="Nodes at creation; default: `min`, but 1 where a model needs the pool."
     )
 
@@ -76,7 +89,7 @@ class PoolSpec(_Spec):
     """A pool of nodes with accelerators."""
 
     accelerator: str = Field(description="Catalogue name, such as nvidia-l4, tpu-v5e, inferentia2.")
-    per_node: int | None = Field(
+    per_node: StrictInt | None = Field(
         default=None, ge=1, le=16, description="Accelerators a node; default: the smallest machine on offer."
     )
     machine: str | None = Field(default=None, description="Machine type, where per_node leaves a choice.")
@@ -86,7 +99,7 @@ class PoolSpec(_Spec):
     nodes: NodesSpec = Field(default=NodesSpec())
     purchase: Purchase = Purchase.ON_DEMAND
     zones: list[str] = Field(default_factory=list, description="Zones to take nodes from; default: the network's.")
-    disk_gib: int | None = Field(
+    disk_gib: StrictInt | None = Field(
         default=None, ge=50, le=16384, description="Boot disk; default: computed from images and weights."
     )
     labels: dict[str, str] = Field(default_factory=dict, description="Further node labels.")
@@ -95,9 +108,9 @@ class PoolSpec(_Spec):
 class StoreSpec(_Spec):
     """An object store: private, encrypted, TLS only."""
 
-    versioned: bool = True
-    expire_noncurrent_days: int = Field(default=30, ge=1, description="Days that replaced versions are kept.")
-    protect: bool | None = Field(default=None, description="Refuse deletion; default: only in prod.")
+    versioned: StrictBool = True
+    expire_noncurrent_days: StrictInt = Field(default=30, ge=1, description="Days that replaced versions are kept.")
+    protect: StrictBool | None = Field(default=None, description="Refuse deletion; default: only in prod.")
 
 
 class WeightsSpec(_Spec):
@@ -105,7 +118,9 @@ class WeightsSpec(_Spec):
 
     store: Name
     path: str = Field(default="", description="Prefix inside the store.")
-    size_gib: int = Field(default=20, ge=1, description="Size on disk; the pool's disks and the start-up probe follow it.")
+    size_gib: StrictInt = Field(
+        default=20, ge=1, description="Size on disk; the pool's disks and the start-up probe follow it."
+    )
 
 
 class Autoscaler(StrEnum):
@@ -115,15 +130,15 @@ class Autoscaler(StrEnum):
 
 
 class ReplicasSpec(_Spec):
-    min: int = Field(default=1, ge=0)
-    max: int = Field(default=1, ge=1)
+    min: StrictInt = Field(default=1, ge=0, le=10_000)
+    max: StrictInt = Field(default=1, ge=1, le=10_000)
 
 
 class ModelSpec(_Spec):
     """A model served on a pool of the same cluster."""
 
     pool: str = Field(description="A pool of the same cluster.")
-    accelerators: int | None = Field(
+    accelerators: StrictInt | None = Field(
         default=None, ge=1, le=16, description="Accelerators a replica; default: 1, on a TPU a whole host."
     )
     image: str = Field(default="vllm/vllm-openai:v0.11.0", description="Image of the model server, with a tag or digest.")
@@ -136,7 +151,7 @@ class ClusterSpec(_Spec):
     """One Kubernetes cluster with its own network."""
 
     cloud: Cloud
-    region: str
+    region: str = Field(description="A region of that cloud that fleet/catalog/clouds.py knows.")
     kubernetes: str | None = Field(default=None, pattern=r"^1\.\d+$", description="Minor version; default: infra/versions.py.")
     network: NetworkSpec = Field(default=NetworkSpec())
     api: ApiSpec = Field(default=ApiSpec())
@@ -152,7 +167,7 @@ class ClusterSpec(_Spec):
 class StackSpec(_Spec):
     """One stack file."""
 
-    owner: str = Field(min_length=1, description="Team that answers for the stack; goes on every tag.")
+    owner: Owner = Field(description="Team that answers for the stack; goes on every tag.")
     environment: Environment
     depends_on: list[str] = Field(default_factory=list, description="Stacks that come up before this one.")
     secrets: list[str] = Field(default_factory=list, description="Keys that `pulumi config set --secret` must have set.")

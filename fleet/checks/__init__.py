@@ -10,44 +10,39 @@ from collections.abc import Iterator
 from pathlib import Path as File
 from typing import Any
 
-import yaml
-
 from fleet.checks import models, network, pools
 from fleet.checks.finding import Finding, Path, listed, nearest
+from fleet.positions import YamlError, parse
 from fleet.spec import ClusterSpec, StackSpec
 
 _STACK_NAME = re.compile(r"^[a-z][a-z0-9-]{0,39}$")
 
 
-def run(file: File, spec: StackSpec, raw: dict[str, Any], broken: list[Path]) -> list[Finding]:
-    """Every fault of a stack file's sound parts.
+def run(file: File, spec: StackSpec, broken: set[Path]) -> list[Finding]:
+    """Every fault of fact in a stack file.
 
     Args:
-        raw: the file's data; names that misshapen parts carry are still names.
-        broken: paths of the shape faults.
+        broken: paths of the faults of shape; nothing that hangs on one is said.
     """
-    found = [*_stack(file, spec), *network.overlaps(spec.clusters)]
-    for name, cluster in spec.clusters.items():
-        found += _cluster(("clusters", name), cluster, raw, broken)
-    return [f for f in found if not any(_touches(scope, broken) for scope in _scopes(f.path))]
+    places = [f for name, cluster in spec.clusters.items() for f in _places(("clusters", name), cluster)]
+    first = [f for f in [*_stack(file, spec), *places] if not f.hangs_on(broken)]
+    # Models are measured against pools, and networks against each other, only where nothing is wrong with those.
+    wrong = broken | {f.path for f in first}
+    on_pools = [f for name, cluster in spec.clusters.items() for f in _models(("clusters", name), cluster)]
+    return first + [f for f in [*on_pools, *network.overlaps(spec.clusters)] if not f.hangs_on(wrong)]
 
 
-def _cluster(path: Path, cluster: ClusterSpec, raw: dict[str, Any], broken: list[Path]) -> Iterator[Finding]:
+def _places(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     yield from network.check(path, cluster)
-    written = raw["clusters"][path[1]]
-    pool_names, store_names = (set(written.get(kind) or {}) for kind in ("pools", "stores"))
-    sound = set()
     for name, pool in cluster.pools.items():
-        where = (*path, "pools", name)
-        faults = list(pools.check(where, name, pool, cluster))
-        yield from faults
-        if not faults and not _touches(where, broken) and not _touches((*path, "region"), broken):
-            sound.add(name)
-    if any(f.path[-1] == "region" for f in network.check(path, cluster)):
-        sound = set()
+        yield from pools.check((*path, "pools", name), name, pool, cluster)
     yield from _names(path, cluster)
+
+
+def _models(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     for name, model in cluster.models.items():
-        yield from models.check((*path, "models", name), model, cluster, pool_names, store_names, sound)
+        yield from models.check((*path, "models", name), model, cluster)
+    yield from models.together(path, cluster)
 
 
 def _names(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
@@ -83,11 +78,7 @@ def _cycle(file: File, first: str) -> list[str] | None:
     todo, seen = [[file.stem, first]], {first}
     while todo:
         way = todo.pop()
-        try:
-            data = yaml.safe_load((file.parent / f"{way[-1]}.yaml").read_text())
-        except (OSError, yaml.YAMLError):
-            continue
-        needs = data.get("depends_on") if isinstance(data, dict) else None
+        needs = _read(file.parent / f"{way[-1]}.yaml").get("depends_on")
         for other in needs if isinstance(needs, list) else []:
             if other == file.stem:
                 return [*way, other]
@@ -97,14 +88,19 @@ def _cycle(file: File, first: str) -> list[str] | None:
     return None
 
 
+def _read(file: File) -> dict[str, Any]:
+    """Another file's data, empty where it is unreadable: its own check says why."""
+    try:
+        data = parse(file.read_text(encoding="utf-8")).data
+    except (OSError, UnicodeDecodeError, YamlError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
 def _secrets(file: File, spec: StackSpec) -> Iterator[Finding]:
     settings = file.parent / f"Pulumi.{file.stem}.yaml"
-    config: dict[str, Any] = {}
-    if settings.exists():
-        try:
-            config = (yaml.safe_load(settings.read_text()) or {}).get("config") or {}
-        except (yaml.YAMLError, AttributeError):
-            config = {}
+    config = _read(settings).get("config")
+    config = config if isinstance(config, dict) else {}
     for i, key in enumerate(spec.secrets):
         value = config.get(key if ":" in key else f"accelfleet:{key}")
         where: Path = ("secrets", i)
@@ -116,26 +112,6 @@ def _secrets(file: File, spec: StackSpec) -> Iterator[Finding]:
         elif not (isinstance(value, dict) and "secure" in value):
             message = f"'{key}' stands in clear in {settings.name}"
             yield Finding(where, message, repr(key), "a `secure:` value", f"rotate it, then run `{command}`")
-
-
-# Fields of a pool or model that are judged together: a fault in one leaves nothing to say of the others.
-_TOGETHER = (
-    {"accelerator", "per_node", "machine", "topology", "nodes"},
-    {"pool", "accelerators", "replicas", "autoscaler"},
-)
-
-
-def _scopes(path: Path) -> list[Path]:
-    """What a finding hangs on: the field, and in a pool or model the fields judged with it."""
-    if len(path) < 4 or path[2] not in ("pools", "models"):
-        return [path]
-    entry, fields = path[:4], {str(path[4])} if len(path) > 4 else _TOGETHER[0]
-    fields = next((group for group in _TOGETHER if fields & group), fields)
-    return [(*entry, name) for name in fields]
-
-
-def _touches(scope: Path, broken: list[Path]) -> bool:
-    return bool(scope) and any(b[: len(scope)] == scope for b in broken)
 
 
 __all__ = ["Finding", "run"]

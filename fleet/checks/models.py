@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 
-from fleet.checks.finding import Finding, Path, listed, nearest
-from fleet.plan import accelerators_of, pools
+from fleet.checks.finding import Finding, Path, fields, listed, nearest
+from fleet.contract import AcceleratorPool
+from fleet.plan import accelerators_of, least_nodes, pools
 from fleet.spec import Autoscaler, ClusterSpec, ModelSpec
 
 _TAGGED = re.compile(r"^[^\s@]+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$")
 
 
-def check(
-    path: Path, model: ModelSpec, cluster: ClusterSpec, pool_names: set[str], store_names: set[str], sound: set[str]
-) -> Iterator[Finding]:
-    """Faults of one model.
-
-    Args:
-        pool_names, store_names: every one the file names, sound or not.
-        sound: pools without a fault of their own; only they are measured against.
-    """
+def check(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Finding]:
+    """Faults of one model by itself, and against its pool and store."""
     yield from _image(path, model)
     yield from _scaling(path, model)
-    if model.weights and model.weights.store not in store_names:
-        remedy = nearest(model.weights.store, store_names, "add it under stores:")
-        yield Finding(
-            (*path, "weights", "store"),
-            "no such store in this cluster",
-            repr(model.weights.store),
-            listed(sorted(store_names)),
-            remedy,
-        )
-    if model.pool not in pool_names:
-        remedy = nearest(model.pool, pool_names, "add it under pools:")
-        yield Finding((*path, "pool"), "no such pool in this cluster", repr(model.pool), listed(sorted(pool_names)), remedy)
-    elif model.pool in sound:
+    if model.weights and model.weights.store not in cluster.stores:
+        where, store = (*path, "weights", "store"), model.weights.store
+        remedy = nearest(store, cluster.stores, "add it under stores:")
+        needs = (where, (*path[:2], "stores", store))
+        yield Finding(where, "no such store in this cluster", repr(store), listed(cluster.stores), remedy, needs=needs)
+    if model.pool not in cluster.pools:
+        where = (*path, "pool")
+        remedy = nearest(model.pool, cluster.pools, "add it under pools:")
+        needs = (where, (*path[:2], "pools", model.pool))
+        yield Finding(where, "no such pool in this cluster", repr(model.pool), listed(cluster.pools), remedy, needs=needs)
+    else:
         yield from _room(path, model, cluster)
 
 
@@ -52,37 +43,81 @@ def _image(path: Path, model: ModelSpec) -> Iterator[Finding]:
 def _scaling(path: Path, model: ModelSpec) -> Iterator[Finding]:
     low, high = model.replicas.min, model.replicas.max
     where = (*path, "replicas")
+    bounds = fields(where, "min", "max")
+    scaler = (*path, "autoscaler")
     if low > high:
-        yield Finding((*where, "min"), f"min {low} is more than max {high}", str(low), f"0 to {high}", "swap them")
+        remedy = f"raise max to {low}, or lower min"
+        yield Finding((*where, "min"), f"min {low} is more than max {high}", str(low), f"0 to {high}", remedy, needs=bounds)
     elif model.autoscaler is Autoscaler.NONE and low != high:
         message = f"replicas {low} to {high}, but autoscaler is none"
-        yield Finding(where, message, allowed="hpa or keda", remedy="set autoscaler:, or make min and max the same")
-    elif model.autoscaler is Autoscaler.HPA and low == 0:
-        yield Finding((*where, "min"), "an HPA cannot scale to zero", "0", "at least 1", "use autoscaler: keda, or min: 1")
+        remedy = "set autoscaler:, or make min and max the same"
+        yield Finding(where, message, "", "hpa or keda", remedy, needs=(*bounds, scaler))
+    if model.autoscaler is Autoscaler.HPA and low == 0:
+        remedy = "use autoscaler: keda, or min: 1"
+        needs = ((*where, "min"), scaler)
+        yield Finding((*where, "min"), "an HPA cannot scale to zero", "0", "at least 1", remedy, needs=needs)
+
+
+def _hardware(path: Path, pool: str) -> tuple[Path, ...]:
+    """What a pool's machine follows from."""
+    place = fields(path[:2], "cloud", "region")
+    return (*place, *fields((*path[:2], "pools", pool), "accelerator", "per_node", "machine", "topology"))
+
+
+def _planned(cluster: ClusterSpec, pool: str) -> AcceleratorPool | None:
+    """The pool as it would be made, without its models; None where its own faults leave it no machine."""
+    only = cluster.model_copy(update={"pools": {pool: cluster.pools[pool]}, "models": {}})
+    try:
+        return pools("", "", only)[pool]
+    except (LookupError, ValueError):
+        return None
 
 
 def _room(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Finding]:
-    only = cluster.model_copy(update={"pools": {model.pool: cluster.pools[model.pool]}, "models": {}})
-    pool = pools("check", "check", only)[model.pool]
+    pool = _planned(cluster, model.pool)
+    if pool is None:
+        return
+    needs = (*_hardware(path, model.pool), *fields(path, "pool", "accelerators"))
     count = accelerators_of(model, pool.machine, pool.tpu)
+    where = (*path, "accelerators")
     if count > pool.per_node:
         message = f"a replica asks for {count} {pool.accelerator.name}, a {pool.machine.name} has {pool.per_node}"
-        yield Finding(
-            (*path, "accelerators"),
-            message,
-            str(count),
-            f"1 to {pool.per_node}",
-            "ask for less, or give the pool a larger per_node",
-        )
+        remedy = "ask for less, or give the pool a larger per_node"
+        yield Finding(where, message, str(count), f"1 to {pool.per_node}", remedy, needs=needs)
         return
     if pool.tpu and count != pool.per_node:
         message = f"a TPU pod takes all {pool.per_node} chips of its host"
-        yield Finding((*path, "accelerators"), message, str(count), str(pool.per_node), "leave accelerators out")
+        yield Finding(where, message, str(count), str(pool.per_node), "leave accelerators out", needs=needs)
         return
-    replicas = model.replicas.max
-    nodes = math.ceil(replicas / (pool.per_node // count))
-    if nodes > pool.max_nodes:
+    replicas, fit = model.replicas.max, pool.max_nodes * (pool.per_node // count)
+    if replicas > fit:
+        nodes = -(-replicas // (pool.per_node // count))
         message = f"{replicas} replicas need {nodes} nodes, pool {pool.name} has {pool.max_nodes} at most"
-        fit = pool.max_nodes * (pool.per_node // count)
         remedy = f"raise the pool's nodes.max to {nodes}, or lower max"
-        yield Finding((*path, "replicas", "max"), message, str(replicas), f"up to {fit}", remedy)
+        read = (*needs, (*path[:2], "pools", pool.name, "nodes"), *fields(path, "replicas.min", "replicas.max"))
+        yield Finding((*path, "replicas", "max"), message, str(replicas), f"up to {fit}", remedy, needs=read)
+
+
+def together(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
+    """Pools too small for the minimum replicas of all their models, each of which would fit alone."""
+    for name in cluster.pools:
+        on_pool = {key: model for key, model in cluster.models.items() if model.pool == name}
+        pool = _planned(cluster, name)
+        if len(on_pool) < 2 or pool is None:
+            continue
+        sizes = {key: accelerators_of(model, pool.machine, pool.tpu) for key, model in on_pool.items()}
+        if any(sizes[key] > pool.per_node or _alone(model, sizes[key], pool) for key, model in on_pool.items()):
+            continue
+        nodes = least_nodes(on_pool.values(), pool.machine, pool.tpu)
+        if nodes > pool.max_nodes:
+            where = (*path, "pools", name, "nodes", "max")
+            message = f"the minimum replicas of {listed(on_pool)} need {nodes} nodes together"
+            remedy = f"set nodes.max to {nodes}, or give a model a pool of its own"
+            read = (field for key in on_pool for field in fields((*path, "models", key), "pool", "accelerators", "replicas"))
+            needs = (where, *_hardware(path, name), *read)
+            yield Finding(where, message, str(pool.max_nodes), f"at least {nodes}", remedy, needs=needs)
+
+
+def _alone(model: ModelSpec, size: int, pool: AcceleratorPool) -> bool:
+    """Whether the model's largest number of replicas is too much for the pool by itself: said there already."""
+    return max(model.replicas.min, model.replicas.max) > pool.max_nodes * (pool.per_node // size)

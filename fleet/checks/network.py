@@ -8,8 +8,8 @@ from ipaddress import IPv4Network
 
 from fleet.catalog.clouds import Cloud, regions, zones
 from fleet.catalog.machines import machine, machines
-from fleet.checks.finding import Finding, Path, listed, nearest
-from fleet.spec import ClusterSpec, Nat
+from fleet.checks.finding import Finding, Path, fields, listed, nearest
+from fleet.spec import ClusterSpec, Nat, NodesSpec
 
 # Minors that EKS, GKE's regular channel and AKS all offer, 2026-11.
 SUPPORTED_KUBERNETES = ("1.33", "1.34", "1.35")
@@ -39,6 +39,7 @@ def check(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
             repr(cluster.region),
             listed(known),
             remedy,
+            needs=fields(path, "region", "cloud"),
         )
     yield from _network(path, cluster)
     yield from _api(path, cluster)
@@ -47,7 +48,12 @@ def check(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     for i, admin in enumerate(cluster.admins):
         if not pattern.match(admin):
             yield Finding(
-                (*path, "admins", i), f"is no admin as {cluster.cloud} names them", repr(admin), shape, "write it in that form"
+                (*path, "admins", i),
+                f"is no admin as {cluster.cloud} names them",
+                repr(admin),
+                shape,
+                "write it in that form",
+                needs=((*path, "admins", i), (*path, "cloud")),
             )
     if cluster.kubernetes is not None and cluster.kubernetes not in SUPPORTED_KUBERNETES:
         message = f"Kubernetes {cluster.kubernetes} is not on offer on all three clouds"
@@ -63,34 +69,38 @@ def _network(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     elif not any(net.cidr.subnet_of(private) for private in _PRIVATE):
         yield Finding((*where, "cidr"), "is not a private range", str(net.cidr), listed(_PRIVATE), "use 10.0.0.0/16")
     elif cluster.cloud is Cloud.AZURE and any(net.cidr.overlaps(taken) for taken in _AKS_TAKEN):
+        needs = fields(path, "network.cidr", "cloud")
+        allowed = "outside 100.64.0.0/12"
         yield Finding(
-            (*where, "cidr"), "AKS's pods and services live there", str(net.cidr), "outside 100.64.0.0/12", "use 10.0.0.0/16"
+            (*where, "cidr"), "AKS's pods and services live there", str(net.cidr), allowed, "use 10.0.0.0/16", needs=needs
         )
+    place = fields(path, "network.zones", "cloud", "region")
     if cluster.cloud is Cloud.AWS and net.zones < 2:
-        yield Finding((*where, "zones"), "EKS needs subnets in two zones", str(net.zones), "2 to 4", "set zones: 2")
-    elif cluster.region in regions(cluster.cloud) and net.zones > (most := len(zones(cluster.cloud, cluster.region))):
+        needs = fields(path, "network.zones", "cloud")
         yield Finding(
-            (*where, "zones"), f"{cluster.region} has {most} zones", str(net.zones), f"1 to {most}", f"set zones: {most}"
+            (*where, "zones"), "EKS needs subnets in two zones", str(net.zones), "2 to 4", "set zones: 2", needs=needs
         )
+    elif cluster.region in regions(cluster.cloud) and net.zones > (most := len(zones(cluster.cloud, cluster.region))):
+        message = f"{cluster.region} has {most} zones"
+        yield Finding((*where, "zones"), message, str(net.zones), f"1 to {most}", f"set zones: {most}", needs=place)
     if cluster.cloud is Cloud.AZURE and net.nat is Nat.NONE and not cluster.api.private:
         message = "AKS without a way out needs a private API: its nodes could not reach a public one"
-        yield Finding(
-            (*where, "nat"), message, repr(str(net.nat)), "single or per-zone", "set api.private: true, or nat: single"
-        )
+        needs = fields(path, "network.nat", "cloud", "api.private")
+        remedy = "set api.private: true, or nat: single"
+        yield Finding((*where, "nat"), message, repr(str(net.nat)), "single or per-zone", remedy, needs=needs)
 
 
 def _api(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     api, where = cluster.api, (*path, "api")
+    both = fields(where, "private", "allowed_cidrs")
     if api.private and api.allowed_cidrs:
         message = "a private API has no public range to allow"
-        yield Finding(
-            (*where, "allowed_cidrs"), message, listed(api.allowed_cidrs), "private, or ranges", "remove one of the two"
-        )
+        ranges = listed(api.allowed_cidrs)
+        yield Finding((*where, "allowed_cidrs"), message, ranges, "private, or ranges", "remove one of the two", needs=both)
     elif not api.private and not api.allowed_cidrs:
         message = "nobody is named who may reach the Kubernetes API"
-        yield Finding(
-            where, message, allowed="private: true, or allowed_cidrs", remedy="add allowed_cidrs: [<your range>]", at_key=True
-        )
+        remedy = "add allowed_cidrs: [<your range>]"
+        yield Finding(where, message, "", "private: true, or allowed_cidrs", remedy, at_key=True, needs=both)
     for i, block in enumerate(api.allowed_cidrs):
         if block.prefixlen < _WIDEST_API_RANGE:
             yield Finding(
@@ -104,16 +114,11 @@ def _api(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
 
 def _system_pool(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     pool, where = cluster.system_pool, (*path, "system_pool")
-    low, high, start = pool.nodes.min, pool.nodes.max, pool.nodes.start
-    if low > high:
-        yield Finding((*where, "nodes", "min"), f"min {low} is more than max {high}", str(low), f"1 to {high}", "swap them")
-    elif low == 0:
+    if pool.nodes.min == 0:
         message = "a system pool at zero has nothing left that could scale it up"
-        yield Finding((*where, "nodes", "min"), message, "0", f"1 to {high}", "set min: 1")
-    elif start is not None and not low <= start <= high:
-        yield Finding(
-            (*where, "nodes", "start"), "start is outside min and max", str(start), f"{low} to {high}", "move it inside"
-        )
+        yield Finding((*where, "nodes", "min"), message, "0", f"1 to {pool.nodes.max}", "set min: 1")
+    else:
+        yield from bounds((*where, "nodes"), pool.nodes, least=1)
     plain = [m.name for m in machines() if m.cloud is cluster.cloud and m.accelerator is None]
     if pool.machine is None or pool.machine in plain:
         return
@@ -123,7 +128,21 @@ def _system_pool(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     else:
         message = f"is no machine type the catalogue knows on {cluster.cloud}"
     remedy = nearest(pool.machine, plain, "use a CPU machine of the catalogue")
-    yield Finding((*where, "machine"), message, repr(pool.machine), listed(plain), remedy)
+    needs = fields(path, "system_pool.machine", "cloud")
+    yield Finding((*where, "machine"), message, repr(pool.machine), listed(plain), remedy, needs=needs)
+
+
+def bounds(path: Path, nodes: NodesSpec, *, least: int = 0) -> Iterator[Finding]:
+    """Faults between a pool's min, max and start; `least` is what min may be."""
+    low, high, start = nodes.min, nodes.max, nodes.start
+    if low > high:
+        message = f"min {low} is more than max {high}"
+        remedy = f"raise max to {low}, or lower min"
+        yield Finding((*path, "min"), message, str(low), f"{least} to {high}", remedy, needs=fields(path, "min", "max"))
+    elif start is not None and not low <= start <= high:
+        needs = fields(path, "min", "max", "start")
+        message = "start is outside min and max"
+        yield Finding((*path, "start"), message, str(start), f"{low} to {high}", "move it inside", needs=needs)
 
 
 def overlaps(clusters: dict[str, ClusterSpec]) -> Iterator[Finding]:
@@ -134,8 +153,8 @@ def overlaps(clusters: dict[str, ClusterSpec]) -> Iterator[Finding]:
         for other, taken in seen:
             if cidr.overlaps(taken):
                 path: Path = ("clusters", name, "network", "cidr")
-                yield Finding(
-                    path, f"overlaps the network of cluster {other}", str(cidr), f"a range outside {taken}", "move one of them"
-                )
+                needs = (path, ("clusters", other, "network", "cidr"))
+                message = f"overlaps the network of cluster {other}"
+                yield Finding(path, message, str(cidr), f"a range outside {taken}", "move one of them", needs=needs)
                 break
         seen.append((name, cidr))

@@ -3,61 +3,59 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from fleet.catalog.accelerators import ACCELERATORS, Family
+from fleet.catalog.accelerators import ACCELERATORS
 from fleet.catalog.clouds import Cloud, regions, zones
-from fleet.catalog.machines import Machine, machine, machines, machines_with, regions_with
+from fleet.catalog.machines import machine, machines, machines_with, regions_with
 from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
-from fleet.checks.finding import Finding, Path, listed, nearest
-from fleet.plan import disk_gib
-from fleet.spec import ClusterSpec, ModelSpec, PoolSpec
+from fleet.checks.finding import Finding, Path, fields, listed, nearest
+from fleet.checks.network import bounds
+from fleet.plan import needed_gib
+from fleet.spec import ClusterSpec, PoolSpec
 
 # Kubernetes' own syntax of label keys and values.
 _LABEL_KEY = re.compile(r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")
 _LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")
 # Ours, and what the clouds keep for themselves: EKS and AKS refuse pools with such labels.
 _RESERVED = ("accelfleet.io/", "kubernetes.io/", "k8s.io/", "eks.amazonaws.com/", "cloud.google.com/", "kubernetes.azure.com/")
-# AKS caps a node's operating-system disk at 2 TiB.
-_LARGEST_AKS_DISK_GIB = 2048
+# One volume each: EBS gp3 16 TiB, GCP persistent disk 64 TiB, of which 16 here, AKS's OS disk 2 TiB.
+_LARGEST_DISK_GIB = {Cloud.AWS: 16384, Cloud.GCP: 16384, Cloud.AZURE: 2048}
 
 
 def check(path: Path, name: str, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]:
     """Faults of one pool; what depends on an unknown accelerator or region is not asked."""
-    yield from _bounds(path, pool)
+    yield from bounds((*path, "nodes"), pool.nodes)
     yield from _labels(path, pool)
     yield from _zones(path, pool, cluster)
     yield from _disk(path, name, pool, cluster)
+    hardware = _tpu if pool.accelerator in TOPOLOGIES else _machine
+    yield from _accelerator(path, pool, cluster) or hardware(path, pool, cluster)
+
+
+def _accelerator(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> list[Finding]:
+    """Why this cloud cannot offer the accelerator at all; empty where it does."""
+    where, got = (*path, "accelerator"), repr(pool.accelerator)
     accelerator = ACCELERATORS.get(pool.accelerator)
     if accelerator is None:
         remedy = nearest(pool.accelerator, ACCELERATORS, "use a name of the catalogue")
-        yield Finding((*path, "accelerator"), "no such accelerator", repr(pool.accelerator), listed(ACCELERATORS), remedy)
-        return
+        return [Finding(where, "no such accelerator", got, listed(ACCELERATORS), remedy)]
     if accelerator.withdrawn:
-        yield Finding(
-            (*path, "accelerator"),
-            f"is withdrawn: {accelerator.withdrawn}",
-            pool.accelerator,
-            _offered(cluster.cloud),
-            "choose another one",
-        )
-        return
-    offered = machines_with(cluster.cloud, pool.accelerator)
-    if not offered:
+        message = f"is withdrawn: {accelerator.withdrawn}"
+        return [Finding(where, message, got, _offered(cluster.cloud), "choose another one")]
+    if not machines_with(cluster.cloud, pool.accelerator):
         others = sorted({m.cloud for m in machines() if m.accelerator is accelerator})
-        message = f"{cluster.cloud} has no {pool.accelerator}"
-        yield Finding(
-            (*path, "accelerator"), message, allowed=f"it is on {listed(others)}", remedy="choose another accelerator or cloud"
-        )
-        return
-    if accelerator.family is Family.TPU:
-        yield from _tpu(path, pool, cluster)
-    elif pool.topology is not None:
-        remedy = "remove it, or choose a TPU"
-        message = f"only TPUs have a topology, {pool.accelerator} is none"
-        yield Finding((*path, "topology"), message, repr(pool.topology), listed(TOPOLOGIES), remedy)
-    else:
-        yield from _machine(path, pool, cluster)
+        allowed = f"it is on {listed(others)}; {cluster.cloud} has {_offered(cluster.cloud)}"
+        remedy = "choose another accelerator or cloud"
+        return [
+            Finding(where, f"{cluster.cloud} has no {pool.accelerator}", got, allowed, remedy, needs=_on(path, "accelerator"))
+        ]
+    return []
+
+
+def _on(path: Path, *names: str) -> tuple[Path, ...]:
+    """What a check of the pool's hardware reads: these fields, and where the cluster is."""
+    return (*fields(path, *names), (*path[:2], "cloud"), (*path[:2], "region"))
 
 
 def _offered(cloud: Cloud) -> str:
@@ -65,31 +63,13 @@ def _offered(cloud: Cloud) -> str:
     return listed(sorted(a.name for a in rows if not a.withdrawn))
 
 
-def _bounds(path: Path, pool: PoolSpec) -> Iterator[Finding]:
-    nodes = pool.nodes
-    where = (*path, "nodes")
-    if nodes.min > nodes.max:
-        yield Finding(
-            (*where, "min"), f"min {nodes.min} is more than max {nodes.max}", str(nodes.min), f"0 to {nodes.max}", "swap them"
-        )
-    elif nodes.start is not None and not nodes.min <= nodes.start <= nodes.max:
-        yield Finding(
-            (*where, "start"), "start is outside min and max", str(nodes.start), f"{nodes.min} to {nodes.max}", "move it inside"
-        )
-
-
 def _labels(path: Path, pool: PoolSpec) -> Iterator[Finding]:
     for key, value in pool.labels.items():
         where = (*path, "labels", key)
         prefix = key.rpartition("/")[0]
         if any(prefix == r[:-1] or prefix.endswith("." + r[:-1]) for r in _RESERVED):
-            yield Finding(
-                where,
-                f"label '{key}' has a prefix that is not yours",
-                allowed="a prefix of your own",
-                remedy="rename it",
-                at_key=True,
-            )
+            message = f"label '{key}' has a prefix that is not yours"
+            yield Finding(where, message, allowed="a prefix of your own", remedy="rename it", at_key=True)
         elif not _LABEL_KEY.match(key):
             yield Finding(where, f"'{key}' is no label key", allowed=_LABEL_KEY.pattern, remedy="rename it", at_key=True)
         elif not _LABEL_VALUE.match(value):
@@ -101,104 +81,122 @@ def _zones(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding
         return
     known = zones(cluster.cloud, cluster.region)
     for i, zone in enumerate(pool.zones):
+        where = (*path, "zones", i)
         if zone not in known:
             remedy = nearest(zone, known, "use a zone of the region")
-            yield Finding((*path, "zones", i), f"{cluster.region} has no zone {zone}", repr(zone), listed(known), remedy)
+            message = f"{cluster.region} has no zone {zone}"
+            yield Finding(where, message, repr(zone), listed(known), remedy, needs=(where, *_on(path)))
+        elif zone in pool.zones[:i]:
+            yield Finding(where, f"zone {zone} is named twice", repr(zone), "each zone once", "remove one of the two")
 
 
 def _disk(path: Path, name: str, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]:
-    if pool.disk_gib is None:
-        return
-    where = (*path, "disk_gib")
-    if cluster.cloud is Cloud.AZURE and pool.disk_gib > _LARGEST_AKS_DISK_GIB:
-        yield Finding(
-            where, "AKS has no such large node disk", str(pool.disk_gib), f"up to {_LARGEST_AKS_DISK_GIB}", "make it smaller"
-        )
-        return
-    models: list[ModelSpec] = [m for m in cluster.models.values() if m.pool == name]
-    least = disk_gib(models)
-    if models and pool.disk_gib < least:
+    on_pool = {key: model for key, model in cluster.models.items() if model.pool == name}
+    least, most = needed_gib(on_pool.values()), _LARGEST_DISK_GIB[cluster.cloud]
+    where, cloud = (*path, "disk_gib"), (*path[:2], "cloud")
+    read = [field for key in on_pool for field in fields((*path[:2], "models", key), "pool", "weights")]
+    got = "" if pool.disk_gib is None else str(pool.disk_gib)
+    if least > most:
+        message = f"the weights of {listed(on_pool)} need {least} GiB of disk, a node on {cluster.cloud} has {most} at most"
+        remedy = "give a model a pool of its own"
+        yield Finding(path, message, "", f"up to {most} GiB", remedy, at_key=True, needs=(cloud, *read))
+    elif pool.disk_gib is not None and pool.disk_gib > most:
+        message = f"a node on {cluster.cloud} has no such large disk"
+        yield Finding(where, message, got, f"up to {most}", "make it smaller", needs=(where, cloud))
+    elif on_pool and pool.disk_gib is not None and pool.disk_gib < least:
         message = "is too small for the images and weights of its models (pods would be evicted in a loop)"
-        yield Finding(
-            where, message, str(pool.disk_gib), f"at least {least}", f"set {least}, or leave it out to have it computed"
-        )
+        remedy = f"set {least}, or leave it out to have it computed"
+        yield Finding(where, message, got, f"at least {least}", remedy, needs=(where, *read))
 
 
 def _machine(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]:
-    known_region = cluster.region in regions(cluster.cloud)
+    """Faults of a pool of anything but TPUs, whose accelerator the cloud has."""
+    if pool.topology is not None:
+        message = f"only TPUs have a topology, {pool.accelerator} is none"
+        needs = fields(path, "accelerator", "topology")
+        yield Finding((*path, "topology"), message, repr(pool.topology), listed(TOPOLOGIES), "remove it", needs=needs)
+    rows = machines_with(cluster.cloud, pool.accelerator)
+    needs = _on(path, "accelerator", "machine", "per_node")
     if pool.machine is not None:
-        named = machine(cluster.cloud, pool.machine)
-        carries = machine(cluster.cloud, pool.machine, pool.accelerator)
-        fitting = [m.name for m in machines_with(cluster.cloud, pool.accelerator)]
-        if carries is None:
+        row = machine(cluster.cloud, pool.machine, pool.accelerator)
+        if row is None:
+            named = machine(cluster.cloud, pool.machine)
             what = f"has no {pool.accelerator}" if named else f"is no machine type the catalogue knows on {cluster.cloud}"
-            remedy = nearest(pool.machine, fitting, "use one of the allowed machines")
-            yield Finding((*path, "machine"), f"{pool.machine} {what}", repr(pool.machine), listed(fitting), remedy)
-        elif pool.per_node is not None and carries.accelerators != pool.per_node:
-            message = f"{pool.machine} has {carries.accelerators} {pool.accelerator}, per_node says {pool.per_node}"
-            yield Finding(
-                (*path, "per_node"),
-                message,
-                str(pool.per_node),
-                str(carries.accelerators),
-                "leave per_node out, or change the machine",
-            )
-        elif known_region:
-            yield from _in_region((*path, "machine"), carries, cluster)
+            names = [m.name for m in rows]
+            remedy = nearest(pool.machine, names, "use one of the allowed machines")
+            read = _on(path, "accelerator", "machine")
+            yield Finding((*path, "machine"), f"{pool.machine} {what}", repr(pool.machine), listed(names), remedy, needs=read)
+            return
+        if pool.per_node not in (None, row.accelerators):
+            message = f"{pool.machine} has {row.accelerators} {pool.accelerator}, per_node says {pool.per_node}"
+            remedy = "leave per_node out, or change the machine"
+            yield Finding((*path, "per_node"), message, str(pool.per_node), str(row.accelerators), remedy, needs=needs)
+        yield from _in_region((*path, "machine"), pool, cluster, row.name, regions_with(row), needs)
         return
-    sizes = sorted({m.accelerators for m in machines_with(cluster.cloud, pool.accelerator)})
+    sizes = sorted({m.accelerators for m in rows})
     if pool.per_node is not None and pool.per_node not in sizes:
         message = f"no {cluster.cloud} machine has {pool.per_node} {pool.accelerator}"
-        yield Finding((*path, "per_node"), message, str(pool.per_node), listed(sizes), "use a size on offer")
+        yield Finding((*path, "per_node"), message, str(pool.per_node), listed(sizes), "use a size on offer", needs=needs)
         return
-    fits = [m for m in machines_with(cluster.cloud, pool.accelerator) if pool.per_node in (None, m.accelerators)]
-    if known_region and not any(cluster.region in regions_with(m) for m in fits):
-        places = sorted({r for m in fits for r in regions_with(m)})
-        field = "accelerator" if pool.per_node is None else "per_node"
-        message = f"{cluster.region} offers no {pool.accelerator}" + (f" with {pool.per_node} a node" if pool.per_node else "")
-        yield Finding(
-            (*path, field), message, allowed=f"in {listed(places)}", remedy="move the cluster, or choose another accelerator"
-        )
+    places = {region for m in rows if pool.per_node in (None, m.accelerators) for region in regions_with(m)}
+    if pool.per_node and any(cluster.region in regions_with(m) for m in rows):
+        # The region has the accelerator, only not this many of it in one machine.
+        what = f"{pool.accelerator} with {pool.per_node} a node"
+        yield from _in_region((*path, "per_node"), pool, cluster, what, sorted(places), needs)
+    else:
+        yield from _in_region((*path, "accelerator"), pool, cluster, pool.accelerator, sorted(places), needs)
 
 
-def _in_region(path: Path, row: Machine, cluster: ClusterSpec) -> Iterator[Finding]:
-    places = regions_with(row)
-    if cluster.region not in places:
-        message = f"{row.name} is not on offer in {cluster.region}"
-        yield Finding(path, message, repr(row.name), f"in {listed(places)}", "move the cluster, or choose another machine")
+def _in_region(
+    path: Path, pool: PoolSpec, cluster: ClusterSpec, what: str, places: Sequence[str], needs: tuple[Path, ...]
+) -> Iterator[Finding]:
+    if cluster.region in places or cluster.region not in regions(cluster.cloud):
+        return
+    got = repr(getattr(pool, str(path[-1])))
+    if not places:
+        message = f"no region the catalogue knows offers {what}"
+        here = {m.accelerator.name for m in machines() if m.accelerator and cluster.region in regions_with(m)}
+        yield Finding(path, message, got, listed(sorted(here)), "choose another one", needs=needs)
+        return
+    message = f"{cluster.region} offers no {what}"
+    yield Finding(path, message, got, f"it is in {listed(places)}", "move the cluster, or choose another", needs=needs)
 
 
 def _tpu(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]:
     shapes = TOPOLOGIES[pool.accelerator]
+    needs = fields(path, "accelerator", "topology")
     if pool.topology is None:
-        yield Finding(path, "a TPU pool needs a topology", allowed=listed(shapes), remedy="add topology:", at_key=True)
+        message = "a TPU pool needs a topology"
+        yield Finding(path, message, "", listed(shapes), "add topology:", at_key=True, needs=needs)
         return
     if pool.topology not in shapes:
-        yield Finding(
-            (*path, "topology"),
-            f"{pool.accelerator} has no such topology",
-            repr(pool.topology),
-            listed(shapes),
-            "use a shape on offer",
-        )
+        remedy = nearest(pool.topology, shapes, "use a shape on offer")
+        message = f"{pool.accelerator} has no such topology"
+        yield Finding((*path, "topology"), message, repr(pool.topology), listed(shapes), remedy, needs=needs)
         return
     shape = tpu_slice(pool.accelerator, pool.topology)
+    chips, hosts = shape.machine.accelerators, shape.hosts
     if pool.machine not in (None, shape.machine.name):
         message = f"a {pool.topology} slice is made of {shape.machine.name}"
-        yield Finding((*path, "machine"), message, repr(pool.machine), shape.machine.name, "leave machine out")
-    if pool.per_node not in (None, shape.machine.accelerators):
-        message = f"a host of a {pool.topology} slice has {shape.machine.accelerators} chips"
-        yield Finding((*path, "per_node"), message, str(pool.per_node), str(shape.machine.accelerators), "leave per_node out")
-    if cluster.region in regions(cluster.cloud):
-        yield from _in_region((*path, "accelerator"), shape.machine, cluster)
+        remedy, read = "leave machine out", (*needs, (*path, "machine"))
+        yield Finding((*path, "machine"), message, repr(pool.machine), shape.machine.name, remedy, needs=read)
+    if pool.per_node not in (None, chips):
+        message = f"a host of a {pool.topology} slice has {chips} chips"
+        remedy, read = "leave per_node out", (*needs, (*path, "per_node"))
+        yield Finding((*path, "per_node"), message, str(pool.per_node), str(chips), remedy, needs=read)
+    what = f"{pool.accelerator} hosts of {chips} chips, {shape.machine.name}"
+    yield from _in_region((*path, "accelerator"), pool, cluster, what, regions_with(shape.machine), _on(path, *_HARDWARE))
     if not shape.multi_host:
         return
-    if pool.nodes.max != shape.hosts or pool.nodes.min not in (0, shape.hosts):
-        message = f"a {pool.topology} slice of {pool.accelerator} is {shape.hosts} hosts, all or none"
-        got = f"min {pool.nodes.min}, max {pool.nodes.max}"
-        remedy = f"set nodes: {{min: {shape.hosts}, max: {shape.hosts}}}"
-        yield Finding((*path, "nodes"), message, got, f"min and max {shape.hosts}", remedy)
+    low, high = pool.nodes.min, pool.nodes.max
+    if low <= high and (low, high) != (hosts, hosts):
+        message = f"a {pool.topology} slice of {pool.accelerator} is {hosts} hosts, all or none"
+        remedy = f"set nodes: {{min: {hosts}, max: {hosts}}}"
+        read = (*needs, *fields(path, "nodes.min", "nodes.max"))
+        yield Finding((*path, "nodes"), message, f"min {low}, max {high}", f"min and max {hosts}", remedy, needs=read)
     if len(pool.zones) > 1:
-        yield Finding(
-            (*path, "zones"), "a multi-host slice lives in one zone", listed(pool.zones), "one zone", "keep one of them"
-        )
+        message, read = "a multi-host slice lives in one zone", (*needs, (*path, "zones"))
+        yield Finding((*path, "zones"), message, listed(pool.zones), "one zone", "keep one of them", needs=read)
+
+
+_HARDWARE = ("accelerator", "topology")
