@@ -36,10 +36,9 @@ _TOUCH = """
 import sys
 from operator import attrgetter
 from fleet.catalog.clouds import Cloud
-import pulumi_aws as aws, pulumi_kubernetes as kubernetes
-from infra.clouds import kit
 import infra.platform
-kit(Cloud.AWS)
+import pulumi_aws as aws, pulumi_kubernetes as kubernetes
+infra.platform.kit(Cloud.AWS)
 for name in sys.argv[1:]:
     package, _, path = name.partition(".")
     attrgetter(path)({"aws": aws, "kubernetes": kubernetes}[package])

@@ -37,6 +37,33 @@ print(json.dumps({"code": result.exit_code, "said": result.output, "modules": so
 """
 
 
+SERVICES = (
+    "pulumi_aws.autoscaling",
+    "pulumi_aws.ec2",
+    "pulumi_aws.eks",
+    "pulumi_aws.s3",
+    "pulumi_azure_native.containerservice",
+    "pulumi_azure_native.storage",
+    "pulumi_gcp.container",
+    "pulumi_gcp.storage",
+    "pulumi_kubernetes.apps.v1",
+    "pulumi_kubernetes.core.v1",
+    "pulumi_kubernetes.helm.v3",
+)
+# Everything a service's own __init__.py has, and what the class of that name calls itself.
+NAMES = """
+import importlib, json, sys
+names = json.loads(sys.argv[2]) if len(sys.argv) > 2 else None
+if names:
+    import infra
+service = importlib.import_module(sys.argv[1])
+hasattr(service, "outputs")  # loads it: the SDKs' own services are lazy as a whole
+public = names or sorted(n for n in vars(service) if not n.startswith("_") and n not in ("outputs", "typing"))
+kinds = {name: getattr(getattr(service, name), "__qualname__", str(type(getattr(service, name)))) for name in public}
+print(json.dumps({"names": public, "kinds": [f"{n}: {k}" for n, k in kinds.items() if k != "module"]}))
+"""
+
+
 def loads(code: str, *args: str) -> dict[str, list[str]]:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code, *args], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
@@ -51,6 +78,23 @@ def test_a_stack_of_one_cloud_loads_no_other_clouds_sdk(cloud: str) -> None:
     packages = {module.partition(".")[0] for module in found["modules"]}
     assert packages & set(SDKS.values()) == {SDKS[cloud]}
     assert len(found["types"]) > 20, "the stack was not built"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_loaded_by_the_class_holds_what_the_sdks_own_module_holds(service: str) -> None:
+    own = loads(NAMES, service)
+    # Asked for in an order in which no name finds its neighbours loaded: last first.
+    ours = loads(NAMES, service, json.dumps(own["names"][::-1]))
+    assert sorted(ours["kinds"]) == sorted(own["kinds"])
+    assert len(own["kinds"]) > 10
+
+
+def test_a_stack_loads_the_files_of_the_classes_it_names() -> None:
+    modules = loads(BUILD, "aws-dev")["modules"]
+    ec2 = [module for module in modules if module.startswith("pulumi_aws.ec2.")]
+    assert "pulumi_aws.ec2.vpc" in ec2
+    assert "pulumi_aws.ec2.ami" not in ec2
+    assert len(ec2) < 30, ec2
 
 
 def test_checking_a_stack_file_loads_no_pulumi() -> None:
