@@ -34,7 +34,8 @@ def main() -> None:
     if asked.json:
         print(json.dumps([ratio.to_json() for ratio in found], indent=2))
     else:
-        Console().print(table(found))
+        # A pipe has no width of its own; 80 columns would break every cell.
+        Console(width=None if Console().is_terminal else 170).print(table(found))
 
 
 def table(found: list[Ratio]) -> Table:

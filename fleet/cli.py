@@ -1,6 +1,6 @@
 """The `fleet` command: reads arguments, calls, shows.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this machine lacks something.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this machine lacks something, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -99,14 +99,16 @@ def _operate(verb: str, patterns: list[str], sandbox: bool, as_: Format, expect_
     workspace = _workspace(sandbox)
     console = Console(stderr=as_ is Format.JSON)
     with Board(verb, names, console, quiet=as_ is Format.JSON) as board:
-        results = Operation(verb, workspace, specs, board, OUT / "logs", expect_no_changes, parallel).run()
+        operation = Operation(verb, workspace, specs, board, OUT / "logs", expect_no_changes, parallel)
+        results = operation.run()
+    interrupted = bool(operation.interrupt.asked)
     failed = [name for name, result in results.items() if result is None or not result.ok]
     if as_ is Format.JSON:
         document = {
             name: result.as_json() if result else {"stack": name, "ok": False, "started": False}
             for name, result in results.items()
         }
-        print(json.dumps({"version": 1, "verb": verb, "stacks": document}, indent=2))  # noqa: T201
+        print(json.dumps({"version": 1, "verb": verb, "interrupted": interrupted, "stacks": document}, indent=2))  # noqa: T201
     else:
         for name, result in results.items():
             if result is None:
@@ -122,6 +124,9 @@ def _operate(verb: str, patterns: list[str], sandbox: bool, as_: Format, expect_
                 console.print(f"{name}: the engine's full output is in {OUT / 'logs' / f'{name}.{verb}.log'}")
         if verb == "up" and not failed:
             _show(workspace, names, as_)
+    if interrupted and failed:
+        console.print("interrupted; the same command goes on from here, nothing that was made is lost")
+        raise typer.Exit(130)
     raise typer.Exit(1 if failed else 0)
 
 

@@ -28,9 +28,8 @@ class Found:
 
 
 class View(Protocol):
-    """What a cloud can be asked. `find` serves recovery, the others a destroy."""
+    """What a cloud holds, and taking it away."""
 
-    def find(self, stack: str, type_: str, inputs: dict[str, Any]) -> list[str]: ...
     def listed(self) -> Sequence[Found]: ...
     def delete(self, found: Found) -> None: ...
 

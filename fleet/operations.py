@@ -63,24 +63,26 @@ class Operation:
     expect_no_changes: bool = False
     parallel: int = 4
     extra: tuple[str, ...] = ()
+    interrupt: Interrupt = field(default_factory=Interrupt)
 
     def run(self) -> dict[str, Result | None]:
         """Do it; None for a stack that was not started since one it depends on failed, or after Ctrl-C."""
         self.logs.mkdir(parents=True, exist_ok=True)
-        with _on_interrupt() as interrupt:
+        self.interrupt.watch(self.board.stopping)
+        with _handling(self.interrupt):
             return in_order(
                 self.specs,
-                lambda stack: self._one(stack, interrupt),
+                self._one,
                 lambda result: result is not None and result.ok,
                 reverse=self.verb == "destroy",
                 parallel=self.parallel,
             )
 
-    def _one(self, stack: str, interrupt: Interrupt) -> Result | None:
-        if interrupt.asked:
+    def _one(self, stack: str) -> Result | None:
+        if self.interrupt.asked:
             return None
         engine = Engine(self.workspace, stack)
-        interrupt.watch(engine.interrupt)
+        self.interrupt.watch(engine.interrupt)
         try:
             # A lock stands in the way of everything else, even of looking whether the stack is there.
             locks = break_dead_locks(engine) if self.verb != "preview" else []
@@ -125,15 +127,14 @@ def _ids(engine: Engine) -> set[str]:
 
 
 @contextmanager
-def _on_interrupt() -> Iterator[Interrupt]:
+def _handling(interrupt: Interrupt) -> Iterator[None]:
     """Turn Ctrl-C and SIGTERM into a request to every engine; the earlier handlers come back afterwards."""
-    interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
-        yield interrupt
+        yield
         return
     kept = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield interrupt
+        yield
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)

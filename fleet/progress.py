@@ -22,6 +22,7 @@ class Board:
         self._quiet = quiet
         self._lock = threading.Lock()
         self._started = time.monotonic()
+        self._stops = 0
         self._lines = {stack: _Line() for stack in stacks}
         self._live = Live(self._table(), console=console, refresh_per_second=4) if console.is_terminal and not quiet else None
 
@@ -57,6 +58,13 @@ class Board:
             self._lines[stack].now = text
             self._say(stack, text)
             self._draw()
+
+    def stopping(self) -> None:
+        """Say what Ctrl-C does; called from a signal handler, so it waits for no stack's thread."""
+        self._stops += 1
+        if not self._quiet:
+            again = "Ctrl-C again ends it at once" if self._stops == 1 else "ending at once"
+            self._console.print(f"[yellow]stopping: what is in flight is finished, nothing new is begun; {again}[/]")
 
     def end(self, stack: str, outcome: Outcome) -> None:
         with self._lock:

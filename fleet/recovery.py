@@ -1,11 +1,11 @@
 """Before a run: mend what a killed run left, with no human step (docs/adr/0005).
 
 1. A lock whose process is dead on this host is broken; anyone else's lock, never.
-2. Creates that were in flight, or that a dead plugin never reported, are looked up in the cloud by their deterministic
-   name or ownership tags, written into the state and refreshed from the cloud.
+2. Creates that were in flight, or that a dead plugin never reported, are looked for by their deterministic name or
+   ownership tags (`fleet.lookup`), written into the state and refreshed from the cloud, which drops what is not there.
 
 Stock Pulumi leaves the lock, warns, and makes them again (8 orphans of 60, measured). Refuses to guess: what is found
-twice is an error that names both.
+twice is an error that names both, and so is what carries another owner's tags.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from urllib.parse import urlparse
 import psutil
 
 from fleet.engine import Engine, Event
+from fleet.lookup import STACK_TAG, TAGS, Wanted, stack_of
 
 # Adopting a parent can make its children's inputs known, and so findable; a platform is not deeper than this.
 _ROUNDS = 10
@@ -56,16 +57,14 @@ def recover(engine: Engine, *, unclean: bool, on_event: Callable[[Event], None] 
         RuntimeError: somebody else holds the lock, a resource exists twice, or the engine refused a repaired state.
     """
     done = Recovered()
-    pending = _pending(engine.export())
-    if pending and engine.workspace.view is None:
-        raise RuntimeError(_by_hand(engine.stack, pending))
-    if not (pending or unclean) or engine.workspace.view is None:
+    if not (unclean or _pending(engine.export())):
         return done
+    tried: set[str] = set()
     for _ in range(_ROUNDS):
-        adopted = _adopt_found(engine, on_event)
-        if not adopted:
+        before = len(tried)
+        done.adopted += _adopt_found(engine, tried, on_event)
+        if len(tried) == before:
             break
-        done.adopted += adopted
     done.cleared = _clear_pending(engine)
     return done
 
@@ -74,34 +73,73 @@ def _pending(export: dict[str, Any]) -> list[dict[str, Any]]:
     return list((export.get("deployment") or {}).get("pending_operations") or [])
 
 
-def _adopt_found(engine: Engine, on_event: Callable[[Event], None] | None) -> list[str]:
-    """One round: find what is planned or pending and exists already, put it into the state, read it back."""
+def _adopt_found(engine: Engine, tried: set[str], on_event: Callable[[Event], None] | None) -> list[str]:
+    """One round: put what is planned or pending, and may exist, into the state and read it; returns what was there.
+
+    Args:
+        tried: urns of earlier rounds, which need no second look; gets those of this one.
+    """
     export = engine.export()
     deployment = export["deployment"]
     state = {r["urn"]: r for r in deployment.get("resources") or []}
     planned = {p["urn"]: p for p in _planned_creates(engine, on_event)}
     candidates = planned | {op["resource"]["urn"]: op["resource"] for op in _pending(export) if op["type"] == "creating"}
-    adopted = []
+    pending = {op["resource"]["urn"] for op in _pending(export)}
+    wanted: dict[str, Wanted] = {}
     for urn, resource in candidates.items():
-        if urn in state or not resource.get("custom") or resource["type"].startswith(_IDEMPOTENT):
+        if urn in state or urn in tried or not resource.get("custom") or resource["type"].startswith(_IDEMPOTENT):
             continue
-        view = engine.workspace.view
-        ids = view.find(engine.stack, resource["type"], resource.get("inputs") or {}) if view else []
-        if len(ids) > 1:
+        sought = Wanted(resource["type"], resource.get("inputs") or {}, _provider_inputs(resource, state, candidates))
+        ids = engine.workspace.finder.find(engine.stack, sought)
+        if ids is None and urn in pending:
+            raise RuntimeError(_by_hand(engine.stack, urn))
+        if ids is not None and len(ids) > 1:
             raise RuntimeError(f"{urn} exists {len(ids)} times ({', '.join(ids)}): delete all but one, then run again")
         if ids:
             _put(state, candidates, urn, ids[0])
-            adopted.append(urn)
-    if not adopted:
+            wanted[urn] = sought
+    if not wanted:
         return []
+    tried |= wanted.keys()
     deployment["resources"] = list(state.values())
-    deployment["pending_operations"] = [op for op in _pending(export) if op["resource"]["urn"] not in adopted]
+    deployment["pending_operations"] = [op for op in _pending(export) if op["resource"]["urn"] not in wanted]
     _import(engine, export)
-    targets = [flag for urn in adopted for flag in ("--target", urn)]
+    targets = [flag for urn in wanted for flag in ("--target", urn)]
     outcome = engine.run("refresh", *targets, on_event=on_event)
     if not outcome.ok:
-        raise RuntimeError("adopted resources could not be read back: " + "; ".join(outcome.errors))
-    return adopted
+        raise RuntimeError("resources that may exist could not be read: " + "; ".join(outcome.errors))
+    return _ours(engine, wanted)
+
+
+def _ours(engine: Engine, wanted: dict[str, Wanted]) -> list[str]:
+    """Which of the adopted are still there after the refresh; what is somebody else's goes out of the state again."""
+    export = engine.export()
+    resources = export["deployment"].get("resources") or []
+    there = {r["urn"]: r for r in resources if r["urn"] in wanted}
+    foreign = {
+        urn: found["id"]
+        for urn, found in there.items()
+        if wanted[urn].stack is not None and _taggable(found) and stack_of(found.get("outputs") or {}) != wanted[urn].stack
+    }
+    if foreign:
+        export["deployment"]["resources"] = [r for r in resources if r["urn"] not in foreign]
+        _import(engine, export)
+        named = ", ".join(f"{urn.rpartition('::')[2]} ({id_})" for urn, id_ in foreign.items())
+        raise RuntimeError(
+            f"{named}: exists, but its {STACK_TAG} tag does not name {engine.stack}; it is somebody else's, or was made by "
+            "hand: rename ours in the stack file, or delete theirs, then run again"
+        )
+    return list(there)
+
+
+def _taggable(found: dict[str, Any]) -> bool:
+    return any(isinstance((found.get("outputs") or {}).get(place), dict) for place in TAGS)
+
+
+def _provider_inputs(resource: dict[str, Any], state: dict[str, Any], candidates: dict[str, Any]) -> dict[str, Any]:
+    urn = str(resource.get("provider") or "").rpartition("::")[0]
+    provider = state.get(urn) or candidates.get(urn) or {}
+    return dict(provider.get("inputs") or {})
 
 
 def _put(state: dict[str, Any], candidates: dict[str, Any], urn: str, id_: str | None = None) -> None:
@@ -161,13 +199,12 @@ def _import(engine: Engine, export: dict[str, Any]) -> None:
         raise RuntimeError(f"the repaired state of {engine.stack} was refused: {done.stderr.strip()}")
 
 
-def _by_hand(stack: str, pending: list[dict[str, Any]]) -> str:
-    """What to do where no look-up is at hand: the exact command, with the ids to fill in."""
-    urns = [op["resource"]["urn"] for op in pending if op["type"] == "creating"]
-    pairs = " ".join(f"--import-pending-creates '{urn}' --import-pending-creates <id>" for urn in urns)
+def _by_hand(stack: str, urn: str) -> str:
+    """What to do about a type that nobody can look up: the exact command, with the id to fill in."""
     return (
-        f"stack {stack} has {len(urns)} creates that a killed run left unfinished; find them in the cloud by their names "
-        f"and run: pulumi refresh --stack {stack} {pairs}"
+        f"a killed run may have made {urn.rpartition('::')[2]}, and its id cannot be told from here; find it in the cloud by "
+        f"its name and run: pulumi refresh --stack {stack} --import-pending-creates '{urn}' --import-pending-creates <id>; "
+        f"if it is not there: pulumi refresh --stack {stack} --clear-pending-creates"
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet.leftovers import View
+from fleet.lookup import Finder, RealClouds
 
 ROOT = Path(__file__).resolve().parents[1]
 STACKS = ROOT / "stacks"
@@ -33,10 +34,12 @@ class Workspace:
 
     project: Path
     env: dict[str, str] = field(repr=False)
+    # Where an unfinished resource is.
+    finder: Finder
     engine: str = "pulumi"
     kubectl: str = "kubectl"
     sandbox: Path | None = None
-    # What can be asked of the clouds behind the engine's back; None where nobody can tell.
+    # What the clouds hold, asked behind the engine's back; None where nobody can tell.
     view: View | None = None
 
     @property
@@ -55,4 +58,4 @@ def real_workspace() -> Workspace:
         raise EnvironmentLacksError(
             "the Pulumi CLI is not on PATH: install it (https://www.pulumi.com/docs/install/), or add --sandbox to run locally"
         )
-    return Workspace(ROOT, dict(os.environ))
+    return Workspace(ROOT, dict(os.environ), RealClouds(os.environ))

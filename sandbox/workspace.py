@@ -10,11 +10,11 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from fleet.leftovers import Found
+from fleet.lookup import Wanted
 from fleet.workspace import ROOT, STACKS, Workspace
 from sandbox import bin as shims
 from sandbox import toolchain
@@ -50,7 +50,8 @@ def sandbox_workspace(directory: Path | None = None) -> Workspace:
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PYTHONWARNINGS": "ignore",
     }
-    return Workspace(project, env, str(engine), str(toolchain.path("kubectl")), directory, CloudView(Client(directory)))
+    view = CloudView(Client(directory))
+    return Workspace(project, env, view, str(engine), str(toolchain.path("kubectl")), directory, view)
 
 
 class CloudView:
@@ -59,8 +60,9 @@ class CloudView:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def find(self, stack: str, type_: str, inputs: dict[str, Any]) -> list[str]:
-        found = self._client.call("find", cloud=type_.partition(":")[0], type=type_, inputs=inputs, stack=stack)
+    def find(self, stack: str, wanted: Wanted) -> list[str]:
+        cloud = wanted.type.partition(":")[0]
+        found = self._client.call("find", cloud=cloud, type=wanted.type, inputs=wanted.inputs, stack=stack)
         return [r["id"] for r in found]
 
     def listed(self) -> list[Found]:
