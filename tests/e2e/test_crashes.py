@@ -20,6 +20,8 @@ import yaml
 from rich.console import Console
 
 from fleet.engine import Engine
+from fleet.lookup import Finder, Wanted
+from fleet.lookup.identities import identity
 from fleet.operations import Operation, Result
 from fleet.progress import Board
 from fleet.spec import StackSpec
@@ -153,4 +155,51 @@ def test_a_killed_run_converges(rig: Rig, seed: int) -> None:
     assert third.outcome.changed == 0
     if verb == "up":
         assert rig.run("destroy").ok
+    assert rig.exists() == {}
+
+
+class NamesOnly:
+    """Finds roles as a real account's finder does: by a name that may stand for nothing; the rest as the sandbox does."""
+
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
+
+    def find(self, stack: str, wanted: Wanted) -> list[str] | None:
+        known = identity(wanted.type, wanted.inputs, wanted.provider) if wanted.type.endswith(":Role") else None
+        return [known] if known else self._finder.find(stack, wanted)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_place_to_look_where_nothing_is_adopts_nothing(rig: Rig, seed: int) -> None:
+    named = Rig(rig.home, replace(rig.workspace, finder=NamesOnly(rig.workspace.finder)))
+    named.set_generation(1)
+    killed: list[int] = []
+    killer = kill_after(named, 12, ("engine", "plugin")[seed], killed)
+    assert not named.run("up").ok
+    killer.join(timeout=1)
+    second = named.run("up")
+    assert second.ok, second.outcome.errors
+    assert named.exists() == named.state()
+    assert named.run("destroy").ok
+
+
+def test_what_carries_anothers_tag_is_never_adopted(rig: Rig) -> None:
+    rig.set_generation(1)
+    client = Client(rig.home)
+    theirs = {"name": "crash-3", "assumeRolePolicy": "{}", "tags": {"accelfleet-stack": "theirs"}}
+    urn = "urn:pulumi:theirs::p::aws:iam/role:Role::r"
+    client.call("create", cloud="aws", type="aws:iam/role:Role", urn=urn, config={}, inputs=theirs, defaults={})
+    named = Rig(rig.home, replace(rig.workspace, finder=NamesOnly(rig.workspace.finder)))
+    mark = named.workspace.running / STACK
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    try:
+        refused = named.run("up")
+        assert not refused.ok
+        assert "role-3 (crash-3): exists, but its accelfleet-stack tag does not name crash" in refused.outcome.errors[0]
+        assert not [urn for urn in named.state() if urn.endswith("::role-3")]
+    finally:
+        client.call("delete", cloud="aws", type="aws:iam/role:Role", id="crash-3")
+    assert named.run("up").ok
+    assert named.run("destroy").ok
     assert rig.exists() == {}
