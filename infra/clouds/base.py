@@ -82,7 +82,7 @@ class NodePoolArgs(Generic[C]):
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectStoreArgs(Generic[N]):
-    """`name` is the store's world-wide physical name; only `network`'s private paths and TLS reach it."""
+    """`name` is the store's world-wide physical name; `network` reaches it by its own private path, and nobody without TLS."""
 
     name: str
     region: str

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 
 import pulumi
-import pulumi_aws as aws
 
 from infra import naming
 from infra.clouds.aws.cluster import EksCluster
+from infra.clouds.aws.identity import role_of_pods
 
 # https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/cloudprovider/aws/README.md
 _SEE = (
@@ -51,27 +51,14 @@ class EksAutoscalerRole(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("accelfleet:aws:EksAutoscalerRole", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        role = aws.iam.Role(
-            f"{name}-role",
-            name=naming.physical(cluster.physical_name, service_account, limit=64),
-            assume_role_policy=json.dumps(_trust(cluster.physical_name, namespace, service_account)),
-            opts=child,
-        )
-        rights = aws.iam.RolePolicy(
-            f"{name}-rights",
-            name="autoscale",
-            role=role.name,
-            policy=json.dumps(autoscaler_policy(cluster.physical_name)),
-            opts=child,
-        )
-        aws.eks.PodIdentityAssociation(
-            f"{name}-association",
-            cluster_name=cluster.cluster_name,
+        role = role_of_pods(
+            self,
+            name,
+            cluster=cluster,
             namespace=namespace,
             service_account=service_account,
-            role_arn=role.arn,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights]),
+            role_name=naming.physical(cluster.physical_name, service_account, limit=64),
+            rights=("autoscale", json.dumps(autoscaler_policy(cluster.physical_name))),
         )
         self.role_arn, self.env = role.arn, {"AWS_REGION": region}
         self.register_outputs({"roleArn": self.role_arn})
@@ -86,25 +73,5 @@ def autoscaler_policy(cluster: str) -> dict[str, object]:
             # Describe calls know no resource level.
             {"Effect": "Allow", "Action": list(_SEE), "Resource": "*"},
             {"Effect": "Allow", "Action": list(_MOVE), "Resource": "*", "Condition": owned},
-        ],
-    }
-
-
-def _trust(cluster: str, namespace: str, service_account: str) -> dict[str, object]:
-    """As in `identity`: the session tags that EKS sets, so that no other association in the account borrows the role."""
-    tags = {
-        "aws:RequestTag/eks-cluster-name": cluster,
-        "aws:RequestTag/kubernetes-namespace": namespace,
-        "aws:RequestTag/kubernetes-service-account": service_account,
-    }
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "pods.eks.amazonaws.com"},
-                "Action": ["sts:AssumeRole", "sts:TagSession"],
-                "Condition": {"StringEquals": tags},
-            }
         ],
     }

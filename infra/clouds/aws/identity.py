@@ -1,6 +1,7 @@
-"""EKS Pod Identity: one Kubernetes service account reads one bucket, without a key and without the node's role.
+"""EKS Pod Identity: one Kubernetes service account gets a role of its own, without a key and without the node's role.
 
-Grants reading only. Makes no service account; the pod needs no annotation, for EKS knows the association.
+Grants a model's pods reading and nothing else. Makes no service account; the pod needs no annotation, for EKS knows the
+association.
 """
 
 from __future__ import annotations
@@ -17,11 +18,7 @@ from infra.clouds.base import WorkloadIdentityArgs
 
 
 class EksPodIdentity(pulumi.ComponentResource):
-    """A role that pods of one service account of one cluster take (pain 15), after "EKS Pod Identity".
-
-    The trust names cluster, namespace and service account by the session tags that EKS sets, so that no other
-    association in the account can borrow the role.
-    """
+    """A role that pods of one service account of one cluster take (pain 15), after "EKS Pod Identity"."""
 
     role_arn: pulumi.Output[str]
     service_account_annotations: pulumi.Output[dict[str, str]]
@@ -31,28 +28,14 @@ class EksPodIdentity(pulumi.ComponentResource):
         self, name: str, args: WorkloadIdentityArgs[EksCluster, S3Store], opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("accelfleet:aws:EksPodIdentity", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        role = aws.iam.Role(
-            f"{name}-role",
-            name=naming.physical(args.cluster.physical_name, args.namespace, args.service_account, limit=64),
-            assume_role_policy=json.dumps(_trust(args)),
-            opts=child,
-        )
-        rights = aws.iam.RolePolicy(
-            f"{name}-read",
-            name="read-store",
-            role=role.name,
-            policy=pulumi.Output.json_dumps(_read_only(args.store.bucket_arn)),
-            opts=child,
-        )
-        aws.eks.PodIdentityAssociation(
-            f"{name}-association",
-            cluster_name=args.cluster.cluster_name,
+        role = role_of_pods(
+            self,
+            name,
+            cluster=args.cluster,
             namespace=args.namespace,
             service_account=args.service_account,
-            role_arn=role.arn,
-            # A pod that starts between the two would hold a role without rights.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights]),
+            role_name=naming.physical(args.cluster.physical_name, args.namespace, args.service_account, limit=64),
+            rights=("read-store", pulumi.Output.json_dumps(_read_only(args.store.bucket_arn))),
         )
         self.role_arn = role.arn
         self.service_account_annotations = pulumi.Output.from_input({})
@@ -60,8 +43,44 @@ class EksPodIdentity(pulumi.ComponentResource):
         self.register_outputs({"roleArn": self.role_arn, "serviceAccountAnnotations": self.service_account_annotations})
 
 
-def _trust(args: WorkloadIdentityArgs[EksCluster, S3Store]) -> dict[str, object]:
-    """https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html"""
+def role_of_pods(
+    parent: pulumi.Resource,
+    name: str,
+    *,
+    cluster: EksCluster,
+    namespace: str,
+    service_account: str,
+    role_name: str,
+    rights: tuple[str, pulumi.Input[str]],
+) -> aws.iam.Role:
+    """A role with one inline policy (`rights`: its name and JSON) that one service account's pods of one cluster take."""
+    child = pulumi.ResourceOptions(parent=parent)
+    trust = json.dumps(_trust(cluster.physical_name, namespace, service_account))
+    role = aws.iam.Role(f"{name}-role", name=role_name, assume_role_policy=trust, opts=child)
+    title, policy = rights
+    granted = aws.iam.RolePolicy(f"{name}-rights", name=title, role=role.name, policy=policy, opts=child)
+    aws.eks.PodIdentityAssociation(
+        f"{name}-association",
+        cluster_name=cluster.cluster_name,
+        namespace=namespace,
+        service_account=service_account,
+        role_arn=role.arn,
+        # A pod that starts between the two would hold a role without rights.
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[granted]),
+    )
+    return role
+
+
+def _trust(cluster: str, namespace: str, service_account: str) -> dict[str, object]:
+    """https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
+
+    By the session tags that EKS sets, so that no other association in the account can borrow the role.
+    """
+    tags = {
+        "aws:RequestTag/eks-cluster-name": cluster,
+        "aws:RequestTag/kubernetes-namespace": namespace,
+        "aws:RequestTag/kubernetes-service-account": service_account,
+    }
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -69,13 +88,7 @@ def _trust(args: WorkloadIdentityArgs[EksCluster, S3Store]) -> dict[str, object]
                 "Effect": "Allow",
                 "Principal": {"Service": "pods.eks.amazonaws.com"},
                 "Action": ["sts:AssumeRole", "sts:TagSession"],
-                "Condition": {
-                    "StringEquals": {
-                        "aws:RequestTag/eks-cluster-name": args.cluster.physical_name,
-                        "aws:RequestTag/kubernetes-namespace": args.namespace,
-                        "aws:RequestTag/kubernetes-service-account": args.service_account,
-                    }
-                },
+                "Condition": {"StringEquals": tags},
             }
         ],
     }
