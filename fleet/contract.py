@@ -14,10 +14,12 @@ from fleet.catalog.accelerators import Accelerator, Family
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import Machine
 from fleet.catalog.nodes import Taint, brings_device_plugin, cloud_labels, cloud_taints, family_taint
+from fleet.catalog.sharing import Sharing
 from fleet.catalog.tpu import TpuSlice
 
 POOL_LABEL = "accelfleet.io/pool"
 ACCELERATOR_LABEL = "accelfleet.io/accelerator"
+SHARING_LABEL = "accelfleet.io/sharing"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class AcceleratorPool:
         start_nodes: size at creation; afterwards the autoscaler owns it and the engine ignores it.
         disk_gib: boot disk, sized for images and weights (pain 17).
         tpu: the slice for a TPU pool, else None.
+        sharing: how each GPU is cut for several pods, None for whole ones.
     """
 
     name: str
@@ -54,6 +57,7 @@ class AcceleratorPool:
     zones: tuple[str, ...]
     disk_gib: int
     tpu: TpuSlice | None = None
+    sharing: Sharing | None = None
     extra_labels: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -75,13 +79,19 @@ class AcceleratorPool:
         return self.machine.accelerators
 
     @property
+    def slots(self) -> int:
+        """What one node offers of its resource: its accelerators, each as often as it is shared."""
+        return self.per_node * (self.sharing.slots if self.sharing else 1)
+
+    @property
     def needs_device_plugin(self) -> bool:
         return not brings_device_plugin(self.cloud, self.family)
 
     @cached_property
     def node_labels(self) -> dict[str, str]:
         """Labels we put on the pool; the cloud's own come on top."""
-        return {POOL_LABEL: self.name, ACCELERATOR_LABEL: self.accelerator.name, **self.extra_labels}
+        shared = {SHARING_LABEL: str(self.sharing)} if self.sharing else {}
+        return {POOL_LABEL: self.name, ACCELERATOR_LABEL: self.accelerator.name, **shared, **self.extra_labels}
 
     @cached_property
     def node_taints(self) -> tuple[Taint, ...]:
@@ -101,6 +111,7 @@ class AcceleratorPool:
             spot=self.spot,
             hardware=self.machine,
             topology=self.tpu.topology if self.tpu else None,
+            sharing=self.sharing,
         )
 
     @cached_property
@@ -116,8 +127,14 @@ class AcceleratorPool:
         """What a pod that wants `count` accelerators of this pool carries.
 
         Raises:
-            ValueError: more than one node offers, or a part of a TPU host (a TPU pod takes all chips of its VM).
+            ValueError: more than one node offers, a part of a TPU host (a TPU pod takes all chips of its VM), or more
+                than one part of shared GPUs (two parts may be of one GPU or of two, and CUDA sees one MIG device only).
         """
+        if self.sharing and count != 1:
+            raise ValueError(
+                f"pool {self.name}: its GPUs are shared ({self.sharing}), so a pod takes one part, not {count}: "
+                "ask for 1, or take `sharing` away"
+            )
         if not 1 <= count <= self.per_node:
             raise ValueError(
                 f"pool {self.name}: a pod asks for {count} {self.accelerator.name}, "
@@ -147,7 +164,7 @@ class AcceleratorPool:
             f"{prefix}/{cluster}": "owned",
             **{f"{prefix}/node-template/label/{k}": v for k, v in self.node_labels.items()},
             **{f"{prefix}/node-template/taint/{t.key}": f"{t.value}:{t.effect}" for t in self.all_taints},
-            f"{prefix}/node-template/resources/{self.resource}": str(self.per_node),
+            f"{prefix}/node-template/resources/{self.resource}": str(self.slots),
         }
 
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import Machine
+from fleet.catalog.sharing import Sharing, SharingMode
 
 
 @dataclass(frozen=True, order=True)
@@ -74,13 +75,21 @@ def credential_endpoints(cloud: Cloud) -> tuple[tuple[str, int], ...]:
 
 
 def cloud_labels(
-    cloud: Cloud, *, pool: str, machine: str, spot: bool, hardware: Machine | None, topology: str | None
+    cloud: Cloud,
+    *,
+    pool: str,
+    machine: str,
+    spot: bool,
+    hardware: Machine | None,
+    topology: str | None,
+    sharing: Sharing | None = None,
 ) -> dict[str, str]:
     """Labels the cloud sets on every node of the pool, zone and region apart.
 
     Args:
         pool: the pool's physical name. machine: its machine type. topology: a TPU slice's shape.
         hardware: the catalogue's row of the machine, None when it has none.
+        sharing: how its GPUs are shared, where the cloud does that itself.
     """
     labels = {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "node.kubernetes.io/instance-type": machine}
     accelerator = hardware.accelerator if hardware else None
@@ -97,6 +106,7 @@ def cloud_labels(
             else:
                 labels["cloud.google.com/gke-accelerator"] = accelerator.gke_name
                 labels["cloud.google.com/gke-accelerator-count"] = str(hardware.accelerators)
+                labels |= _gke_sharing(sharing)
     else:
         labels |= {"kubernetes.azure.com/agentpool": pool, "agentpool": pool}
         if spot:
@@ -104,6 +114,18 @@ def cloud_labels(
         if accelerator:
             labels |= {"kubernetes.azure.com/accelerator": "nvidia", "accelerator": "nvidia"}
     return labels
+
+
+def _gke_sharing(sharing: Sharing | None) -> dict[str, str]:
+    if sharing is None:
+        return {}
+    if sharing.mode is SharingMode.MIG:
+        return {"cloud.google.com/gke-gpu-partition-size": sharing.profile or ""}
+    strategy = "mps" if sharing.mode is SharingMode.MPS else "time-sharing"
+    return {
+        "cloud.google.com/gke-gpu-sharing-strategy": strategy,
+        "cloud.google.com/gke-max-shared-clients-per-gpu": str(sharing.slots),
+    }
 
 
 def cloud_taints(cloud: Cloud, *, spot: bool, hardware: Machine | None, has_cpu_pool: bool = True) -> tuple[Taint, ...]:

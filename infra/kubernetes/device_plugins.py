@@ -1,7 +1,8 @@
-"""Device plugins: exactly one for each family of accelerators whose cloud brings none (pains 3 and 4).
+"""Device plugins: exactly one on each node with accelerators whose cloud brings none (pains 3 and 4).
 
-A plugin only tells the kubelet what is there. Drivers belong to the cloud's image and are never installed here; on GKE
-the cloud runs the plugins itself and this module makes nothing.
+A family has one DaemonSet, and one more for each way its GPUs are shared. A plugin only tells the kubelet what is
+there. Drivers belong to the cloud's image and are never installed here; on GKE the cloud runs the plugins itself and
+this module makes nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import pulumi_kubernetes as kubernetes
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.nodes import DriverOwner, driver_owner
-from fleet.contract import ACCELERATOR_LABEL, AcceleratorPool
+from fleet.catalog.sharing import SharingMode
+from fleet.contract import ACCELERATOR_LABEL, SHARING_LABEL, AcceleratorPool
 from infra import versions
+from infra.kubernetes import gpu_sharing
 from infra.kubernetes.namespaces import ACCELERATORS, LABELS, namespace
 
 _SOCKETS = "/var/lib/kubelet/device-plugins"
@@ -63,7 +66,7 @@ _PLUGINS = {
 
 
 class DevicePlugins(pulumi.ComponentResource):
-    """The plugins that these pools need: one DaemonSet a family, tolerating every taint of its pools, spot included.
+    """The plugins that these pools need, each tolerating every taint of its pools, spot included.
 
     Raises:
         ValueError: a pool's family has no plugin here, or nobody puts its driver on the nodes.
@@ -74,17 +77,18 @@ class DevicePlugins(pulumi.ComponentResource):
         for pool in needing:
             _refuse_what_cannot_work(pool)
         super().__init__("accelfleet:kubernetes:DevicePlugins", name, {}, opts)
-        families = sorted({pool.family for pool in needing})
-        if families:
+        groups: dict[tuple[Family, str], list[AcceleratorPool]] = {}
+        for pool in needing:
+            groups.setdefault((pool.family, gpu_sharing.group(pool.sharing)), []).append(pool)
+        if groups:
             made = namespace(f"{name}-namespace", ACCELERATORS, "privileged", self)
-            for family in families:
-                self._plugin(f"{name}-{family}", family, [p for p in needing if p.family is family], made)
+            for (family, way), of_group in sorted(groups.items()):
+                self._plugin("-".join(filter(None, (name, family, way))), family, way, of_group, made)
         self.register_outputs({})
 
-    def _plugin(self, name: str, family: Family, pools: Sequence[AcceleratorPool], place: pulumi.Resource) -> None:
-        plugin, full_name = _PLUGINS[family], f"{family}-device-plugin"
-        selector = {"app.kubernetes.io/name": full_name}
-        labels = {**LABELS, **selector}
+    def _plugin(self, name: str, family: Family, way: str, pools: Sequence[AcceleratorPool], place: pulumi.Resource) -> None:
+        plugin, full_name = _PLUGINS[family], "-".join(filter(None, (family, "device-plugin", way)))
+        labels = {**LABELS, "app.kubernetes.io/name": full_name}
         account = kubernetes.core.v1.ServiceAccount(
             f"{name}-account",
             metadata={"name": full_name, "namespace": ACCELERATORS, "labels": labels},
@@ -94,13 +98,32 @@ class DevicePlugins(pulumi.ComponentResource):
         before: list[pulumi.Resource] = [account]
         if plugin.rules:
             before += self._rights(name, full_name, plugin, labels)
+        sharing = pools[0].sharing
+        if sharing is not None and (text := gpu_sharing.config(sharing)) is not None:
+            before.append(
+                kubernetes.core.v1.ConfigMap(
+                    f"{name}-config",
+                    metadata={"name": full_name, "namespace": ACCELERATORS, "labels": labels},
+                    data={"config.yaml": text},
+                    opts=pulumi.ResourceOptions(parent=self, depends_on=[place]),
+                )
+            )
+        self._daemon(name, full_name, _pod(full_name, plugin, pools), before)
+        if sharing is not None and sharing.mode is SharingMode.MPS:
+            daemon = gpu_sharing.mps_daemon(plugin.image)
+            pod = {**_node_pod(full_name, pools), **daemon, "volumes": gpu_sharing.volumes(sharing, full_name)}
+            self._daemon(f"{name}-daemon", full_name.replace("device-plugin", "control"), pod, before)
+
+    def _daemon(self, name: str, full_name: str, pod: dict[str, Any], before: list[pulumi.Resource]) -> None:
+        selector = {"app.kubernetes.io/name": full_name}
+        labels = {**LABELS, **selector}
         kubernetes.apps.v1.DaemonSet(
             name,
             metadata={"name": full_name, "namespace": ACCELERATORS, "labels": labels},
             spec={
                 "selector": {"matchLabels": selector},
                 "updateStrategy": {"type": "RollingUpdate"},
-                "template": {"metadata": {"labels": labels}, "spec": _pod(full_name, plugin, pools)},
+                "template": {"metadata": {"labels": labels}, "spec": pod},
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=before),
         )
@@ -132,25 +155,35 @@ def _refuse_what_cannot_work(pool: AcceleratorPool) -> None:
         )
 
 
-def _pod(account: str, plugin: _Plugin, pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
+def _node_pod(account: str, pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
+    """A pod that runs on every node of these pools and on no other."""
     taints = sorted({taint for pool in pools for taint in pool.all_taints})
-    accelerators = sorted({pool.accelerator.name for pool in pools})
-    term = {"matchExpressions": [{"key": ACCELERATOR_LABEL, "operator": "In", "values": accelerators}]}
-    paths = {f"host{path.replace('/', '-')}": path for path in plugin.host_paths}
+    shared = sorted({str(pool.sharing) for pool in pools if pool.sharing})
+    only = {"operator": "In", "values": shared} if shared else {"operator": "DoesNotExist"}
+    accelerators = {"operator": "In", "values": sorted({pool.accelerator.name for pool in pools})}
+    term = {"matchExpressions": [{"key": ACCELERATOR_LABEL, **accelerators}, {"key": SHARING_LABEL, **only}]}
     return {
         "priorityClassName": "system-node-critical",
         "serviceAccountName": account,
         "tolerations": [{"key": t.key, "operator": "Equal", "value": t.value, "effect": t.effect} for t in taints],
         "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}},
-        "containers": [
-            {
-                "name": "plugin",
-                "image": plugin.image,
-                "env": list(plugin.env),
-                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
-                "volumeMounts": [{"name": key, "mountPath": path} for key, path in paths.items()],
-            }
-        ],
-        "volumes": [{"name": key, "hostPath": {"path": path, "type": "Directory"}} for key, path in paths.items()],
     }
+
+
+def _pod(account: str, plugin: _Plugin, pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
+    paths = {f"host{path.replace('/', '-')}": path for path in plugin.host_paths}
+    container: dict[str, Any] = {
+        "name": "plugin",
+        "image": plugin.image,
+        "env": list(plugin.env),
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+        "volumeMounts": [{"name": key, "mountPath": path} for key, path in paths.items()],
+    }
+    volumes = [{"name": key, "hostPath": {"path": path, "type": "Directory"}} for key, path in paths.items()]
+    if (sharing := pools[0].sharing) is not None:
+        extra = gpu_sharing.plugin_container(sharing)
+        container |= {key: value for key, value in extra.items() if isinstance(value, dict)}
+        container |= {key: [*container[key], *value] for key, value in extra.items() if isinstance(value, list)}
+        volumes += gpu_sharing.volumes(sharing, account)
+    return {**_node_pod(account, pools), "containers": [container], "volumes": volumes}

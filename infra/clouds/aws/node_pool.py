@@ -6,6 +6,7 @@ the autoscaler, never to Pulumi (pain 11). Device plugins and the autoscaler its
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import pulumi_aws as aws
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.nodes import Taint
+from fleet.catalog.sharing import Sharing
 from fleet.contract import AcceleratorPool
 from infra import naming
 from infra.clouds.aws.cluster import EksCluster, addon
@@ -41,6 +43,7 @@ class _Nodes:
     labels: Mapping[str, str]
     taints: Sequence[Taint]
     autoscaler_tags: Mapping[str, str]
+    user_data: str | None = None
 
 
 class EksSystemPool(pulumi.ComponentResource):
@@ -100,6 +103,7 @@ class EksNodePool(pulumi.ComponentResource):
             labels=pool.node_labels,
             taints=pool.node_taints,
             autoscaler_tags=pool.autoscaler_tags(args.cluster.physical_name),
+            user_data=mig_user_data(pool.sharing),
         )
         super().__init__("accelfleet:aws:EksNodePool", name, {}, opts)
         self.node_group_name = _node_group(self, name, args.cluster, nodes, args.tags).node_group_name
@@ -111,6 +115,34 @@ def _ami(pool: AcceleratorPool) -> str:
         why = pool.accelerator.withdrawn or f"they carry drivers for {' and '.join(_AMI)}"
         raise ValueError(f"pool {pool.name}: no EKS image drives {pool.accelerator.name}: {why}")
     return _AMI[pool.family]
+
+
+def mig_user_data(sharing: Sharing | None) -> str | None:
+    """User data (base64) that cuts every GPU of the node before the kubelet starts, for EKS has no setting for it.
+
+    A managed group merges it before its own part: https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html
+    Profiles by name: https://docs.nvidia.com/datacenter/tesla/mig-user-guide/getting-started-with-mig.html
+    """
+    if sharing is None or sharing.profile is None:
+        return None
+    instances = ",".join([sharing.profile] * sharing.slots)
+    lines = (
+        "MIME-Version: 1.0",
+        'Content-Type: multipart/mixed; boundary="//"',
+        "",
+        "--//",
+        'Content-Type: text/x-shellscript; charset="us-ascii"',
+        "",
+        "#!/bin/bash",
+        # A GPU that cannot be cut must not serve whole: without its plugin's resources the node stays empty.
+        "set -euo pipefail",
+        "nvidia-smi -mig 1",
+        f"nvidia-smi mig -cgi {instances} -C",
+        "",
+        "--//--",
+        "",
+    )
+    return base64.b64encode("\n".join(lines).encode()).decode()
 
 
 def _subnets(cluster: EksCluster, nodes: _Nodes) -> list[pulumi.Output[str]]:
@@ -132,6 +164,7 @@ def _launch_template(
         f"{name}-template",
         name=full_name,
         update_default_version=True,
+        user_data=nodes.user_data,
         # One hop: pods do not reach the node's credentials (pain 15); Pod Identity needs no hop.
         metadata_options=aws.ec2.LaunchTemplateMetadataOptionsArgs(
             http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1

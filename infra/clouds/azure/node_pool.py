@@ -9,6 +9,7 @@ from __future__ import annotations
 import pulumi
 from pulumi_azure_native import containerservice
 
+from fleet.catalog.sharing import Sharing
 from infra.clouds.azure.cluster import AksCluster
 from infra.clouds.base import NodePoolArgs
 
@@ -58,6 +59,7 @@ class AksNodePool(pulumi.ComponentResource):
             count=pool.start_nodes,
             scale_down_mode="Delete",  # a deallocated node still holds its quota
             os_disk_size_gb=pool.disk_gib,
+            gpu_instance_profile=_mig(pool.sharing),
             gpu_profile=containerservice.GPUProfileArgs(driver="Install"),
             node_labels=pool.node_labels,
             node_taints=[f"{taint.key}={taint.value}:{taint.effect}" for taint in pool.node_taints],
@@ -74,3 +76,11 @@ class AksNodePool(pulumi.ComponentResource):
         )
         self.pool_name = agent_pool.name
         self.register_outputs({"pool_name": self.pool_name})
+
+
+def _mig(sharing: Sharing | None) -> str | None:
+    """`1g.10gb` -> `MIG1g`: AKS names a profile by its compute slices alone, and cuts every GPU of the node so.
+
+    https://learn.microsoft.com/azure/aks/gpu-multi-instance
+    """
+    return f"MIG{sharing.profile.partition('.')[0]}" if sharing and sharing.profile else None

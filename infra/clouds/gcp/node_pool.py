@@ -14,6 +14,7 @@ import pulumi_gcp as gcp
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.nodes import Taint
+from fleet.catalog.sharing import Sharing, SharingMode
 from fleet.contract import AcceleratorPool
 from infra.clouds.base import NodePoolArgs, SystemPoolArgs
 from infra.clouds.gcp.cluster import SCOPES, GkeCluster
@@ -148,11 +149,26 @@ def _gpus(pool: AcceleratorPool) -> list[gcp.container.NodePoolNodeConfigGuestAc
         gcp.container.NodePoolNodeConfigGuestAcceleratorArgs(
             type=pool.accelerator.gke_name or "",
             count=pool.per_node,
+            **_sharing(pool.sharing),
             gpu_driver_installation_config=gcp.container.NodePoolNodeConfigGuestAcceleratorGpuDriverInstallationConfigArgs(
                 gpu_driver_version="DEFAULT"  # the one GKE tested with the node's version
             ),
         )
     ]
+
+
+def _sharing(sharing: Sharing | None) -> dict[str, Any]:
+    """GKE cuts and shares GPUs itself, and its own plugin offers the parts."""
+    if sharing is None:
+        return {}
+    if sharing.mode is SharingMode.MIG:
+        return {"gpu_partition_size": sharing.profile}
+    return {
+        "gpu_sharing_config": gcp.container.NodePoolNodeConfigGuestAcceleratorGpuSharingConfigArgs(
+            gpu_sharing_strategy="MPS" if sharing.mode is SharingMode.MPS else "TIME_SHARING",
+            max_shared_clients_per_gpu=sharing.slots,
+        )
+    }
 
 
 def _node_config(
