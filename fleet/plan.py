@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from fleet.catalog.clouds import zones
 from fleet.catalog.machines import Machine, machine, machines_with
+from fleet.catalog.sharing import Sharing, SharingMode, mig
 from fleet.catalog.tpu import TpuSlice, tpu_slice
 from fleet.contract import AcceleratorPool
 from fleet.spec import ClusterSpec, ModelSpec, PoolSpec, Purchase
@@ -47,11 +48,12 @@ def pools(
 def _pool(name: str, spec: PoolSpec, cluster: ClusterSpec, models: list[ModelSpec], physical_name: str) -> AcceleratorPool:
     tpu = tpu_slice(spec.accelerator, spec.topology) if spec.topology else None
     hardware = tpu.machine if tpu else choose_machine(spec, cluster)
+    cut = sharing(spec)
     where = tuple(spec.zones) or network_zones(cluster)
     low, high = spec.nodes.min, spec.nodes.max
     start = spec.nodes.start
     if start is None:
-        start = min(high, max(low, least_nodes(models, hardware, tpu)))
+        start = min(high, max(low, least_nodes(models, hardware, tpu, cut)))
     if tpu and tpu.multi_host:
         # An atomic slice: all hosts or none, in one zone.
         low = high = start = tpu.hosts
@@ -69,6 +71,7 @@ def _pool(name: str, spec: PoolSpec, cluster: ClusterSpec, models: list[ModelSpe
         zones=where,
         disk_gib=spec.disk_gib or disk_gib(models),
         tpu=tpu,
+        sharing=cut,
         extra_labels=dict(spec.labels),
     )
 
@@ -88,6 +91,21 @@ def choose_machine(spec: PoolSpec, cluster: ClusterSpec) -> Machine:
         if spec.per_node is None or row.accelerators == spec.per_node:
             return row
     raise LookupError(f"no machine with {spec.per_node or 'any'} {spec.accelerator} in {cluster.region}")
+
+
+def sharing(spec: PoolSpec) -> Sharing | None:
+    """How the pool's GPUs are shared.
+
+    Raises:
+        LookupError: the GPU has no such MIG profile; `fleet.checks` reports it first.
+    """
+    if spec.sharing is None:
+        return None
+    if spec.sharing.mig is not None:
+        return mig(spec.accelerator, spec.sharing.mig)
+    if spec.sharing.mps_clients is not None:
+        return Sharing(SharingMode.MPS, spec.sharing.mps_clients)
+    return Sharing(SharingMode.TIME_SLICING, spec.sharing.time_slices or 1)
 
 
 def accelerators_of(model: ModelSpec, hardware: Machine, tpu: TpuSlice | None) -> int:
@@ -113,10 +131,10 @@ def nodes_for(sizes: Iterable[int], per_node: int) -> int:
     return len(free)
 
 
-def least_nodes(models: Iterable[ModelSpec], hardware: Machine, tpu: TpuSlice | None) -> int:
+def least_nodes(models: Iterable[ModelSpec], hardware: Machine, tpu: TpuSlice | None, shared: Sharing | None) -> int:
     """Nodes that the models' minimum replicas fill."""
     sizes = [size for model in models for size in [accelerators_of(model, hardware, tpu)] * model.replicas.min]
-    return nodes_for(sizes, hardware.accelerators)
+    return nodes_for(sizes, hardware.accelerators * (shared.slots if shared else 1))
 
 
 def needed_gib(models: Iterable[ModelSpec]) -> int:

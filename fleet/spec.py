@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 from pydantic_core import PydanticCustomError
 
 from fleet.catalog.clouds import Cloud
+from fleet.catalog.sharing import MOST_CLIENTS
 
 # AKS allows 12 lower-case letters and digits in an agent pool's name; hyphens are dropped there.
 PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,11}$")]
@@ -85,6 +86,20 @@ class SystemPoolSpec(_Spec):
     nodes: NodesSpec = Field(default=NodesSpec(min=1, max=3))
 
 
+class SharingSpec(_Spec):
+    """How each GPU of a pool serves several pods: exactly one of the three. A pod takes one part."""
+
+    mig: str | None = Field(
+        default=None, pattern=r"^\d+g\.\d+gb$", description="MIG profile, such as 1g.10gb: memory and faults are apart."
+    )
+    mps_clients: StrictInt | None = Field(
+        default=None, ge=2, le=MOST_CLIENTS, description="Pods side by side by MPS: memory is limited, faults are shared."
+    )
+    time_slices: StrictInt | None = Field(
+        default=None, ge=2, le=MOST_CLIENTS, description="Pods by turns: nothing is apart, for development."
+    )
+
+
 class PoolSpec(_Spec):
     """A pool of nodes with accelerators."""
 
@@ -102,6 +117,7 @@ class PoolSpec(_Spec):
     disk_gib: StrictInt | None = Field(
         default=None, ge=50, le=16384, description="Boot disk; default: computed from images and weights."
     )
+    sharing: SharingSpec | None = Field(default=None, description="Several pods a GPU; NVIDIA only.")
     labels: dict[str, str] = Field(default_factory=dict, description="Further node labels.")
 
 

@@ -80,6 +80,12 @@ def _room(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Findin
     needs = (*_hardware(path, model.pool), *fields(path, "pool", "accelerators"))
     count = accelerators_of(model, pool.machine, pool.tpu)
     where = (*path, "accelerators")
+    if pool.sharing and count != 1:
+        message = f"pool {pool.name} shares its GPUs ({pool.sharing}), and a replica takes one part"
+        remedy = "leave accelerators out, or take sharing from the pool"
+        read = (*needs, (*path[:2], "pools", pool.name, "sharing"))
+        yield Finding(where, message, str(count), "1", remedy, needs=read)
+        return
     if count > pool.per_node:
         message = f"a replica asks for {count} {pool.accelerator.name}, a {pool.machine.name} has {pool.per_node}"
         remedy = "ask for less, or give the pool a larger per_node"
@@ -89,12 +95,13 @@ def _room(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Findin
         message = f"a TPU pod takes all {pool.per_node} chips of its host"
         yield Finding(where, message, str(count), str(pool.per_node), "leave accelerators out", needs=needs)
         return
-    replicas, fit = model.replicas.max, pool.max_nodes * (pool.per_node // count)
+    replicas, fit = model.replicas.max, pool.max_nodes * (pool.slots // count)
     if replicas > fit:
-        nodes = -(-replicas // (pool.per_node // count))
+        nodes = -(-replicas // (pool.slots // count))
         message = f"{replicas} replicas need {nodes} nodes, pool {pool.name} has {pool.max_nodes} at most"
         remedy = f"raise the pool's nodes.max to {nodes}, or lower max"
-        read = (*needs, (*path[:2], "pools", pool.name, "nodes"), *fields(path, "replicas.min", "replicas.max"))
+        on_pool = fields((*path[:2], "pools", pool.name), "nodes", "sharing")
+        read = (*needs, *on_pool, *fields(path, "replicas.min", "replicas.max"))
         yield Finding((*path, "replicas", "max"), message, str(replicas), f"up to {fit}", remedy, needs=read)
 
 
@@ -106,18 +113,18 @@ def together(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
         if len(on_pool) < 2 or pool is None:
             continue
         sizes = {key: accelerators_of(model, pool.machine, pool.tpu) for key, model in on_pool.items()}
-        if any(sizes[key] > pool.per_node or _alone(model, sizes[key], pool) for key, model in on_pool.items()):
+        if any(sizes[key] > pool.slots or _alone(model, sizes[key], pool) for key, model in on_pool.items()):
             continue
-        nodes = least_nodes(on_pool.values(), pool.machine, pool.tpu)
+        nodes = least_nodes(on_pool.values(), pool.machine, pool.tpu, pool.sharing)
         if nodes > pool.max_nodes:
             where = (*path, "pools", name, "nodes", "max")
             message = f"the minimum replicas of {listed(on_pool)} need {nodes} nodes together"
             remedy = f"set nodes.max to {nodes}, or give a model a pool of its own"
             read = (field for key in on_pool for field in fields((*path, "models", key), "pool", "accelerators", "replicas"))
-            needs = (where, *_hardware(path, name), *read)
+            needs = (where, *_hardware(path, name), (*path, "pools", name, "sharing"), *read)
             yield Finding(where, message, str(pool.max_nodes), f"at least {nodes}", remedy, needs=needs)
 
 
 def _alone(model: ModelSpec, size: int, pool: AcceleratorPool) -> bool:
     """Whether the model's largest number of replicas is too much for the pool by itself: said there already."""
-    return max(model.replicas.min, model.replicas.max) > pool.max_nodes * (pool.per_node // size)
+    return max(model.replicas.min, model.replicas.max) > pool.max_nodes * (pool.slots // size)

@@ -1,0 +1,51 @@
+"""Facts about shared GPUs: which can be cut, into what, and by which cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fleet.catalog.accelerators import ACCELERATORS, Family
+from fleet.catalog.machines import machines_with
+from fleet.catalog.sharing import mig_profiles, mig_profiles_on
+from fleet.checks.finding import Finding, Path, closest, fields, listed
+from fleet.spec import ClusterSpec, PoolSpec
+
+_WAYS = ("mig", "mps_clients", "time_slices")
+
+
+def check(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]:
+    """Faults of how a pool's accelerators are shared; an accelerator that the cloud lacks is said elsewhere."""
+    if pool.sharing is None:
+        return
+    where = (*path, "sharing")
+    named = [way for way in _WAYS if getattr(pool.sharing, way) is not None]
+    if len(named) != 1:
+        message = f"names {listed(named)}" if named else "names no way to share"
+        yield Finding(where, message, allowed=f"exactly one of {listed(_WAYS)}", remedy="keep one", at_key=True)
+        return
+    accelerator = ACCELERATORS.get(pool.accelerator)
+    if accelerator is None or not machines_with(cluster.cloud, pool.accelerator):
+        return
+    needs = (where, *fields(path, "accelerator"))
+    if accelerator.family is not Family.NVIDIA:
+        message = f"{pool.accelerator} cannot be shared: only NVIDIA GPUs can"
+        yield Finding(where, message, remedy="remove it", at_key=True, needs=needs)
+    elif pool.sharing.mig is not None:
+        yield from _mig((*where, "mig"), pool.sharing.mig, pool.accelerator, cluster, needs)
+
+
+def _mig(path: Path, profile: str, accelerator: str, cluster: ClusterSpec, needs: tuple[Path, ...]) -> Iterator[Finding]:
+    offered = mig_profiles_on(cluster.cloud, accelerator)
+    if profile in offered:
+        return
+    got = repr(profile)
+    if not mig_profiles(accelerator):
+        remedy = "use time_slices or mps_clients"
+        yield Finding(path, f"{accelerator} has no MIG", got, "a GPU such as nvidia-a100-80gb", remedy, needs=needs)
+        return
+    near = closest(profile, offered) or next(iter(offered))
+    if profile in mig_profiles(accelerator):
+        message, read = f"{cluster.cloud} cannot cut {accelerator} so", (*needs, (*path[:2], "cloud"))
+    else:
+        message, read = f"{accelerator} has no such MIG profile", needs
+    yield Finding(path, message, got, listed(offered), f"nearest: {near} ({offered[near]} a GPU)", needs=read)
