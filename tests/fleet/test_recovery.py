@@ -109,7 +109,7 @@ def test_a_living_processes_lock_stays_and_says_whose_it_is(backend: Backend) ->
 
 def test_another_hosts_lock_stays_though_no_such_process_is_here(backend: Backend, dead: int) -> None:
     lock = backend.lock(pid=dead, hostname="elsewhere")
-    with pytest.raises(RuntimeError, match="locked by jo@elsewhere.*wait for that run.*pulumi cancel"):
+    with pytest.raises(RuntimeError, match=r"locked by jo@elsewhere.*wait for that run.*pulumi cancel"):
         break_dead_locks(backend.engine)
     assert lock.exists()
 
