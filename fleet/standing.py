@@ -27,6 +27,7 @@ from fleet.workspace import Workspace
 class PoolStanding:
     """One pool: what it is, its ready nodes, the accelerators they offer, and the pods that serve there.
 
+    `sharing` says how each accelerator serves several pods, `slots` how many pods a node takes then.
     `missing` counts nodes whose accelerators the device plugin has not brought up.
     """
 
@@ -38,6 +39,8 @@ class PoolStanding:
     accelerator: str
     machine: str
     per_node: int
+    slots: int
+    sharing: str | None
     purchase: str
     min_nodes: int
     max_nodes: int
@@ -133,6 +136,7 @@ def _pool(
         for p in pods
         if (p["spec"].get("nodeSelector") or {}).get(POOL_LABEL) == pool and p["metadata"].get("deletionTimestamp") is None
     ]
+    per_node, slots = int(about["perNode"]), int(about["slots"])
     cloud = Cloud(outputs["cloud"])
     row = machine(cloud, about["machine"], about["accelerator"])
     price = offer(row, outputs["region"]) if row else None
@@ -144,14 +148,16 @@ def _pool(
         pool=pool,
         accelerator=about["accelerator"],
         machine=about["machine"],
-        per_node=int(about["perNode"]),
+        per_node=per_node,
+        slots=slots,
+        sharing=about["sharing"],
         purchase=about["purchase"],
         min_nodes=int(about["minNodes"]),
         max_nodes=int(about["maxNodes"]),
         nodes=len(mine),
         ready=sum(_condition(n) for n in mine),
-        accelerators=sum(offered),
-        missing=sum(o < int(about["perNode"]) for o in offered),
+        accelerators=sum(offered) * per_node // slots,
+        missing=sum(o < slots for o in offered),
         pods_ready=sum(_condition(p) for p in serving if p["spec"].get("nodeName") in names),
         pods=len(serving),
         cost=pool_cost(cloud, outputs["region"], row, price, spot=about["purchase"] == "spot", nodes=len(mine)),

@@ -22,7 +22,7 @@ def row(pool: PoolStanding) -> tuple[str, ...]:
         pool.stack,
         pool.region,
         pool.pool,
-        f"{pool.accelerators} x {pool.accelerator}",
+        f"{pool.accelerators} x {pool.accelerator}" + (f", {pool.sharing}" if pool.sharing else ""),
         f"{pool.ready}/{pool.nodes} ({pool.min_nodes}-{pool.max_nodes})",
         pool.purchase,
         f"{pool.pods_ready}/{pool.pods}",

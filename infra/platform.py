@@ -206,6 +206,8 @@ def _describe(pool: AcceleratorPool) -> dict[str, Any]:
         "resource": pool.resource,
         "machine": pool.machine.name,
         "perNode": pool.per_node,
+        "slots": pool.slots,
+        "sharing": str(pool.sharing) if pool.sharing else None,
         "minNodes": pool.min_nodes,
         "maxNodes": pool.max_nodes,
         "purchase": "spot" if pool.spot else "on-demand",

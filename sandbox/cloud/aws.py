@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from fleet.catalog.clouds import Cloud
 from fleet.catalog.nodes import Taint
 from sandbox.cloud.behaviour import AWS_ACCOUNT, Behaviour, own_id, serial
 from sandbox.cloud.errors import CloudError
-from sandbox.cloud.pools import hardware, integer, refuse_absent, refuse_over_quota, size_after
+from sandbox.cloud.pools import cut, hardware, integer, refuse_absent, refuse_over_quota, size_after
 from sandbox.cloud.records import Record
 from sandbox.cluster import NodePool
 
@@ -211,14 +212,25 @@ class NodeGroup(Aws):
             plugin_builtin=False,
             driver_ok=driver is None or driver in ami,
             disk_gib=_disk_gib(world, asked),
+            sharing=cut(Cloud.AWS, row, _cut_at_boot(_template(world, asked))),
         )
+
+
+def _template(world: World, asked: dict[str, Any]) -> Record | None:
+    id_ = (asked.get("launchTemplate") or {}).get("id") or ""
+    return world.records.get("aws", "aws:ec2/launchTemplate:LaunchTemplate", id_)
+
+
+def _cut_at_boot(template: Record | None) -> str | None:
+    """The MIG profile into which the user data cuts every GPU, if it does."""
+    script = base64.b64decode(template.inputs.get("userData") or "").decode(errors="replace") if template else ""
+    found = re.search(r"nvidia-smi mig -cgi (\d+g\.\d+gb)", script)
+    return found[1] if found else None
 
 
 def _disk_gib(world: World, asked: dict[str, Any]) -> int:
     """The boot disk: the launch template's first volume, else the group's own size, else EKS's default of 20."""
-    template = world.records.get(
-        "aws", "aws:ec2/launchTemplate:LaunchTemplate", (asked.get("launchTemplate") or {}).get("id") or ""
-    )
+    template = _template(world, asked)
     for mapping in (template.inputs.get("blockDeviceMappings") or []) if template else []:
         return integer((mapping.get("ebs") or {}).get("volumeSize"), 20)
     return integer(asked.get("diskSize"), 20)

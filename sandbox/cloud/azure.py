@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fleet.catalog.clouds import Cloud
+from fleet.catalog.machines import Machine
 from fleet.catalog.nodes import Taint
+from fleet.catalog.sharing import mig_profiles_on
 from sandbox.cloud.behaviour import AZURE_SUBSCRIPTION, AZURE_TENANT, Behaviour, serial
 from sandbox.cloud.errors import CloudError
-from sandbox.cloud.pools import hardware, integer, refuse_absent, refuse_over_quota, size_after
+from sandbox.cloud.pools import cut, hardware, integer, refuse_absent, refuse_over_quota, size_after
 from sandbox.cloud.records import Record
 from sandbox.cluster import NodePool
 
@@ -282,13 +284,14 @@ def _pool(asked: dict[str, Any], name: str, record: Record, where: str | None = 
     scaled = bool(asked.get("enableAutoScaling"))
     count = integer(asked.get("count"), integer(asked.get("minCount"), 1))
     driver = (asked.get("gpuProfile") or {}).get("driver")
+    row = hardware(Cloud.AZURE, machine_name)
     return NodePool(
         name=name,
         cloud=Cloud.AZURE,
         region=where or str(record.inputs.get("location") or record.config.get("location") or "eastus"),
         zones=tuple(asked.get("availabilityZones") or ("1",)),
         machine_name=machine_name,
-        hardware=hardware(Cloud.AZURE, machine_name),
+        hardware=row,
         spot=str(asked.get("scaleSetPriority", "")).lower() == "spot",
         labels=dict(asked.get("nodeLabels") or {}),
         taints=tuple(_taint(t) for t in asked.get("nodeTaints") or []),
@@ -301,7 +304,16 @@ def _pool(asked: dict[str, Any], name: str, record: Record, where: str | None = 
         plugin_builtin=False,
         driver_ok=str(driver or "Install").lower() != "none",
         disk_gib=integer(asked.get("osDiskSizeGB"), 128),
+        sharing=cut(Cloud.AZURE, row, _profile(row, asked.get("gpuInstanceProfile"))),
     )
+
+
+def _profile(row: Machine | None, named: str | None) -> str | None:
+    """`MIG1g` -> `1g.10gb`, the profile of that many slices that AKS makes on this GPU."""
+    if not named or row is None or row.accelerator is None:
+        return named
+    slices = named.removeprefix("MIG")
+    return next((p for p in mig_profiles_on(Cloud.AZURE, row.accelerator.name) if p.startswith(f"{slices}.")), named)
 
 
 def _taint(text: str) -> Taint:

@@ -14,9 +14,10 @@ from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud, zones
 from fleet.catalog.machines import Machine, machines
 from fleet.catalog.nodes import Taint
+from fleet.catalog.sharing import Sharing, SharingMode
 from sandbox.cloud.behaviour import GCP_PROJECT, GCP_PROJECT_NUMBER, Behaviour, own_id, serial
 from sandbox.cloud.errors import CloudError
-from sandbox.cloud.pools import hardware, integer, refuse_absent, refuse_over_quota, size_after
+from sandbox.cloud.pools import cut, hardware, integer, refuse_absent, refuse_over_quota, size_after
 from sandbox.cloud.records import Record
 from sandbox.cluster import NodePool
 
@@ -194,7 +195,17 @@ class GkeNodePool(Gcp):
             plugin_builtin="gke-no-default-nvidia-gpu-device-plugin" not in (config.get("labels") or {}),
             driver_ok=not any(d.get("gpuDriverVersion") == "INSTALLATION_DISABLED" for d in driver),
             disk_gib=integer(config.get("diskSizeGb"), 100),
+            sharing=_sharing(row, next(iter(config.get("guestAccelerators") or []), {})),
         )
+
+
+def _sharing(row: Machine | None, guest: dict[str, Any]) -> Sharing | None:
+    """How GKE shares the pool's GPUs: cut into MIG devices, or each counted as often as it may have clients."""
+    shared = guest.get("gpuSharingConfig") or {}
+    if shared:
+        mode = SharingMode.MPS if shared.get("gpuSharingStrategy") == "MPS" else SharingMode.TIME_SLICING
+        return Sharing(mode, integer(shared.get("maxSharedClientsPerGpu"), 2))
+    return cut(Cloud.GCP, row, guest.get("gpuPartitionSize"))
 
 
 _EFFECT = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import Machine, machine, offer, regions_with
+from fleet.catalog.sharing import Sharing, mig, mig_profiles_on
 from sandbox.cloud.errors import CloudError
 from sandbox.cluster import NodePool
 
@@ -34,6 +35,23 @@ def refuse_absent(found: Machine | None, region: str) -> None:
         raise CloudError(
             "UnsupportedMachine", f"{found.name} is not offered in {region}; it is in {', '.join(regions_with(found))}"
         )
+
+
+def cut(cloud: Cloud, row: Machine | None, profile: str | None) -> Sharing | None:
+    """The MIG profile that a pool asks its cloud for.
+
+    Raises:
+        CloudError: the machine's GPU, or the cloud, has no such profile.
+    """
+    if not profile:
+        return None
+    accelerator = row.accelerator.name if row and row.accelerator else "a machine without GPU"
+    offered = mig_profiles_on(cloud, accelerator)
+    if profile not in offered:
+        raise CloudError(
+            "InvalidParameter", f"{accelerator} cannot be cut into {profile}; there are {', '.join(offered) or 'none'}"
+        )
+    return mig(accelerator, profile)
 
 
 def refuse_over_quota(world: World, cloud: Cloud, region: str, pool: NodePool, limit_key: str | None = None) -> None:

@@ -1,8 +1,19 @@
-"""The device manager of the simulated kubelets: accelerators appear on a node when their plugin runs there, and go with it."""
+"""The device manager of the simulated kubelets: accelerators appear on a node when their plugin runs there, and go with it.
+
+Follows what NVIDIA's plugin does with its settings: MIG_STRATEGY, and a configuration file that shares each GPU by
+turns or, beside a running MPS daemon, side by side.
+"""
 
 from __future__ import annotations
 
-from sandbox.cluster.api import Api, ApiError, Object, images, is_ready
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import yaml
+
+from fleet.catalog.sharing import SharingMode
+from sandbox.cluster.api import Api, ApiError, Object, is_ready
 from sandbox.cluster.pool import HARDWARE, POOL, NodePool
 
 # Part of a device plugin's image name -> the resource it registers. The upstream images' own names.
@@ -12,25 +23,80 @@ PLUGINS = {
     "neuron-device-plugin": "aws.amazon.com/neuron",
     "habana": "habana.ai/gaudi",
 }
+_MPS_DAEMON = "mps-control-daemon"
+
+
+@dataclass(frozen=True)
+class _Plugin:
+    """A running plugin: what it registers, whether it looks for MIG devices, and how often it counts each device."""
+
+    resource: str
+    mig: bool = False
+    replicas: int = 1
+    needs_mps: bool = False
 
 
 def reconcile(api: Api, pools: dict[str, NodePool], nodes: list[Object], pods: list[Object]) -> None:
     """Make every node offer exactly what the plugins that run on it can find in its hardware."""
-    registered: dict[str, set[str]] = {}
+    read = partial(_config_map, api, {})
+    running: dict[str, list[_Plugin]] = {}
+    mps: set[str] = set()
     for pod in pods:
-        if is_ready(pod) and pod["metadata"].get("deletionTimestamp") is None:
-            for image in images(pod):
-                for part, resource in PLUGINS.items():
-                    if part in image:
-                        registered.setdefault(pod["spec"].get("nodeName", ""), set()).add(resource)
-    for node in nodes:
-        notes = node["metadata"].get("annotations") or {}
-        pool = pools.get(notes.get(POOL, ""))
-        resource, _, count = notes.get(HARDWARE, "=").partition("=")
-        if pool is None or not resource:
+        if not is_ready(pod) or pod["metadata"].get("deletionTimestamp") is not None:
             continue
-        present = pool.offered_at_once or (pool.driver_ok and resource in registered.get(node["metadata"]["name"], set()))
-        offer(api, node, resource, int(count) if present else 0)
+        node = pod["spec"].get("nodeName", "")
+        for container in pod["spec"].get("containers") or []:
+            if _MPS_DAEMON in (container.get("command") or []):
+                mps.add(node)
+                continue
+            for part, resource in PLUGINS.items():
+                if part in container.get("image", ""):
+                    running.setdefault(node, []).append(_plugin(resource, container, pod, read))
+    for node_ in nodes:
+        notes, name = node_["metadata"].get("annotations") or {}, node_["metadata"]["name"]
+        pool = pools.get(notes.get(POOL, ""))
+        resource = notes.get(HARDWARE, "=").partition("=")[0]
+        if pool is not None and resource:
+            offer(api, node_, resource, _count(pool, resource, running.get(name, []), name in mps))
+
+
+def _count(pool: NodePool, resource: str, running: list[_Plugin], mps: bool) -> int:
+    """Devices the node offers: those the cloud's own plugin sees at once, else what a running plugin makes of them."""
+    if pool.offered_at_once:
+        return pool.parts
+    plugin = next((p for p in running if p.resource == resource and (mps or not p.needs_mps)), None)
+    if plugin is None or not pool.driver_ok or pool.hardware is None:
+        return 0
+    # Told nothing of MIG, the plugin counts whole GPUs, cut or not.
+    is_cut = pool.sharing is not None and pool.sharing.mode is SharingMode.MIG
+    return (pool.parts if is_cut and plugin.mig else pool.hardware.accelerators) * plugin.replicas
+
+
+def _plugin(resource: str, container: Object, pod: Object, read: Any) -> _Plugin:
+    env = {e["name"]: e.get("value", "") for e in container.get("env") or []}
+    mig = env.get("MIG_STRATEGY") == "single"
+    maps = [v["configMap"]["name"] for v in pod["spec"].get("volumes") or [] if v.get("configMap")]
+    if "CONFIG_FILE" not in env or not maps:
+        return _Plugin(resource, mig)
+    said = read(pod["metadata"]["namespace"], maps[0])
+    for kind, needs_mps in (("timeSlicing", False), ("mps", True)):
+        for entry in ((said.get("sharing") or {}).get(kind) or {}).get("resources") or []:
+            if entry.get("name") == resource:
+                return _Plugin(resource, mig, int(entry["replicas"]), needs_mps)
+    return _Plugin(resource, mig)
+
+
+def _config_map(api: Api, seen: dict[tuple[str, str], Any], namespace: str, name: str) -> dict[str, Any]:
+    """A plugin's configuration; empty while there is none, which the real plugin would not start with."""
+    if (namespace, name) not in seen:
+        try:
+            found = api.call("GET", f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+            texts = list((found.get("data") or {}).values())
+            seen[namespace, name] = yaml.safe_load(texts[0]) if texts else {}
+        except (ApiError, yaml.YAMLError):
+            seen[namespace, name] = {}
+    made = seen[namespace, name]
+    return made if isinstance(made, dict) else {}
 
 
 def offer(api: Api, node: Object, resource: str, count: int) -> None:

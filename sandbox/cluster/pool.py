@@ -10,6 +10,7 @@ from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import Machine, machine
 from fleet.catalog.nodes import Taint, brings_device_plugin, cloud_labels, cloud_taints
+from fleet.catalog.sharing import Sharing, SharingMode
 
 # Which pool a node belongs to and what hardware is in it: the simulation's own notes, on the node itself.
 POOL = "sandbox.accelfleet.io/pool"
@@ -30,6 +31,7 @@ class NodePool:
         plugin_builtin: whether the cloud's own device plugin is left on, where it has one.
         driver_ok: whether the image carries the driver of the hardware.
         disk_gib: boot disk, GiB; pods' scratch space comes out of it.
+        sharing: how the cloud, or the node's own boot script, cut its GPUs; what a device plugin does comes on top.
     """
 
     name: str
@@ -50,6 +52,7 @@ class NodePool:
     plugin_builtin: bool
     driver_ok: bool
     disk_gib: int
+    sharing: Sharing | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A form that survives the daemon."""
@@ -67,6 +70,8 @@ class NodePool:
         raw = dict(raw)
         cloud, known, accelerator = Cloud(raw.pop("cloud")), raw.pop("known"), raw.pop("accelerator")
         taints = tuple(Taint(**t) for t in raw.pop("taints"))
+        cut = raw.pop("sharing", None)
+        raw["sharing"] = Sharing(**{**cut, "mode": SharingMode(cut["mode"])}) if cut else None
         raw |= {"zones": tuple(raw["zones"]), "hardware": machine(cloud, raw["machine_name"], accelerator) if known else None}
         return cls(cloud=cloud, taints=taints, **raw)
 
@@ -94,6 +99,7 @@ class NodePool:
             spot=self.spot,
             hardware=self.hardware,
             topology=self.topology,
+            sharing=self.sharing,
         )
         where = f"{self.region}-{zone}" if self.cloud is Cloud.AZURE else zone
         place = {"topology.kubernetes.io/region": self.region, "topology.kubernetes.io/zone": where}
@@ -110,9 +116,13 @@ class NodePool:
         memory = self.hardware.memory_gib if self.hardware else 8
         return {"cpu": str(vcpus), "memory": f"{memory}Gi", "pods": "110", "ephemeral-storage": f"{self.disk_gib}Gi"}
 
+    @property
+    def parts(self) -> int:
+        """Accelerators of one node as they were cut, before any device plugin multiplies them."""
+        return self.hardware.accelerators * (self.sharing.slots if self.sharing else 1) if self.hardware else 0
+
     def accelerators(self) -> dict[str, str]:
-        assert self.hardware is not None
-        return {self.resource: str(self.hardware.accelerators)} if self.resource else {}
+        return {self.resource: str(self.parts)} if self.resource else {}
 
     def node(self, number: int) -> dict[str, Any]:
         """The Node object of the pool's `number`-th machine, as its cloud would register it."""
@@ -129,7 +139,7 @@ class NodePool:
                 "annotations": {
                     "kwok.x-k8s.io/node": "fake",
                     POOL: self.name,
-                    HARDWARE: f"{self.resource or ''}={self.hardware.accelerators if self.hardware else 0}",
+                    HARDWARE: f"{self.resource or ''}={self.parts}",
                 },
             },
             "spec": {"providerID": self._provider_id(zone, name, serial), "taints": self.all_taints()},
