@@ -1,0 +1,140 @@
+"""The catalogue's files hold together: keys, references, sources, dates and numbers; one bad cell fails by its row."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from fleet.catalog.accelerators import ACCELERATORS, Family
+from fleet.catalog.clouds import Cloud, regions, zones
+from fleet.catalog.machines import machine, machines, machines_with, offer, offers, regions_with
+from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
+from fleet.workspace import ROOT
+
+DATA = ROOT / "fleet" / "catalog" / "data"
+Row = dict[str, str]
+
+
+def rows(path: Path) -> list[Row]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+FILES = {path.name: rows(path) for path in sorted(DATA.glob("*.csv"))}
+MACHINES, PRICES, CARBON, MIG = (FILES[f"{name}.csv"] for name in ("machines", "prices", "carbon", "mig"))
+KEYS: dict[str, tuple[str, ...]] = {
+    "machines.csv": ("cloud", "machine", "accelerator"),
+    "prices.csv": ("cloud", "region", "machine", "accelerator"),
+    "carbon.csv": ("cloud", "region"),
+    "mig.csv": ("accelerator", "profile"),
+}
+
+
+def key(row: Row, columns: Sequence[str]) -> tuple[str, ...]:
+    return tuple(row[column] for column in columns)
+
+
+def price(row: Row, column: str) -> Decimal | None:
+    return Decimal(row[column]) if row[column] else None
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_row_is_there_twice_and_none_has_a_cell_too_many_or_few(name: str) -> None:
+    counted = Counter(key(row, KEYS[name]) for row in FILES[name])
+    assert [k for k, n in counted.items() if n > 1] == []
+    assert [row for row in FILES[name] if None in row or None in row.values()] == []
+    assert [row for row in FILES[name] for cell in row.values() if cell != cell.strip()] == []
+
+
+@pytest.mark.parametrize("name", ["prices.csv", "carbon.csv", "mig.csv"])
+def test_every_row_says_where_it_was_read_and_when(name: str) -> None:
+    assert [row for row in FILES[name] if not row["source"]] == []
+    undated = [row for row in FILES[name] if not re.search(r"\b20\d\d\b", row["as_of"])]
+    # SkyPilot's TPU list bears no date.
+    assert {(row["as_of"], ACCELERATORS[row["accelerator"]].family) for row in undated} <= {("n.d.", Family.TPU)}
+
+
+def test_every_reference_leads_somewhere() -> None:
+    known = {row["accelerator"] for row in MACHINES if row["accelerator"]}
+    assert known <= ACCELERATORS.keys()
+    assert {row["accelerator"] for row in MIG} <= known
+    counts = {key(row, KEYS["machines.csv"]): row["accelerators"] for row in MACHINES}
+    wrong = [row for row in PRICES if counts.get(key(row, KEYS["machines.csv"])) != row["accelerators"]]
+    assert wrong == [], "no such machine, or with another number of accelerators"
+
+
+@pytest.mark.parametrize("accelerator", ACCELERATORS)
+def test_some_machine_carries_every_accelerator(accelerator: str) -> None:
+    row = ACCELERATORS[accelerator]
+    assert row.name == accelerator
+    assert row.memory_gib > 0
+    assert row.tdp_w is None or row.tdp_w > 0
+    assert any(machines_with(cloud, accelerator) for cloud in Cloud)
+    on_gke = machines_with(Cloud.GCP, accelerator)
+    assert not on_gke or row.gke_name, "GKE labels its nodes with a name of its own"
+
+
+def test_numbers_are_such_as_a_machine_can_have() -> None:
+    for row in MACHINES:
+        assert int(row["vcpus"]) > 0
+        assert int(row["memory_gib"]) > 0
+        assert (int(row["accelerators"]) > 0) == bool(row["accelerator"]), row
+    assert all(int(row["instances"]) > 0 for row in MIG)
+    for row in CARBON:
+        assert 0 < Decimal(row["gco2_per_kwh"]) < 1500, row
+        assert not row["pue"] or 1 <= Decimal(row["pue"]) < 2, row
+
+
+def test_prices_are_positive_and_spot_is_never_dearer() -> None:
+    for row in PRICES:
+        on_demand, spot = price(row, "on_demand_usd_hour"), price(row, "spot_usd_hour")
+        assert on_demand is not None or spot is not None, f"a row without a price: {row}"
+        assert all(p is None or 0 < p < 1000 for p in (on_demand, spot)), row
+        assert on_demand is None or spot is None or spot <= on_demand, row
+
+
+def test_the_files_and_the_regions_name_the_same_places() -> None:
+    places = {(str(cloud), region) for cloud in Cloud for region in regions(cloud)}
+    assert {(row["cloud"], row["region"]) for row in PRICES} == places
+    assert {(row["cloud"], row["region"]) for row in CARBON} == places
+    for cloud in Cloud:
+        for region in regions(cloud):
+            assert len(set(zones(cloud, region))) == len(zones(cloud, region)) > 0
+
+
+def test_what_is_read_is_what_is_written() -> None:
+    assert len(machines()) == len(MACHINES)
+    assert len(offers()) == len(PRICES)
+    first = PRICES[0]
+    row = machine(Cloud(first["cloud"]), first["machine"])
+    assert row is not None
+    found = offer(row, first["region"])
+    assert found is not None
+    assert found.on_demand == Decimal(first["on_demand_usd_hour"])
+    assert first["region"] in regions_with(row)
+    gap = next(row for row in PRICES if not row["spot_usd_hour"])
+    same = [o for o in offers() if (o.region, o.machine.name) == (gap["region"], gap["machine"])]
+    assert [o.spot for o in same] == [None]
+
+
+@pytest.mark.parametrize("accelerator", ACCELERATORS)
+@pytest.mark.parametrize("cloud", Cloud)
+def test_a_clouds_machines_stand_smallest_first(cloud: Cloud, accelerator: str) -> None:
+    sizes = [(m.accelerators, m.vcpus) for m in machines_with(cloud, accelerator)]
+    assert sizes == sorted(sizes)
+
+
+@pytest.mark.parametrize(("accelerator", "shape"), [(a, t) for a, shapes in TOPOLOGIES.items() for t in shapes])
+def test_every_tpu_shape_is_made_of_whole_machines(accelerator: str, shape: str) -> None:
+    made = tpu_slice(accelerator, shape)
+    sides = [int(side) for side in shape.split("x")]
+    chips = sides[0] * sides[1] * (sides[2] if len(sides) > 2 else 1)
+    assert made.chips == chips == made.hosts * made.machine.accelerators
+    assert made.machine.accelerator == ACCELERATORS[accelerator]
+    assert made.multi_host == (made.hosts > 1)
