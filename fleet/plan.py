@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from fleet.catalog.clouds import zones
+from fleet.catalog.clouds import Cloud, zones
 from fleet.catalog.machines import Machine, machine, machines_with
 from fleet.catalog.sharing import Sharing, SharingMode, mig
 from fleet.catalog.tpu import TpuSlice, tpu_slice
@@ -19,6 +19,8 @@ from fleet.spec import ClusterSpec, ModelSpec, PoolSpec, Purchase
 _SYSTEM_GIB = 20
 _IMAGES_GIB = 50
 _LEAST_GIB = 100
+# One volume each: EBS gp3 16 TiB, GCP persistent disk 64 TiB, of which 16 here, AKS's OS disk 2 TiB.
+LARGEST_DISK_GIB = {Cloud.AWS: 16384, Cloud.GCP: 16384, Cloud.AZURE: 2048}
 
 
 def network_zones(cluster: ClusterSpec) -> tuple[str, ...]:
@@ -69,7 +71,7 @@ def _pool(name: str, spec: PoolSpec, cluster: ClusterSpec, models: list[ModelSpe
         max_nodes=high,
         start_nodes=start,
         zones=where,
-        disk_gib=spec.disk_gib or disk_gib(models),
+        disk_gib=spec.disk_gib or min(disk_gib(models), LARGEST_DISK_GIB[cluster.cloud]),
         tpu=tpu,
         sharing=cut,
         extra_labels=dict(spec.labels),

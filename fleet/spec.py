@@ -17,8 +17,10 @@ from fleet.catalog.clouds import Cloud
 from fleet.catalog.sharing import MOST_CLIENTS
 
 # AKS allows 12 lower-case letters and digits in an agent pool's name; hyphens are dropped there.
-PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,11}$")]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
+# Hyphens stand alone and inside: Kubernetes takes none at a name's end, Azure's Key Vault no two in a row.
+_WORDS = r"^[a-z](-?[a-z0-9])*$"
+PoolName = Annotated[str, StringConstraints(pattern=_WORDS, max_length=12)]
+Name = Annotated[str, StringConstraints(pattern=_WORDS, max_length=30)]
 # What a GCP label holds, the narrowest of the three clouds' tags: a name goes there as it is, or not at all.
 Owner = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from fleet.catalog.accelerators import ACCELERATORS, Accelerator
 from fleet.catalog.clouds import Cloud
 
+PURCHASES = ("on-demand", "spot")
 _DATA = Path(__file__).parent / "data"
 
 
@@ -26,6 +27,8 @@ class Machine:
         accelerators: devices on one machine (chips for a TPU VM); 0 for a CPU machine.
         memory_gib: main memory, GiB.
         quota, spot_quota: the cloud's own quota name; empty where the catalogue has not seen it.
+        purchases: how the cloud sells it, in the words of `fleet.spec.Purchase`; data/machines.csv says where a machine
+            that is sold in one way only was seen so.
     """
 
     cloud: Cloud
@@ -36,6 +39,7 @@ class Machine:
     memory_gib: int
     quota: str
     spot_quota: str
+    purchases: tuple[str, ...] = PURCHASES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +72,7 @@ def machines() -> tuple[Machine, ...]:
             memory_gib=int(row["memory_gib"]),
             quota=row["quota"],
             spot_quota=row["spot_quota"],
+            purchases=(row["sold_only"],) if row["sold_only"] else PURCHASES,
         )
         for row in _rows("machines.csv")
     )

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path as File
 from typing import Any
 
-from fleet.checks import models, network, pools
+from fleet.catalog.clouds import Cloud
+from fleet.checks import access, capacity, models, names, network, pools
 from fleet.checks.finding import Finding, Path, listed, nearest
 from fleet.positions import YamlError, parse
 from fleet.spec import ClusterSpec, StackSpec
 
-_STACK_NAME = re.compile(r"^[a-z][a-z0-9-]{0,39}$")
+_STACK_NAME = re.compile(r"^(?=.{1,40}$)[a-z](-?[a-z0-9])*$")
 
 
 def run(file: File, spec: StackSpec, broken: set[Path]) -> list[Finding]:
@@ -34,27 +35,17 @@ def run(file: File, spec: StackSpec, broken: set[Path]) -> list[Finding]:
 
 def _places(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     yield from network.check(path, cluster)
+    yield from access.check(path, cluster)
     for name, pool in cluster.pools.items():
         yield from pools.check((*path, "pools", name), name, pool, cluster)
-    yield from _names(path, cluster)
+    yield from names.in_cluster(path, cluster)
 
 
 def _models(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     for name, model in cluster.models.items():
         yield from models.check((*path, "models", name), model, cluster)
     yield from models.together(path, cluster)
-
-
-def _names(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
-    """AKS drops hyphens from a pool's name, so two names may become one; `system` is the cluster's own pool everywhere."""
-    seen: dict[str, str] = {"system": "the system pool"}
-    for name in cluster.pools:
-        short = name.replace("-", "")
-        if short in seen:
-            where = (*path, "pools", name)
-            message = f"'{name}' is the same as {seen[short]} once hyphens are gone"
-            yield Finding(where, message, allowed="names that differ in letters and digits", remedy="rename it", at_key=True)
-        seen.setdefault(short, f"'{name}'")
+    yield from capacity.check(path, cluster)
 
 
 def _stack(file: File, spec: StackSpec) -> Iterator[Finding]:
@@ -70,7 +61,8 @@ def _stack(file: File, spec: StackSpec) -> Iterator[Finding]:
         elif chain := _cycle(file, other):
             message = f"goes round in a circle: {' -> '.join(chain)}"
             yield Finding(("depends_on", i), message, repr(other), "stacks that do not lead back here", "break the circle")
-    yield from _secrets(file, spec)
+    yield from names.in_stack(file.stem, spec)
+    yield from _settings(file, spec)
 
 
 def _cycle(file: File, first: str) -> list[str] | None:
@@ -97,10 +89,21 @@ def _read(file: File) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _secrets(file: File, spec: StackSpec) -> Iterator[Finding]:
+def _settings(file: File, spec: StackSpec) -> Iterator[Finding]:
+    """What must stand in Pulumi's own file of the stack."""
     settings = file.parent / f"Pulumi.{file.stem}.yaml"
     config = _read(settings).get("config")
     config = config if isinstance(config, dict) else {}
+    on_gcp = next((name for name, cluster in spec.clusters.items() if cluster.cloud is Cloud.GCP), None)
+    # Without the file nobody has set the stack up yet.
+    if on_gcp and settings.exists() and config.get("gcp:project") is None:
+        remedy = f"run `pulumi config set gcp:project <project> --stack {file.stem}`"
+        message = f"no project is set for GCP in {settings.name}"
+        yield Finding(("clusters", on_gcp, "cloud"), message, "'gcp'", "a value of gcp:project", remedy)
+    yield from _secrets(file, spec, settings, config)
+
+
+def _secrets(file: File, spec: StackSpec, settings: File, config: dict[str, Any]) -> Iterator[Finding]:
     for i, key in enumerate(spec.secrets):
         value = config.get(key if ":" in key else f"accelfleet:{key}")
         where: Path = ("secrets", i)

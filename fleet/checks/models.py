@@ -1,14 +1,15 @@
-"""Facts about models: the pool they name, what one node of it offers, their store, their scaling."""
+"""Facts about models: the pool they name, what one node of it offers, their store."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
+from fleet.checks import scaling
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.contract import AcceleratorPool
 from fleet.plan import accelerators_of, least_nodes, pools
-from fleet.spec import Autoscaler, ClusterSpec, ModelSpec
+from fleet.spec import ClusterSpec, ModelSpec
 
 _TAGGED = re.compile(r"^[^\s@]+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$")
 
@@ -16,7 +17,11 @@ _TAGGED = re.compile(r"^[^\s@]+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-
 def check(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Finding]:
     """Faults of one model by itself, and against its pool and store."""
     yield from _image(path, model)
-    yield from _scaling(path, model)
+    pool = _planned(cluster, model.pool) if model.pool in cluster.pools else None
+    if pool is not None and pool.tpu and pool.tpu.multi_host:
+        yield from scaling.on_slice(path, model, pool, _hardware(path, model.pool))
+    else:
+        yield from scaling.check(path, model)
     if model.weights and model.weights.store not in cluster.stores:
         where, store = (*path, "weights", "store"), model.weights.store
         remedy = nearest(store, cluster.stores, "add it under stores:")
@@ -27,8 +32,8 @@ def check(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Findin
         remedy = nearest(model.pool, cluster.pools, "add it under pools:")
         needs = (where, (*path[:2], "pools", model.pool))
         yield Finding(where, "no such pool in this cluster", repr(model.pool), listed(cluster.pools), remedy, needs=needs)
-    else:
-        yield from _room(path, model, cluster)
+    elif pool is not None:
+        yield from _room(path, model, pool)
 
 
 def _image(path: Path, model: ModelSpec) -> Iterator[Finding]:
@@ -38,24 +43,6 @@ def _image(path: Path, model: ModelSpec) -> Iterator[Finding]:
     elif "@" not in model.image and (not name or "/" in tag or tag == "latest"):
         what = "'latest' is another image tomorrow" if tag == "latest" else "the image has no tag"
         yield Finding((*path, "image"), what, repr(model.image), "name:tag or name@sha256:…", "name a version")
-
-
-def _scaling(path: Path, model: ModelSpec) -> Iterator[Finding]:
-    low, high = model.replicas.min, model.replicas.max
-    where = (*path, "replicas")
-    bounds = fields(where, "min", "max")
-    scaler = (*path, "autoscaler")
-    if low > high:
-        remedy = f"raise max to {low}, or lower min"
-        yield Finding((*where, "min"), f"min {low} is more than max {high}", str(low), f"0 to {high}", remedy, needs=bounds)
-    elif model.autoscaler is Autoscaler.NONE and low != high:
-        message = f"replicas {low} to {high}, but autoscaler is none"
-        remedy = "set autoscaler:, or make min and max the same"
-        yield Finding(where, message, "", "hpa or keda", remedy, needs=(*bounds, scaler))
-    if model.autoscaler is Autoscaler.HPA and low == 0:
-        remedy = "use autoscaler: keda, or min: 1"
-        needs = ((*where, "min"), scaler)
-        yield Finding((*where, "min"), "an HPA cannot scale to zero", "0", "at least 1", remedy, needs=needs)
 
 
 def _hardware(path: Path, pool: str) -> tuple[Path, ...]:
@@ -73,10 +60,7 @@ def _planned(cluster: ClusterSpec, pool: str) -> AcceleratorPool | None:
         return None
 
 
-def _room(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Finding]:
-    pool = _planned(cluster, model.pool)
-    if pool is None:
-        return
+def _room(path: Path, model: ModelSpec, pool: AcceleratorPool) -> Iterator[Finding]:
     needs = (*_hardware(path, model.pool), *fields(path, "pool", "accelerators"))
     count = accelerators_of(model, pool.machine, pool.tpu)
     where = (*path, "accelerators")
@@ -95,6 +79,8 @@ def _room(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Findin
         message = f"a TPU pod takes all {pool.per_node} chips of its host"
         yield Finding(where, message, str(count), str(pool.per_node), "leave accelerators out", needs=needs)
         return
+    if pool.tpu and pool.tpu.multi_host:
+        return  # as many replicas as hosts, neither more nor fewer
     replicas, fit = model.replicas.max, pool.max_nodes * (pool.slots // count)
     if replicas > fit:
         nodes = -(-replicas // (pool.slots // count))
@@ -112,6 +98,9 @@ def together(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
         pool = _planned(cluster, name)
         if len(on_pool) < 2 or pool is None:
             continue
+        if pool.tpu and pool.tpu.multi_host:
+            yield from _one_model(path, name, list(on_pool))
+            continue
         sizes = {key: accelerators_of(model, pool.machine, pool.tpu) for key, model in on_pool.items()}
         if any(sizes[key] > pool.slots or _alone(model, sizes[key], pool) for key, model in on_pool.items()):
             continue
@@ -123,6 +112,15 @@ def together(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
             read = (field for key in on_pool for field in fields((*path, "models", key), "pool", "accelerators", "replicas"))
             needs = (where, *_hardware(path, name), (*path, "pools", name, "sharing"), *read)
             yield Finding(where, message, str(pool.max_nodes), f"at least {nodes}", remedy, needs=needs)
+
+
+def _one_model(path: Path, name: str, models: list[str]) -> Iterator[Finding]:
+    """Every model after the first on a slice: that one has a worker on each host, and each takes the host whole."""
+    for model in models[1:]:
+        where = (*path, "models", model, "pool")
+        needs = (where, (*path, "models", models[0], "pool"), *_hardware(where, name))
+        message = f"model {models[0]} takes the slice of pool {name} whole"
+        yield Finding(where, message, repr(name), "a pool that no other model is on", "give it a pool of its own", needs=needs)
 
 
 def _alone(model: ModelSpec, size: int, pool: AcceleratorPool) -> bool:

@@ -1,8 +1,7 @@
-"""Facts about a cluster's place: region, zones, address range, who reaches its API, its admins and version."""
+"""Facts about a cluster's place: region, zones, address range and version, and its system pool."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
@@ -13,19 +12,11 @@ from fleet.spec import ClusterSpec, Nat, NodesSpec
 
 # Minors that EKS, GKE's regular channel and AKS all offer, 2026-11.
 SUPPORTED_KUBERNETES = ("1.33", "1.34", "1.35")
-_PRIVATE = tuple(IPv4Network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
+PRIVATE = tuple(IPv4Network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
 # AKS's pods and services live here (infra/clouds/azure); a network over them would swallow their routes.
 _AKS_TAKEN = tuple(IPv4Network(n) for n in ("100.64.0.0/12", "100.80.0.0/16"))
-# No organisation's own range is wider than a /8.
-_WIDEST_API_RANGE = 8
-_ADMIN = {
-    Cloud.AWS: (
-        re.compile(r"^arn:aws[a-z-]*:iam::\d{12}:(role|user)/\S+$"),
-        "an IAM ARN such as arn:aws:iam::123456789012:role/Admin",
-    ),
-    Cloud.GCP: (re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$"), "a Google group or account such as ml-admins@example.com"),
-    Cloud.AZURE: (re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"), "an Entra group's object id, a GUID"),
-}
+# infra/clouds/aws cuts a VPC for so many.
+_MOST_ZONES = 4
 
 
 def check(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
@@ -42,19 +33,7 @@ def check(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
             needs=fields(path, "region", "cloud"),
         )
     yield from _network(path, cluster)
-    yield from _api(path, cluster)
     yield from _system_pool(path, cluster)
-    pattern, shape = _ADMIN[cluster.cloud]
-    for i, admin in enumerate(cluster.admins):
-        if not pattern.match(admin):
-            yield Finding(
-                (*path, "admins", i),
-                f"is no admin as {cluster.cloud} names them",
-                repr(admin),
-                shape,
-                "write it in that form",
-                needs=((*path, "admins", i), (*path, "cloud")),
-            )
     if cluster.kubernetes is not None and cluster.kubernetes not in SUPPORTED_KUBERNETES:
         message = f"Kubernetes {cluster.kubernetes} is not on offer on all three clouds"
         yield Finding((*path, "kubernetes"), message, repr(cluster.kubernetes), listed(SUPPORTED_KUBERNETES), "use one of them")
@@ -66,8 +45,8 @@ def _network(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
         yield Finding(
             (*where, "cidr"), f"a /{net.cidr.prefixlen} does not fit a cluster", str(net.cidr), "/16 to /20", "use 10.0.0.0/16"
         )
-    elif not any(net.cidr.subnet_of(private) for private in _PRIVATE):
-        yield Finding((*where, "cidr"), "is not a private range", str(net.cidr), listed(_PRIVATE), "use 10.0.0.0/16")
+    elif not any(net.cidr.subnet_of(private) for private in PRIVATE):
+        yield Finding((*where, "cidr"), "is not a private range", str(net.cidr), listed(PRIVATE), "use 10.0.0.0/16")
     elif cluster.cloud is Cloud.AZURE and any(net.cidr.overlaps(taken) for taken in _AKS_TAKEN):
         needs = fields(path, "network.cidr", "cloud")
         allowed = "outside 100.64.0.0/12"
@@ -83,6 +62,7 @@ def _network(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     elif cluster.region in regions(cluster.cloud) and net.zones > (most := len(zones(cluster.cloud, cluster.region))):
         message = f"{cluster.region} has {most} zones"
         yield Finding((*where, "zones"), message, str(net.zones), f"1 to {most}", f"set zones: {most}", needs=place)
+    yield from _subnets(path, cluster)
     if cluster.cloud is Cloud.AZURE and net.nat is Nat.NONE and not cluster.api.private:
         message = "AKS without a way out needs a private API: its nodes could not reach a public one"
         needs = fields(path, "network.nat", "cloud", "api.private")
@@ -90,26 +70,20 @@ def _network(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
         yield Finding((*where, "nat"), message, repr(str(net.nat)), "single or per-zone", remedy, needs=needs)
 
 
-def _api(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
-    api, where = cluster.api, (*path, "api")
-    both = fields(where, "private", "allowed_cidrs")
-    if api.private and api.allowed_cidrs:
-        message = "a private API has no public range to allow"
-        ranges = listed(api.allowed_cidrs)
-        yield Finding((*where, "allowed_cidrs"), message, ranges, "private, or ranges", "remove one of the two", needs=both)
-    elif not api.private and not api.allowed_cidrs:
-        message = "nobody is named who may reach the Kubernetes API"
-        remedy = "add allowed_cidrs: [<your range>]"
-        yield Finding(where, message, "", "private: true, or allowed_cidrs", remedy, at_key=True, needs=both)
-    for i, block in enumerate(api.allowed_cidrs):
-        if block.prefixlen < _WIDEST_API_RANGE:
-            yield Finding(
-                (*where, "allowed_cidrs", i),
-                "opens the Kubernetes API to the internet at large",
-                str(block),
-                "your own ranges",
-                "name your ranges",
-            )
+def _subnets(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
+    """The network has subnets in every zone that a pool names, and room for those of so many zones."""
+    if cluster.cloud is not Cloud.AWS or cluster.region not in regions(cluster.cloud):
+        return
+    known, named, read = zones(cluster.cloud, cluster.region), set[str](), list[Path]()
+    for name, pool in cluster.pools.items():
+        named.update(zone for zone in pool.zones if zone in known)
+        read.append((*path, "pools", name, "zones"))
+        if len(named) > _MOST_ZONES:
+            message = f"the pools' zones are {len(named)} with these, a network has subnets in {_MOST_ZONES}"
+            allowed = f"{_MOST_ZONES} zones among all pools"
+            needs = (*read, *fields(path, "cloud", "region"))
+            yield Finding(read[-1], message, listed(pool.zones), allowed, "take zones that another pool has", needs=needs)
+            return
 
 
 def _system_pool(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.checks import sharing
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.checks.network import bounds
-from fleet.plan import needed_gib
+from fleet.plan import LARGEST_DISK_GIB, choose_machine, needed_gib
 from fleet.spec import ClusterSpec, PoolSpec
 
 # Kubernetes' own syntax of label keys and values.
@@ -20,8 +20,6 @@ _LABEL_KEY = re.compile(r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([
 _LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")
 # Ours, and what the clouds keep for themselves: EKS and AKS refuse pools with such labels.
 _RESERVED = ("accelfleet.io/", "kubernetes.io/", "k8s.io/", "eks.amazonaws.com/", "cloud.google.com/", "kubernetes.azure.com/")
-# One volume each: EBS gp3 16 TiB, GCP persistent disk 64 TiB, of which 16 here, AKS's OS disk 2 TiB.
-_LARGEST_DISK_GIB = {Cloud.AWS: 16384, Cloud.GCP: 16384, Cloud.AZURE: 2048}
 
 
 def check(path: Path, name: str, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]:
@@ -33,6 +31,7 @@ def check(path: Path, name: str, pool: PoolSpec, cluster: ClusterSpec) -> Iterat
     yield from sharing.check(path, pool, cluster)
     hardware = _tpu if pool.accelerator in TOPOLOGIES else _machine
     yield from _accelerator(path, pool, cluster) or hardware(path, pool, cluster)
+    yield from _purchase(path, pool, cluster)
 
 
 def _accelerator(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> list[Finding]:
@@ -94,7 +93,7 @@ def _zones(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding
 
 def _disk(path: Path, name: str, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]:
     on_pool = {key: model for key, model in cluster.models.items() if model.pool == name}
-    least, most = needed_gib(on_pool.values()), _LARGEST_DISK_GIB[cluster.cloud]
+    least, most = needed_gib(on_pool.values()), LARGEST_DISK_GIB[cluster.cloud]
     where, cloud = (*path, "disk_gib"), (*path[:2], "cloud")
     read = [field for key in on_pool for field in fields((*path[:2], "models", key), "pool", "weights")]
     got = "" if pool.disk_gib is None else str(pool.disk_gib)
@@ -147,6 +146,23 @@ def _machine(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Findi
         yield from _in_region((*path, "per_node"), pool, cluster, what, sorted(places), needs)
     else:
         yield from _in_region((*path, "accelerator"), pool, cluster, pool.accelerator, sorted(places), needs)
+
+
+def _purchase(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]:
+    """A machine that its cloud does not sell in this way; TPUs are sold in both."""
+    try:
+        row = choose_machine(pool, cluster)
+    except LookupError:
+        return
+    if pool.purchase in row.purchases:
+        return
+    here = machines_with(cluster.cloud, pool.accelerator, cluster.region)
+    others = [m.name for m in here if pool.purchase in m.purchases]
+    where, needs = (*path, "purchase"), _on(path, "accelerator", "machine", "per_node", "purchase")
+    message = f"{row.name} is not sold {pool.purchase}"
+    allowed = f"{listed(row.purchases)}; {pool.purchase} there is {listed(others)}"
+    remedy = f"set purchase: {row.purchases[0]}, or choose another machine"
+    yield Finding(where, message, repr(str(pool.purchase)), allowed, remedy, needs=needs)
 
 
 def _in_region(

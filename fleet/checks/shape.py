@@ -197,9 +197,13 @@ def _text(path: Path, got: str, about: FieldInfo | None, detail: ErrorDetails) -
     if kind == "string_pattern_mismatch":
         pattern = f"the pattern {context['pattern']}"
         if "[key]" in detail["loc"]:
-            remedy = "use lower-case letters, digits and hyphens, starting with a letter"
+            remedy = "use lower-case letters, digits and single hyphens, from a letter to a letter or digit"
             return Finding(path, f"'{path[-1]}' is not of the allowed form", "", pattern, remedy, at_key=True)
         return Finding(path, "is not of the allowed form", got, pattern, "write it in the allowed form")
+    if kind == "string_too_long":
+        most = context["max_length"]
+        message = f"'{path[-1] if '[key]' in detail['loc'] else value}' is too long a name"
+        return Finding(path, message, "", f"up to {most} characters", "shorten it", at_key="[key]" in detail["loc"])
     if kind == "string_type" and isinstance(value, int | float):
         what = "true or false" if isinstance(value, bool) else "a number"
         return Finding(path, f"is {what}, not text", got, "text", f'write it in quotes: "{got}"')

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import subprocess
 import sys
+from ipaddress import IPv4Network
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,16 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleet.checks import capacity, scaling
 from fleet.load import StackErrors, load_stack
+from fleet.plan import pools
+from fleet.spec import ClusterSpec, Nat, Purchase
 from fleet.workspace import ROOT, STACKS
+from infra.clouds.aws import network as aws_network
+from infra.clouds.azure import network as azure_network
+from infra.clouds.azure.node_pool import MAX_DISK_GIB
+from infra.clouds.gcp import network as gcp_network
+from infra.kubernetes.model_servers import server_of
 
 CORPUS = ROOT / "tests" / "corpus" / "stacks"
 EXPECTED: dict[str, dict[str, Any]] = yaml.safe_load((CORPUS.parent / "stacks.yaml").read_text())
@@ -43,6 +53,59 @@ def test_one_fault_is_one_error(name: str) -> None:
             assert re.search(wanted[part], getattr(error, part)), f"{part}: {getattr(error, part)!r}"
     assert error.remedy
     assert str(error).startswith(f"tests/corpus/stacks/{name}.yaml:{error.line}:{error.column}")
+
+
+SOUND = sorted(name for name, wanted in EXPECTED.items() if "sound_with" in wanted)
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_across_the_border_the_same_file_is_sound(name: str, tmp_path: Path) -> None:
+    text = FILES[name].read_text()
+    for old, new in EXPECTED[name]["sound_with"]:
+        assert text.count(old) == 1, f"{old!r} is not unique in {name}"
+        text = text.replace(old, new)
+    file = tmp_path / f"{name}.yaml"
+    file.write_text(text)
+    load_stack(file)
+
+
+@pytest.mark.parametrize("prefix", range(16, 21))
+def test_networks_have_the_room_that_the_clouds_networks_are_cut_for(prefix: int) -> None:
+    cidr = f"10.0.0.0/{prefix}"
+
+    def room(cloud: str, region: str) -> list[int]:
+        cluster = ClusterSpec.model_validate({"cloud": cloud, "region": region, "network": {"nat": "per-zone"}})
+        return [room.nodes for room in capacity.rooms(cluster, prefix)]
+
+    assert room("gcp", "us-west1") == [gcp_network.ranges(cidr).most_nodes]
+    private, _ = aws_network.subnet_ranges(cidr)
+    # Of two zones; EKS and AWS keep eleven addresses of each.
+    assert room("aws", "us-east-1") == [2 * ((IPv4Network(private[0]).num_addresses - 11) // 20)]
+    subnets = azure_network.node_ranges(cidr, ("1", "2"), Nat.PER_ZONE).values()
+    assert room("azure", "westeurope")[:-1] == [IPv4Network(subnet).num_addresses - 5 for subnet in subnets]
+    assert room("azure", "westeurope")[-1] == IPv4Network(azure_network.POD_CIDR).num_addresses // 256
+
+
+@pytest.mark.parametrize(
+    "image", ["vllm/vllm-openai:v0.11.0", "nvcr.io/nvidia/tritonserver:25.08-py3", "a/b@sha256:vllm", "vllm"]
+)
+def test_a_queue_is_told_by_the_servers_that_infra_takes_for_such(image: str) -> None:
+    assert scaling.tells_queue(image) == (server_of(image).waiting is not None)
+
+
+def test_a_computed_disk_is_never_larger_than_the_cloud_has() -> None:
+    name = "weights-over-aks-disk"
+    cluster = yaml.safe_load(FILES[name].read_text().replace("990", "989"))["clusters"]["main"]
+    assert pools(name, "main", ClusterSpec.model_validate(cluster))["t4"].disk_gib == MAX_DISK_GIB
+
+
+def test_machines_sold_in_one_way_say_where_it_was_read() -> None:
+    with (ROOT / "fleet" / "catalog" / "data" / "machines.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["sold_only"] for row in rows} == {"", "spot"}
+    for row in rows:
+        assert bool(row["sold_only"]) == bool(row["sold_only_source"])
+        assert row["sold_only"] in ("", *Purchase)
 
 
 def test_checking_them_all_loads_no_provider_sdk_and_makes_nothing(tmp_path: Path) -> None:
