@@ -16,6 +16,7 @@ class ModelServer:
     Attributes:
         command, args: for a model with weights; Kubernetes fills in `$(WEIGHTS_URL)` and the like.
         parallel: argument that takes the number of accelerators of a replica; None where the server finds out itself.
+        memory_share: argument that takes the part of a GPU's memory it may use; None where it takes what it needs.
         alive, ready: paths of the liveness and the readiness probe.
         waiting: Prometheus metric of requests in the queue, by which KEDA scales; None where there is none.
     """
@@ -23,6 +24,7 @@ class ModelServer:
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     parallel: str | None = None
+    memory_share: str | None = None
     alive: str
     ready: str
     waiting: str | None = None
@@ -39,6 +41,7 @@ VLLM = ModelServer(
         "--load-format=runai_streamer",
     ),
     parallel="--tensor-parallel-size",
+    memory_share="--gpu-memory-utilization",
     alive="/health",
     ready="/health",
     waiting='vllm:num_requests_waiting{model_name="$MODEL"}',

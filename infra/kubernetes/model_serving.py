@@ -15,11 +15,12 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from fleet.catalog.nodes import credential_endpoints
+from fleet.catalog.sharing import SharingMode
 from fleet.contract import AcceleratorPool
 from fleet.plan import accelerators_of
 from fleet.spec import Autoscaler, ModelSpec
 from infra.clouds.base import WorkloadIdentity
-from infra.kubernetes.model_servers import server_of
+from infra.kubernetes.model_servers import ModelServer, server_of
 from infra.kubernetes.namespaces import KEDA, MODELS, MONITORING
 
 # From the program's directory: an absolute path would be in the state, and differ on everybody's machine
@@ -38,6 +39,8 @@ _NODE_AND_IMAGE_S = 900
 # 2.7 of 15 GiB memory and half of a 100 GiB disk.
 _NODE_PERCENT = 70
 _DISK_PERCENT = 40
+# Percent of a GPU's memory that all servers on it may take together; vLLM's own default for one.
+_GPU_MEMORY_PERCENT = 90
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +182,8 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
     if args.weights_url is not None:
         parallel = [f"{server.parallel}={args.count}"] if server.parallel and args.count > 1 else []
         values["weights"]["url"] = args.weights_url
-        values["server"] |= {"command": list(server.command), "args": [*server.args, *parallel]}
+        arguments = [*server.args, *parallel, *_share_of_gpu(args.pool, server)]
+        values["server"] |= {"command": list(server.command), "args": arguments}
         values["networkPolicy"]["credentialEndpoints"] = [
             {"cidr": cidr, "port": port} for cidr, port in credential_endpoints(args.pool.cloud)
         ]
@@ -193,7 +197,7 @@ def _share_of_node(pool: AcceleratorPool, count: int) -> dict[str, Any]:
     """CPU, memory and disk in proportion to the accelerators, so that the replicas that fill a node's accelerators fit."""
 
     def share(whole: int, percent: int) -> int:
-        return whole * count * percent // (pool.per_node * 100)
+        return whole * count * percent // (pool.slots * 100)
 
     memory = max(1, share(pool.machine.memory_gib, _NODE_PERCENT))
     return {
@@ -204,6 +208,13 @@ def _share_of_node(pool: AcceleratorPool, count: int) -> dict[str, Any]:
         },
         "sharedMemory": f"{max(1, memory // 4)}Gi",
     }
+
+
+def _share_of_gpu(pool: AcceleratorPool, server: ModelServer) -> list[str]:
+    """A server that takes nearly all device memory at its start must be told of its neighbours; a MIG device has none."""
+    if pool.sharing is None or pool.sharing.mode is SharingMode.MIG or server.memory_share is None:
+        return []
+    return [f"{server.memory_share}={_GPU_MEMORY_PERCENT // pool.sharing.slots / 100}"]
 
 
 def _queue(args: ModelServingArgs) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from fleet.catalog.accelerators import ACCELERATORS
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import machine
 from fleet.catalog.sharing import MOST_CLIENTS, Sharing, SharingMode, mig, mig_profiles, mig_profiles_on
+from infra.kubernetes.model_serving import chart_values
 from tests.accelerator_pools import L4, L4_ON_GKE, T4_ON_AKS, pool_of
 from tests.infra import test_aws, test_azure, test_gcp
-from tests.infra.test_kubernetes import DAEMON_SET, plugins, selects
+from tests.infra.test_kubernetes import DAEMON_SET, model, plugins, selects
 
 A100_ON = {
     Cloud.AWS: machine(Cloud.AWS, "p4de.24xlarge"),
@@ -171,3 +172,20 @@ def test_a_cloud_offers_the_profiles_that_it_can_cut():
     assert "4g.40gb" not in mig_profiles_on(Cloud.GCP, "nvidia-a100-80gb")
     assert "4g.96gb" in mig_profiles_on(Cloud.GCP, "nvidia-rtx-pro-6000")
     assert mig_profiles_on(Cloud.AWS, "nvidia-a100-80gb") == mig_profiles("nvidia-a100-80gb")
+
+
+@pytest.mark.parametrize("sharing", [None, SMALL, TURNS, MPS], ids=str)
+def test_the_pods_that_fill_a_nodes_parts_fit_on_it(sharing):
+    pool = shared(A100_ON[Cloud.GCP], sharing)
+    values = chart_values(model(pool=pool, count=1))
+    asked = values["resources"]
+    assert int(asked["cpu"].removesuffix("m")) * pool.slots <= pool.machine.vcpus * 1000
+    assert int(asked["memory"].removesuffix("Gi")) * pool.slots <= pool.machine.memory_gib
+    assert int(asked["ephemeralStorage"].removesuffix("Gi")) * pool.slots <= pool.disk_gib
+
+
+@pytest.mark.parametrize(("sharing", "part"), [(None, None), (SMALL, None), (TURNS, "0.22"), (MPS, "0.22")], ids=str)
+def test_servers_on_one_gpu_share_its_memory(sharing, part):
+    values = chart_values(model(pool=shared(A100_ON[Cloud.GCP], sharing), count=1, weights_url="gs://b/m"))
+    told = [a for a in values["server"]["args"] if a.startswith("--gpu-memory-utilization")]
+    assert told == ([f"--gpu-memory-utilization={part}"] if part else [])
