@@ -67,11 +67,12 @@ def test_at_zero_nodes_the_autoscaler_sees_the_same_node_as_the_pod(hardware: Ma
     pool = pool_of(hardware, spot=True)
     tags = pool.autoscaler_tags("main")
     head = "k8s.io/cluster-autoscaler/node-template"
-    tainted = [
-        Taint(k.removeprefix(f"{head}/taint/"), *v.split(":")) for k, v in tags.items() if k.startswith(f"{head}/taint/")
-    ]
-    assert sorted(tainted) == sorted(pool.all_taints)
-    assert {k.removeprefix(f"{head}/label/"): v for k, v in tags.items() if k.startswith(f"{head}/label/")} == pool.node_labels
+
+    def told(kind: str) -> dict[str, str]:
+        return {k.removeprefix(f"{head}/{kind}/"): v for k, v in tags.items() if k.startswith(f"{head}/{kind}/")}
+
+    assert sorted(Taint(key, *value.split(":")) for key, value in told("taint").items()) == list(pool.all_taints)
+    assert told("label") == pool.node_labels
     assert told("resources") == {pool.resource: str(hardware.accelerators)}
     assert tags["k8s.io/cluster-autoscaler/main"] == "owned"
 
