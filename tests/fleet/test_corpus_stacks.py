@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
 import re
@@ -66,6 +67,52 @@ def test_across_the_border_the_same_file_is_sound(name: str, tmp_path: Path) -> 
         text = text.replace(old, new)
     file = tmp_path / f"{name}.yaml"
     file.write_text(text)
+    load_stack(file)
+
+
+# Where a component refuses what a stack file can say -> files of which the checks say so first, with the line.
+GUARDS = {
+    "kubernetes/model_serving.py _replicas": ("tpu-slice-autoscaled", "tpu-slice-replicas"),
+    "kubernetes/model_serving.py _queue": ("keda-without-queue", "keda-from-zero"),
+    "kubernetes/device_plugins.py _refuse_what_cannot_work": ("accelerator-withdrawn",),
+    "clouds/aws/network.py __init__": ("eks-one-zone", "aws-five-zones"),
+    "clouds/aws/node_pool.py _ami": ("accelerator-withdrawn",),
+    "clouds/aws/node_pool.py _subnets": ("zone-of-other-region",),
+    "clouds/azure/cluster.py __init__": ("aks-no-way-out",),
+    "clouds/azure/network.py node_ranges": ("cidr-over-aks-pods", "zones-zero"),
+    "clouds/azure/node_pool.py __init__": ("disk-over-aks", "weights-over-aks-disk"),
+    "clouds/gcp/network.py ranges": ("cidr-too-small",),
+    "clouds/gcp/node_pool.py __init__": ("accelerator-on-other-cloud",),
+    "clouds/gcp/node_pool.py _slice": ("tpu-hosts-against-topology", "tpu-slice-in-two-zones"),
+    "clouds/gcp/provider.py provider": ("gcp-project-missing",),
+}
+
+
+def test_whatever_infra_refuses_the_checks_refuse_first() -> None:
+    found = set()
+    for path in (ROOT / "infra").rglob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef) and "raise ValueError" in ast.unparse(function):
+                found.add(f"{path.relative_to(ROOT / 'infra')} {function.name}")
+    assert found == set(GUARDS), "add a check, a file of the corpus that fails it, and a line to GUARDS"
+    assert {name for names in GUARDS.values() for name in names} <= set(EXPECTED)
+
+
+@pytest.mark.parametrize(("name", "stack"), [("google-stack", "weights"), ("login-on-azure", "on-azure-login")])
+def test_a_word_in_the_stacks_own_name_goes_with_the_files(name: str, stack: str, tmp_path: Path) -> None:
+    file = tmp_path / f"{stack}.yaml"
+    file.write_text(FILES[name].read_text())
+    load_stack(file)
+
+
+def test_a_project_for_gcp_is_asked_for_once_the_stack_has_settings(tmp_path: Path) -> None:
+    file, settings = tmp_path / "demo.yaml", tmp_path / "Pulumi.demo.yaml"
+    file.write_text(FILES["gcp-project-missing"].read_text())
+    load_stack(file)
+    settings.write_text("config: {gcp:region: us-west1}")
+    with pytest.raises(StackErrors, match=r"no project is set for GCP in Pulumi\.demo\.yaml"):
+        load_stack(file)
+    settings.write_text("config: {gcp:project: demo}")
     load_stack(file)
 
 
@@ -135,6 +182,7 @@ print(json.dumps({"wrong": wrong, "modules": sdks}))
     assert list(tmp_path.iterdir()) == []
 
 
+_REPLICAS = "clusters.main.models.rerank.replicas.min"
 # Single faults as changes of one good file: (what to replace, by what, path of the error).
 FAULTS = {
     "owner": ("owner: ml-platform", "owner: ''", "owner"),
@@ -149,6 +197,8 @@ FAULTS = {
     "image": ("image: public.ecr.aws", "imag: public.ecr.aws", "clusters.main.models.rerank.imag"),
     "store": ("{store: weights, path: chat", "{store: wieghts, path: chat", "clusters.main.models.chat.weights.store"),
     "pool": ("pool: inf2", "pool: inf3", "clusters.main.models.rerank.pool"),
+    "keda": ("      rerank:\n", "      rerank:\n        autoscaler: keda\n        replicas: {min: 0, max: 1}\n", _REPLICAS),
+    "default": ("      embed:\n", "      default:\n", "clusters.main.models.default"),
 }
 
 
