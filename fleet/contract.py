@@ -19,17 +19,23 @@ from fleet.catalog.tpu import TpuSlice
 
 POOL_LABEL = "accelfleet.io/pool"
 ACCELERATOR_LABEL = "accelfleet.io/accelerator"
+PURCHASE_LABEL = "accelfleet.io/purchase"
 SHARING_LABEL = "accelfleet.io/sharing"
 
 
 @dataclass(frozen=True)
 class Placement:
-    """What a pod must carry to run on a pool, in Kubernetes' own field shapes."""
+    """What a pod must carry to run on a pool, in Kubernetes' own field shapes.
+
+    Attributes:
+        prefer: labels of the nodes it goes to first; empty where all of the pool's are alike.
+    """
 
     node_selector: dict[str, str]
     tolerations: list[dict[str, str]]
     resource: str
     count: int
+    prefer: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +49,7 @@ class AcceleratorPool:
         disk_gib: boot disk, sized for images and weights (pain 17).
         tpu: the slice for a TPU pool, else None.
         sharing: how each GPU is cut for several pods, None for whole ones.
+        fallback: the same machines bought otherwise, taken while there is none of these (pain 6); None without.
     """
 
     name: str
@@ -58,6 +65,7 @@ class AcceleratorPool:
     disk_gib: int
     tpu: TpuSlice | None = None
     sharing: Sharing | None = None
+    fallback: AcceleratorPool | None = None
     extra_labels: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -72,6 +80,15 @@ class AcceleratorPool:
     @property
     def resource(self) -> str:
         return self.family.resource
+
+    @property
+    def rungs(self) -> tuple[AcceleratorPool, ...]:
+        """The pools in the cloud that this is, in the order in which they are bought."""
+        return (self, *(self.fallback.rungs if self.fallback else ()))
+
+    @property
+    def purchase(self) -> str:
+        return "spot" if self.spot else "on-demand"
 
     @property
     def per_node(self) -> int:
@@ -91,7 +108,8 @@ class AcceleratorPool:
     def node_labels(self) -> dict[str, str]:
         """Labels we put on the pool; the cloud's own come on top."""
         shared = {SHARING_LABEL: str(self.sharing)} if self.sharing else {}
-        return {POOL_LABEL: self.name, ACCELERATOR_LABEL: self.accelerator.name, **shared, **self.extra_labels}
+        ours = {POOL_LABEL: self.name, ACCELERATOR_LABEL: self.accelerator.name, PURCHASE_LABEL: self.purchase}
+        return {**ours, **shared, **self.extra_labels}
 
     @cached_property
     def node_taints(self) -> tuple[Taint, ...]:
@@ -147,11 +165,13 @@ class AcceleratorPool:
         selector = {POOL_LABEL: self.name}
         if self.tpu:  # GKE's admission asks for both labels on every TPU pod
             selector |= {k: v for k, v in self.cloud_labels.items() if k.startswith("cloud.google.com/gke-tpu-")}
+        taints = sorted({taint for rung in self.rungs for taint in rung.all_taints})
         return Placement(
             node_selector=selector,
-            tolerations=[{"key": t.key, "operator": "Equal", "value": t.value, "effect": t.effect} for t in self.all_taints],
+            tolerations=[{"key": t.key, "operator": "Equal", "value": t.value, "effect": t.effect} for t in taints],
             resource=self.resource,
             count=count,
+            prefer={PURCHASE_LABEL: self.purchase} if self.fallback else {},
         )
 
     def autoscaler_tags(self, cluster: str) -> dict[str, str]:

@@ -57,3 +57,12 @@ def pool_cost(cloud: Cloud, region: str, row: Machine | None, price: Offer | Non
         kwh = Decimal(tdp * row.accelerators * nodes * HOURS_A_MONTH) / 1000 * UTILISATION * pue
         kg = (kwh * intensity / 1000).quantize(Decimal("0.1"))
     return PoolCost(usd, kg, price.as_of if price else None)
+
+
+def sum_of(first: PoolCost, second: PoolCost) -> PoolCost:
+    """Both together; unknown where either is."""
+
+    def both(a: Decimal | None, b: Decimal | None) -> Decimal | None:
+        return None if a is None or b is None else a + b
+
+    return PoolCost(both(first.usd_month, second.usd_month), both(first.kg_month, second.kg_month), first.price_as_of)

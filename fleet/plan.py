@@ -6,6 +6,7 @@ Assumes `fleet.checks` found nothing wrong; makes no resource and reads no file.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from fleet.catalog.clouds import Cloud, zones
 from fleet.catalog.machines import Machine, machine, machines_with
@@ -42,12 +43,19 @@ def pools(
         pool_name: the cloud's rule for a pool's physical name.
     """
     return {
-        name: _pool(name, spec, cluster, [m for m in cluster.models.values() if m.pool == name], pool_name(name))
+        name: _pool(name, spec, cluster, [m for m in cluster.models.values() if m.pool == name], pool_name)
         for name, spec in cluster.pools.items()
     }
 
 
-def _pool(name: str, spec: PoolSpec, cluster: ClusterSpec, models: list[ModelSpec], physical_name: str) -> AcceleratorPool:
+def fallback_name(pool: str) -> str:
+    """The name of the second pool in the cloud that a pool with a fallback is."""
+    return f"{pool}-od"
+
+
+def _pool(
+    name: str, spec: PoolSpec, cluster: ClusterSpec, models: list[ModelSpec], pool_name: Callable[[str], str]
+) -> AcceleratorPool:
     tpu = tpu_slice(spec.accelerator, spec.topology) if spec.topology else None
     hardware = tpu.machine if tpu else choose_machine(spec, cluster)
     cut = sharing(spec)
@@ -60,9 +68,9 @@ def _pool(name: str, spec: PoolSpec, cluster: ClusterSpec, models: list[ModelSpe
         # An atomic slice: all hosts or none, in one zone.
         low = high = start = tpu.hosts
         where = where[:1]
-    return AcceleratorPool(
+    first = AcceleratorPool(
         name=name,
-        physical_name=physical_name,
+        physical_name=pool_name(name),
         cloud=cluster.cloud,
         region=cluster.region,
         machine=hardware,
@@ -76,6 +84,10 @@ def _pool(name: str, spec: PoolSpec, cluster: ClusterSpec, models: list[ModelSpe
         sharing=cut,
         extra_labels=dict(spec.labels),
     )
+    if spec.fallback is None:
+        return first
+    second = replace(first, physical_name=pool_name(fallback_name(name)), spot=False, min_nodes=0, start_nodes=0)
+    return replace(first, fallback=second)
 
 
 def choose_machine(spec: PoolSpec, cluster: ClusterSpec) -> Machine:

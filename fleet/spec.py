@@ -115,6 +115,9 @@ class PoolSpec(_Spec):
     )
     nodes: NodesSpec = Field(default=NodesSpec())
     purchase: Purchase = Purchase.ON_DEMAND
+    fallback: Purchase | None = Field(
+        default=None, description="What to buy while there is none of `purchase`: on-demand, beside purchase: spot."
+    )
     zones: list[str] = Field(default_factory=list, description="Zones to take nodes from; default: the network's.")
     disk_gib: StrictInt | None = Field(
         default=None, ge=50, le=16384, description="Boot disk; default: computed from images and weights."

@@ -12,13 +12,14 @@ import subprocess
 import tempfile
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import machine, offer
-from fleet.contract import POOL_LABEL
-from fleet.cost import PoolCost, pool_cost
+from fleet.contract import POOL_LABEL, PURCHASE_LABEL
+from fleet.cost import PoolCost, pool_cost, sum_of
 from fleet.engine import Engine
 from fleet.workspace import Workspace
 
@@ -28,6 +29,7 @@ class PoolStanding:
     """One pool: what it is, its ready nodes, the accelerators they offer, and the pods that serve there.
 
     `sharing` says how each accelerator serves several pods, `slots` how many pods a node takes then.
+    `on_fallback` counts its nodes that were bought as second choice.
     `missing` counts nodes whose accelerators the device plugin has not brought up.
     """
 
@@ -45,6 +47,7 @@ class PoolStanding:
     min_nodes: int
     max_nodes: int
     nodes: int
+    on_fallback: int
     ready: int
     accelerators: int
     missing: int
@@ -138,8 +141,13 @@ def _pool(
     ]
     per_node, slots = int(about["perNode"]), int(about["slots"])
     cloud = Cloud(outputs["cloud"])
+    second = [n for n in mine if n["metadata"]["labels"].get(PURCHASE_LABEL, about["purchase"]) != about["purchase"]]
     row = machine(cloud, about["machine"], about["accelerator"])
     price = offer(row, outputs["region"]) if row else None
+    bought = partial(pool_cost, cloud, outputs["region"], row, price)
+    cost = bought(spot=about["purchase"] == "spot", nodes=len(mine) - len(second))
+    if second:
+        cost = sum_of(cost, bought(spot=False, nodes=len(second)))
     return PoolStanding(
         stack=stack,
         cluster=cluster,
@@ -155,12 +163,13 @@ def _pool(
         min_nodes=int(about["minNodes"]),
         max_nodes=int(about["maxNodes"]),
         nodes=len(mine),
+        on_fallback=len(second),
         ready=sum(_condition(n) for n in mine),
         accelerators=sum(offered) * per_node // slots,
         missing=sum(o < slots for o in offered),
         pods_ready=sum(_condition(p) for p in serving if p["spec"].get("nodeName") in names),
         pods=len(serving),
-        cost=pool_cost(cloud, outputs["region"], row, price, spot=about["purchase"] == "spot", nodes=len(mine)),
+        cost=cost,
     )
 
 

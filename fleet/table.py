@@ -24,7 +24,7 @@ def row(pool: PoolStanding) -> tuple[str, ...]:
         pool.pool,
         f"{pool.accelerators} x {pool.accelerator}" + (f", {pool.sharing}" if pool.sharing else ""),
         f"{pool.ready}/{pool.nodes} ({pool.min_nodes}-{pool.max_nodes})",
-        pool.purchase,
+        f"{pool.purchase}, {pool.on_fallback} on-demand" if pool.on_fallback else pool.purchase,
         f"{pool.pods_ready}/{pool.pods}",
         f"{pool.cost.usd_month:,}" if pool.cost.usd_month is not None else "not priced",
         f"{pool.cost.kg_month:,}" if pool.cost.kg_month is not None else "no TDP published",

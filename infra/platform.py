@@ -11,7 +11,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from fleet.contract import AcceleratorPool
-from fleet.plan import network_zones, pools
+from fleet.plan import fallback_name, network_zones, pools
 from fleet.spec import ClusterSpec, Environment, ModelSpec
 from infra import naming, versions
 from infra.clouds import kit
@@ -55,7 +55,8 @@ class _Cluster(pulumi.ComponentResource):
         cluster = self._cluster(network, in_cloud)
         system = self._system_pool(cluster, in_cloud)
         accelerators = pools(stack.name, name, spec, pool_name=self.cloud.pool_name)
-        node_pools = {key: self._node_pool(pool, cluster, system, in_cloud) for key, pool in accelerators.items()}
+        rungs = [rung for pool in accelerators.values() for rung in pool.rungs]
+        node_pools = {key: self._node_pools(pool, cluster, system) for key, pool in accelerators.items()}
         stores = {key: self._store(key, network, in_cloud) for key in spec.stores}
 
         api = kubernetes.Provider(
@@ -64,13 +65,12 @@ class _Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[r for r in (system,) if r is not None]),
         )
         in_kubernetes = pulumi.ResourceOptions(parent=self, providers=[api])
-        plugins = DevicePlugins(f"{name}-device-plugins", list(accelerators.values()), opts=in_kubernetes)
-        self._autoscaler(cluster, in_cloud, in_kubernetes)
+        plugins = DevicePlugins(f"{name}-device-plugins", rungs, opts=in_kubernetes)
+        self._autoscaler(cluster, list(accelerators.values()), in_cloud, in_kubernetes)
         namespace = ModelsNamespace(f"{name}-models", opts=in_kubernetes)
         for key, model in spec.models.items():
-            ready = pulumi.ResourceOptions(
-                parent=self, providers=[self.provider, api], depends_on=[node_pools[model.pool], plugins, namespace]
-            )
+            before = [*node_pools[model.pool], plugins, namespace]
+            ready = pulumi.ResourceOptions(parent=self, providers=[self.provider, api], depends_on=before)
             self._model(key, model, accelerators[model.pool], cluster, stores, ready)
 
         self.outputs = {
@@ -121,6 +121,7 @@ class _Cluster(pulumi.ComponentResource):
             network=network,
             system_machine=system.machine or self.cloud.default_machine,
             system_nodes=(system.nodes.min, system.nodes.max),
+            by_priority=any(pool.fallback for pool in self.spec.pools.values()),
         )
         return self.cloud.cluster(self.name, args, opts)
 
@@ -138,7 +139,16 @@ class _Cluster(pulumi.ComponentResource):
         )
         return self.cloud.system_pool(f"{self.name}-system", args, opts)
 
-    def _autoscaler(self, cluster: Any, in_cloud: pulumi.ResourceOptions, in_kubernetes: pulumi.ResourceOptions) -> None:
+    def _autoscaler(
+        self,
+        cluster: Any,
+        accelerators: list[AcceleratorPool],
+        in_cloud: pulumi.ResourceOptions,
+        in_kubernetes: pulumi.ResourceOptions,
+    ) -> None:
+        priorities = cluster_autoscaler.priorities(accelerators)
+        if priorities:
+            cluster_autoscaler.PriorityExpander(f"{self.name}-priorities", priorities, in_kubernetes)
         if self.cloud.autoscaler is None:
             return
         role = self.cloud.autoscaler(
@@ -153,15 +163,21 @@ class _Cluster(pulumi.ComponentResource):
             f"{self.name}-autoscaler",
             cluster=self._physical,
             env=role.env,
+            by_priority=bool(priorities),
             opts=pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[role])),
         )
 
-    def _node_pool(self, pool: AcceleratorPool, cluster: Any, system: Any, opts: pulumi.ResourceOptions) -> Any:
+    def _node_pools(self, pool: AcceleratorPool, cluster: Any, system: Any) -> list[pulumi.Resource]:
+        """The pool's rungs in the cloud, the first under the pool's own name."""
         # GKE taints GPU nodes only where a CPU pool stands already: the system pool always comes first.
         after = pulumi.ResourceOptions(
             parent=self, providers=[self.provider], depends_on=[system] if system is not None else []
         )
-        return self.cloud.node_pool(f"{self.name}-{pool.name}", NodePoolArgs(cluster=cluster, pool=pool, tags=self.tags), after)
+        names = [pool.name, *(fallback_name(pool.name) for _ in pool.rungs[1:])]
+        return [
+            self.cloud.node_pool(f"{self.name}-{name}", NodePoolArgs(cluster=cluster, pool=rung, tags=self.tags), after)
+            for name, rung in zip(names, pool.rungs, strict=True)
+        ]
 
     def _store(self, key: str, network: Any, opts: pulumi.ResourceOptions) -> Any:
         store = self.spec.stores[key]
@@ -210,5 +226,5 @@ def _describe(pool: AcceleratorPool) -> dict[str, Any]:
         "sharing": str(pool.sharing) if pool.sharing else None,
         "minNodes": pool.min_nodes,
         "maxNodes": pool.max_nodes,
-        "purchase": "spot" if pool.spot else "on-demand",
+        "purchase": pool.purchase,
     }

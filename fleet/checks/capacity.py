@@ -71,7 +71,11 @@ def _addresses(prefix: int) -> int:
 
 
 def _most(cluster: ClusterSpec, pool: str) -> int:
-    return (cluster.system_pool if pool == "system" else cluster.pools[pool]).nodes.max
+    if pool == "system":
+        return cluster.system_pool.nodes.max
+    spec = cluster.pools[pool]
+    # For a while both may be full: the fallback's nodes are idle only once spot's have taken over.
+    return spec.nodes.max * (2 if spec.fallback else 1)
 
 
 def _crowded(cluster: ClusterSpec, prefix: int) -> Room | None:

@@ -57,6 +57,8 @@ class ClusterArgs(Generic[N]):
     # AKS takes its first pool inside the cluster (only there is it required); the others ignore these two.
     system_machine: str
     system_nodes: tuple[int, int]
+    # Whether some pool has a fallback: AKS's autoscaler is told here to go by priorities.
+    by_priority: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

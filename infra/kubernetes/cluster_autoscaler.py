@@ -5,11 +5,16 @@ Owns what runs in the cluster; its rights in the cloud are the cloud package's (
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from fleet.catalog.clouds import Cloud
+from fleet.contract import AcceleratorPool
 from infra import versions
 from infra.kubernetes.namespaces import LABELS
 
@@ -72,15 +77,60 @@ _AT_HOME: list[dict[str, Any]] = [
 ]
 
 
+# The group's name in each cloud that a pool becomes: an ASG of EKS, a scale set of AKS. GKE's own autoscaler takes the
+# cheapest pool that fits, which is the spot one, and the next while that has no capacity.
+_GROUPS = {Cloud.AWS: "eks-{pool}-.*", Cloud.AZURE: "aks-{pool}-.*"}
+
+
+def priorities(pools: Sequence[AcceleratorPool]) -> str:
+    """The priority expander's table for pools with a fallback, the first rung above the second; empty without any.
+
+    https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/expander/priority/readme.md
+    """
+    pools = [pool for pool in pools if pool.fallback and pool.cloud in _GROUPS]
+    if not pools:
+        return ""
+    deepest = max(len(pool.rungs) for pool in pools)
+    table: dict[int, list[str]] = {1: [".*"]}
+    for pool in pools:
+        for depth, rung in enumerate(pool.rungs):
+            pattern = _GROUPS[pool.cloud].format(pool=re.escape(rung.physical_name))
+            table.setdefault(10 * (deepest - depth), []).append(pattern)
+    return json.dumps(dict(sorted(table.items(), reverse=True)))
+
+
+class PriorityExpander(pulumi.ComponentResource):
+    """The table above, where cluster-autoscaler looks for it, ours on EKS as well as AKS's own."""
+
+    def __init__(self, name: str, table: str, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("accelfleet:kubernetes:PriorityExpander", name, {}, opts)
+        kubernetes.core.v1.ConfigMap(
+            name,
+            metadata={"name": "cluster-autoscaler-priority-expander", "namespace": NAMESPACE, "labels": LABELS},
+            data={"priorities": table},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({})
+
+
 class ClusterAutoscaler(pulumi.ComponentResource):
     """One replica that moves the cluster's node groups between their bounds.
 
     Args:
         cluster: the cluster's physical name, as on the groups' tags.
         env: what the cloud package says its container needs.
+        by_priority: whether some pool has a fallback, and a PriorityExpander says which comes first.
     """
 
-    def __init__(self, name: str, *, cluster: str, env: dict[str, str], opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        cluster: str,
+        env: dict[str, str],
+        by_priority: bool = False,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
         super().__init__("accelfleet:kubernetes:ClusterAutoscaler", name, {}, opts)
         rights = self._rights(name)
         kubernetes.apps.v1.Deployment(
@@ -89,7 +139,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
             spec={
                 "replicas": 1,
                 "selector": {"matchLabels": _SELECTOR},
-                "template": {"metadata": {"labels": _LABELS}, "spec": _pod(cluster, env)},
+                "template": {"metadata": {"labels": _LABELS}, "spec": _pod(cluster, env, by_priority)},
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=rights),
         )
@@ -116,7 +166,7 @@ def _role(kind: str) -> dict[str, str]:
     return {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": _NAME}
 
 
-def _pod(cluster: str, env: dict[str, str]) -> dict[str, Any]:
+def _pod(cluster: str, env: dict[str, str], by_priority: bool) -> dict[str, Any]:
     tags = f"k8s.io/cluster-autoscaler/enabled,k8s.io/cluster-autoscaler/{cluster}"
     return {
         "serviceAccountName": SERVICE_ACCOUNT,
@@ -131,7 +181,7 @@ def _pod(cluster: str, env: dict[str, str]) -> dict[str, Any]:
                 "args": [
                     "--cloud-provider=aws",
                     f"--node-group-auto-discovery=asg:tag={tags}",
-                    "--expander=least-waste",
+                    f"--expander={'priority,least-waste' if by_priority else 'least-waste'}",
                     # Otherwise CoreDNS would hold on to every node it was ever scheduled on.
                     "--skip-nodes-with-system-pods=false",
                 ],

@@ -154,6 +154,9 @@ class AksCluster(pulumi.ComponentResource):
                 # Weekly: image layers of model servers are gigabytes, and a removed one is a cold start.
                 image_cleaner=containerservice.ManagedClusterSecurityProfileImageCleanerArgs(enabled=True, interval_hours=168),
             ),
+            auto_scaler_profile=containerservice.ManagedClusterPropertiesAutoScalerProfileArgs(expander="priority")
+            if args.by_priority
+            else None,
             network_profile=containerservice.ContainerServiceNetworkProfileArgs(
                 network_plugin="azure",
                 network_plugin_mode="overlay",
