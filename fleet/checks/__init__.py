@@ -50,7 +50,8 @@ def _models(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
 
 def _stack(file: File, spec: StackSpec) -> Iterator[Finding]:
     if not _STACK_NAME.match(file.stem):
-        yield Finding((), f"'{file.stem}' is no stack name", allowed=_STACK_NAME.pattern, remedy="rename the file")
+        allowed = "1 to 40 lower-case letters, digits and single hyphens, from a letter to a letter or digit"
+        yield Finding((), f"'{file.stem}' is no stack name", allowed=allowed, remedy="rename the file")
     known = sorted(p.stem for p in file.parent.glob("*.yaml") if not p.name.startswith("Pulumi."))
     for i, other in enumerate(spec.depends_on):
         if other == file.stem:

@@ -89,6 +89,6 @@ def _admins(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
             yield Finding(where, message, repr(admin), shape, "write it in that form", needs=(where, (*path, "cloud")))
         elif key in seen:
             needs = (where, (*path, "admins", list(seen).index(key)))
-            message = f"is the same as {seen[key]} once punctuation and case are gone"
+            message = "is named twice" if admin == seen[key] else f"is {seen[key]} once punctuation and case are gone"
             yield Finding(where, message, repr(admin), "each admin once", "remove one of the two", needs=needs)
         seen.setdefault(key, admin)
