@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from fleet.load import StackError, StackErrors
 from fleet.rollout import load, select
@@ -50,7 +51,10 @@ def up(
     expect_no_changes: NoChanges = False,
     parallel: Parallel = 4,
 ) -> None:
-    """Create or update stacks, several at once, then show what stands."""
+    """Create or update stacks, several at once, then show what stands.
+
+    Example: `fleet up --sandbox --stack 'aws-*'`
+    """
     _operate("up", stack, sandbox, as_, expect_no_changes, parallel)
 
 
@@ -62,19 +66,28 @@ def preview(
     expect_no_changes: NoChanges = False,
     parallel: Parallel = 4,
 ) -> None:
-    """Show what `up` would change; with --sandbox also for a stack whose cloud you have no access to."""
+    """Show what `up` would change; with --sandbox also for a stack whose cloud you have no access to.
+
+    Example: `fleet preview --sandbox --stack 'prod-*'`
+    """
     _operate("preview", stack, sandbox, as_, expect_no_changes, parallel)
 
 
 @app.command()
 def destroy(stack: Stacks, sandbox: Sandbox = False, as_: AsFormat = Format.TEXT, parallel: Parallel = 4) -> None:
-    """Delete all resources of the stacks, in the right order, and name what a cloud still holds."""
+    """Delete all resources of the stacks, in the right order, and name what a cloud still holds.
+
+    Example: `fleet destroy --sandbox --stack '*-dev'`
+    """
     _operate("destroy", stack, sandbox, as_, False, parallel)
 
 
 @app.command()
 def status(stack: Stacks, sandbox: Sandbox = False, as_: AsFormat = Format.TEXT) -> None:
-    """Show pools, nodes and models as the clusters report them, and why a pod waits."""
+    """Show pools, nodes and models as the clusters report them, and why a pod waits.
+
+    Example: `fleet status --sandbox --stack '*-dev' --format json`
+    """
     names = _select(stack)
     _show(_workspace(sandbox), names, as_)
 
@@ -84,9 +97,14 @@ def check(
     stack: Annotated[list[str] | None, typer.Option("--stack", "-s", help="Stack name or glob; default: all.")] = None,
     as_: AsFormat = Format.TEXT,
 ) -> None:
-    """Check stack files: every fault at once, with line, field and remedy. Needs no cloud, no engine, no SDK."""
+    """Check stack files: every fault at once, with line, field and remedy. Needs no cloud, no engine, no SDK.
+
+    Example: `fleet check --stack 'prod-*'`
+    """
     _specs(_select(stack or ["*"]), as_)
-    if as_ is Format.TEXT:
+    if as_ is Format.JSON:
+        print(json.dumps({"version": 1, "errors": []}, indent=2))  # noqa: T201
+    else:
         Console().print("[green]all stack files are sound[/]")
 
 
@@ -115,11 +133,11 @@ def _operate(verb: str, patterns: list[str], sandbox: bool, as_: Format, expect_
                 console.print(f"[yellow]{name}: not started, since a stack it depends on failed or the run was interrupted[/]")
                 continue
             for line in result.recovered.lines() if result.recovered else []:
-                console.print(f"[yellow]{name}: {line}[/]", highlight=False)
+                console.print(f"[yellow]{name}: {escape(line)}[/]", highlight=False)
             for name_ in result.swept:
-                console.print(f"{name}: swept {name_}, which a cluster had made", highlight=False)
+                console.print(f"{name}: swept {escape(name_)}, which a cluster had made", highlight=False)
             for error in result.outcome.errors + result.leftovers:
-                console.print(f"[red]{name}:[/] {error}", highlight=False, markup=True)
+                console.print(f"[red]{name}:[/] {escape(error)}", highlight=False)
             if not result.ok:
                 console.print(f"{name}: the engine's full output is in {OUT / 'logs' / f'{name}.{verb}.log'}")
         if verb == "up" and not failed:
@@ -143,9 +161,9 @@ def _show(workspace: Workspace, names: list[str], as_: Format) -> None:
     console = Console(width=None if Console().is_terminal else 140)
     console.print(terminal(found))
     for waiting in found.waiting:
-        console.print(f"[yellow]{waiting.stack}: {waiting.pod} waits: {waiting.reason}[/]", highlight=False)
+        console.print(f"[yellow]{waiting.stack}: {waiting.pod} waits: {escape(waiting.reason)}[/]", highlight=False)
     for cluster, error in found.unreachable.items():
-        console.print(f"[red]{cluster} does not answer:[/] {error}", highlight=False)
+        console.print(f"[red]{cluster} does not answer:[/] {escape(error)}", highlight=False)
     for name in found.absent:
         console.print(f"{name}: nothing stands")
     flag = " --sandbox" if workspace.sandbox else ""
@@ -187,7 +205,7 @@ def _workspace(sandbox: bool) -> Workspace:
 
         return sandbox_up()
     except EnvironmentLacksError as problem:
-        Console(stderr=True).print(f"[red]{problem}[/]", highlight=False)
+        Console(stderr=True, soft_wrap=True).print(str(problem), style="red", highlight=False, markup=False)
         raise typer.Exit(3) from None
 
 

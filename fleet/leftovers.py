@@ -39,20 +39,21 @@ _MADE_BY_CLUSTERS = ("LoadBalancer", "ForwardingRule", "PublicIPAddress", "Netwo
 _CLUSTER_TAGS = ("goog-k8s-cluster-name", "k8s-azure-cluster-name")
 
 
-def of_cluster(found: Found, stack: str) -> bool:
-    """Whether a cluster of the stack made it: EKS marks the tag's key, GKE and AKS its value; names begin with the stack's."""
-    owned = [key.rpartition("/")[2] for key in found.tags if key.startswith("kubernetes.io/cluster/")]
-    owned += [found.tags[key] for key in _CLUSTER_TAGS if key in found.tags]
-    return any(name.startswith(f"{stack}-") for name in owned)
+def of_cluster(found: Found, clusters: set[str]) -> bool:
+    """Whether one of these clusters made it: EKS marks the tag's key with the cluster's name, GKE and AKS its value."""
+    owned = {key.rpartition("/")[2] for key in found.tags if key.startswith("kubernetes.io/cluster/")}
+    owned |= {found.tags[key] for key in _CLUSTER_TAGS if key in found.tags}
+    return bool(owned & clusters)
 
 
-def sweep(view: View, stack: str, known: set[str]) -> list[str]:
-    """Delete what the stack's clusters left; returns it by name.
+def sweep(view: View, clusters: set[str], known: set[str]) -> list[str]:
+    """Delete what clusters left; returns it by name.
 
     Args:
+        clusters: the names in their clouds of the clusters that are gone.
         known: ids that the stack's state holds, which are the engine's to delete.
     """
-    made = [f for f in view.listed() if of_cluster(f, stack) and f.id not in known and _kind(f) in _MADE_BY_CLUSTERS]
+    made = [f for f in view.listed() if of_cluster(f, clusters) and f.id not in known and _kind(f) in _MADE_BY_CLUSTERS]
     swept = []
     for found in sorted(made, key=lambda f: _MADE_BY_CLUSTERS.index(_kind(f))):
         view.delete(found)
@@ -60,10 +61,12 @@ def sweep(view: View, stack: str, known: set[str]) -> list[str]:
     return swept
 
 
-def remaining(view: View, stack: str, known: set[str]) -> list[str]:
+def remaining(view: View, stack: str, clusters: set[str], known: set[str]) -> list[str]:
     """What still carries the stack's tag or a cluster's, by name."""
     return [
-        str(f) for f in view.listed() if f.id not in known and (f.tags.get("accelfleet-stack") == stack or of_cluster(f, stack))
+        str(f)
+        for f in view.listed()
+        if f.id not in known and (f.tags.get("accelfleet-stack") == stack or of_cluster(f, clusters))
     ]
 
 

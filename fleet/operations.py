@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fleet import naming
 from fleet.engine import Engine, Outcome
 from fleet.leftovers import remaining, sweep
 from fleet.progress import Board
@@ -36,6 +37,7 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         return {
             "stack": self.stack,
+            "started": True,
             "ok": self.ok,
             "seconds": round(self.outcome.seconds, 1),
             "changes": self.outcome.changes,
@@ -79,6 +81,18 @@ class Operation:
             )
 
     def _one(self, stack: str) -> Result | None:
+        """One stack to its end. Whatever goes wrong is that stack's outcome: the others' must not be lost with it."""
+        try:
+            return self._run(stack)
+        except Exception as problem:
+            return self._refused(stack, f"{type(problem).__name__}: {problem}")
+
+    def _refused(self, stack: str, why: str) -> Result:
+        outcome = Outcome(1, 0, errors=[why])
+        self.board.end(stack, outcome)
+        return Result(stack, outcome)
+
+    def _run(self, stack: str) -> Result | None:
         if self.interrupt.asked:
             return None
         engine = Engine(self.workspace, stack)
@@ -95,9 +109,9 @@ class Operation:
                 mark.parent.mkdir(parents=True, exist_ok=True)
                 mark.touch()
         except RuntimeError as refused:
-            outcome = Outcome(1, 0, errors=[str(refused)])
-            self.board.end(stack, outcome)
-            return Result(stack, outcome)
+            return self._refused(stack, str(refused))
+        if self.interrupt.asked:  # while no engine ran that could have been told
+            return None
         flags = ["--expect-no-changes"] if self.expect_no_changes and self.verb != "destroy" else []
         self.board.phase(stack, "starting the engine")
         outcome = engine.run(self.verb, *flags, *self.extra, on_event=lambda e: self.board.event(stack, e))
@@ -115,10 +129,11 @@ class Operation:
         view = self.workspace.view
         if view is None:
             return
-        result.swept = sweep(view, engine.stack, _ids(engine))
+        clusters = {naming.cluster(engine.stack, name) for name in self.specs[engine.stack].clusters}
+        result.swept = sweep(view, clusters, _ids(engine))
         if result.swept and not result.outcome.ok:
             result.outcome = engine.run(self.verb, on_event=lambda e: self.board.event(engine.stack, e))
-        result.leftovers = [f"still in the cloud: {name}" for name in remaining(view, engine.stack, _ids(engine))]
+        result.leftovers = [f"still in the cloud: {name}" for name in remaining(view, engine.stack, clusters, _ids(engine))]
 
 
 def _ids(engine: Engine) -> set[str]:

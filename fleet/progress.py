@@ -8,6 +8,7 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from fleet.engine import Event, Outcome
@@ -78,7 +79,7 @@ class Board:
 
     def _say(self, stack: str, text: str) -> None:
         if self._live is None and not self._quiet:
-            self._console.print(f"{stack}: {text}", highlight=False, soft_wrap=True)
+            self._console.print(f"{stack}: {text}", highlight=False, soft_wrap=True, markup=False)
 
     def _draw(self) -> None:
         if self._live:
@@ -88,7 +89,7 @@ class Board:
         table = Table.grid(padding=(0, 2))
         for stack, line in self._lines.items():
             count = f"{line.done}/{line.pending}" if line.pending else ""
-            table.add_row(line.mark, stack, count, line.now[: max(20, self._console.width - 40)])
+            table.add_row(line.mark, stack, count, escape(line.now)[: max(20, self._console.width - 40)])
         table.caption = f"{self._verb} · {time.monotonic() - self._started:.0f} s"
         return table
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import unquote, urlparse
 
 import psutil
 
@@ -214,13 +214,20 @@ def break_dead_locks(engine: Engine) -> list[str]:
     Raises:
         RuntimeError: a living process, or another host, holds the lock.
     """
-    backend = urlparse(engine.workspace.env.get("PULUMI_BACKEND_URL", ""))
-    if backend.scheme != "file":
-        return []
+    locks = _locks_of(engine)
     broken = []
-    for lock in Path(backend.path).glob(f".pulumi/locks/organization/*/{engine.stack}/*.json"):
-        about: dict[str, Any] = json.loads(lock.read_text())
-        if about.get("hostname") != socket.gethostname() or _alive(int(about["pid"])):
+    for lock in locks:
+        try:
+            about: dict[str, Any] = json.loads(lock.read_text())
+            dead = about.get("hostname") == socket.gethostname() and not _alive(int(about["pid"]))
+        except FileNotFoundError:
+            continue  # its run has just ended
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise RuntimeError(
+                f"stack {engine.stack} has a lock that cannot be read, {lock}: if no other run is under way, "
+                f"`pulumi cancel --stack {engine.stack}`, or delete the file"
+            ) from None
+        if not dead:
             raise RuntimeError(
                 f"stack {engine.stack} is locked by {about.get('username')}@{about.get('hostname')} (pid {about.get('pid')}) "
                 f"since {about.get('timestamp')}: wait for that run; if it is surely gone, "
@@ -229,6 +236,15 @@ def break_dead_locks(engine: Engine) -> list[str]:
         lock.unlink()
         broken.append(str(about["pid"]))
     return broken
+
+
+def _locks_of(engine: Engine) -> list[Path]:
+    """Lock files of the stack, where the backend is a directory; `file://~` and `file://./state` are, too."""
+    backend = urlparse(engine.workspace.env.get("PULUMI_BACKEND_URL", ""))
+    if backend.scheme != "file":
+        return []
+    place = engine.workspace.project / Path(unquote(backend.netloc + backend.path)).expanduser()
+    return list(place.glob(f".pulumi/locks/organization/*/{engine.stack}/*.json"))
 
 
 def _alive(pid: int) -> bool:

@@ -82,7 +82,8 @@ class Interrupt:
     """Ctrl-C for all running engines: the first asks them to wind down, the second kills them."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # A second signal may come inside the first's handler.
+        self._lock = threading.RLock()
         self._stops: list[Callable[[], None]] = []
         self.asked = 0
 

@@ -35,7 +35,8 @@ def totals(standing: Standing) -> str:
     """The line under the table: sums of what is known, and how much that is."""
     priced = [p.cost.usd_month for p in standing.pools if p.cost.usd_month is not None]
     counted = [p.cost.kg_month for p in standing.pools if p.cost.kg_month is not None]
-    dates = sorted({p.cost.price_as_of for p in standing.pools if p.cost.price_as_of})
+    found = {p.cost.price_as_of for p in standing.pools if p.cost.price_as_of}
+    dates = sorted(date for date in found if re.match(r"\d{4}-\d\d-\d\d", date))
     of = len(standing.pools)
     return (
         f"${sum(priced, Decimal(0)):,} a month (priced {len(priced)} of {of} pools; list prices {dates[0] if dates else '-'}"

@@ -10,10 +10,11 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from fleet import naming
 from fleet.contract import AcceleratorPool
 from fleet.plan import fallback_name, network_zones, pools
 from fleet.spec import ClusterSpec, Environment, ModelSpec
-from infra import naming, versions
+from infra import versions
 from infra.clouds import kit
 from infra.clouds.base import (
     ClusterArgs,
@@ -93,8 +94,7 @@ class _Cluster(pulumi.ComponentResource):
 
     @property
     def _physical(self) -> str:
-        # GKE allows 40 characters in a cluster's name, the least of the three.
-        return naming.physical(self.stack.name, self.name, limit=40)
+        return naming.cluster(self.stack.name, self.name)
 
     def _network(self, opts: pulumi.ResourceOptions) -> Any:
         net = self.spec.network

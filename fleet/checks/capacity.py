@@ -70,12 +70,17 @@ def _addresses(prefix: int) -> int:
     return int(2 ** (32 - prefix))
 
 
+def _written(cluster: ClusterSpec, pool: str) -> int:
+    return (cluster.system_pool if pool == "system" else cluster.pools[pool]).nodes.max
+
+
+def _rungs(cluster: ClusterSpec, pool: str) -> int:
+    """Pools in the cloud: for a while both may be full, as the fallback's nodes are idle only once spot's took over."""
+    return 2 if pool != "system" and cluster.pools[pool].fallback else 1
+
+
 def _most(cluster: ClusterSpec, pool: str) -> int:
-    if pool == "system":
-        return cluster.system_pool.nodes.max
-    spec = cluster.pools[pool]
-    # For a while both may be full: the fallback's nodes are idle only once spot's have taken over.
-    return spec.nodes.max * (2 if spec.fallback else 1)
+    return _written(cluster, pool) * _rungs(cluster, pool)
 
 
 def _crowded(cluster: ClusterSpec, prefix: int) -> Room | None:
@@ -98,7 +103,8 @@ def check(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     wider = next((p for p in range(prefix - 1, 15, -1) if _crowded(cluster, p) is None), None)
     remedy = f"widen network.cidr to a /{wider}, or lower max" if wider else "lower max, or make two clusters of it"
     message = f"the pools grow to {total} nodes together, and there is room for {room.nodes} in {room.where}"
-    read = [field for pool in at.values() for field in fields(pool, "nodes.max", "zones")]
+    read = [field for pool in at.values() for field in fields(pool, "nodes.max", "zones", "fallback")]
     needs = (*fields(path, "cloud", "region", "network"), *read)
-    allowed = f"up to {max(0, room.nodes - total + _most(cluster, largest))} here, {room.nodes} in all"
-    yield Finding(where, message, str(_most(cluster, largest)), allowed, remedy, needs=needs)
+    left = max(0, room.nodes - total + _most(cluster, largest)) // _rungs(cluster, largest)
+    allowed = f"up to {left} here, {room.nodes} in all"
+    yield Finding(where, message, str(_written(cluster, largest)), allowed, remedy, needs=needs)

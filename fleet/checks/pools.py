@@ -12,7 +12,7 @@ from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.checks import purchase, sharing
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.checks.network import bounds
-from fleet.plan import LARGEST_DISK_GIB, choose_machine, needed_gib
+from fleet.plan import LARGEST_DISK_GIB, needed_gib
 from fleet.spec import ClusterSpec, PoolSpec
 
 # Kubernetes' own syntax of label keys and values.
@@ -32,7 +32,6 @@ def check(path: Path, name: str, pool: PoolSpec, cluster: ClusterSpec) -> Iterat
     yield from purchase.check(path, name, pool, cluster)
     hardware = _tpu if pool.accelerator in TOPOLOGIES else _machine
     yield from _accelerator(path, pool, cluster) or hardware(path, pool, cluster)
-    yield from _purchase(path, pool, cluster)
 
 
 def _accelerator(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> list[Finding]:
@@ -147,23 +146,6 @@ def _machine(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Findi
         yield from _in_region((*path, "per_node"), pool, cluster, what, sorted(places), needs)
     else:
         yield from _in_region((*path, "accelerator"), pool, cluster, pool.accelerator, sorted(places), needs)
-
-
-def _purchase(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]:
-    """A machine that its cloud does not sell in this way; TPUs are sold in both."""
-    try:
-        row = choose_machine(pool, cluster)
-    except LookupError:
-        return
-    if pool.purchase in row.purchases:
-        return
-    here = machines_with(cluster.cloud, pool.accelerator, cluster.region)
-    others = [m.name for m in here if pool.purchase in m.purchases]
-    where, needs = (*path, "purchase"), _on(path, "accelerator", "machine", "per_node", "purchase")
-    message = f"{row.name} is not sold {pool.purchase}"
-    allowed = f"{listed(row.purchases)}; {pool.purchase} there is {listed(others)}"
-    remedy = f"set purchase: {row.purchases[0]}, or choose another machine"
-    yield Finding(where, message, repr(str(pool.purchase)), allowed, remedy, needs=needs)
 
 
 def _in_region(

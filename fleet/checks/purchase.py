@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fleet.catalog.clouds import Cloud
+from fleet.catalog.machines import machines_with
 from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
-from fleet.checks.finding import Finding, Path, fields
-from fleet.plan import fallback_name
+from fleet.checks.finding import Finding, Path, fields, listed
+from fleet.plan import choose_machine, fallback_name
 from fleet.spec import ClusterSpec, PoolSpec, Purchase
 
 _AKS_LONGEST = 12
 
 
 def check(path: Path, name: str, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]:
-    """Faults of a pool's fallback; none without one."""
+    """Faults of what a pool is bought as, and of its fallback."""
+    yield from _sold((*path, "purchase"), pool, cluster, pool.purchase)
     if pool.fallback is None:
         return
     where = (*path, "fallback")
@@ -28,6 +30,7 @@ def check(path: Path, name: str, pool: PoolSpec, cluster: ClusterSpec) -> Iterat
         message = "a multi-host slice is bought whole, and nothing moves between two of them"
         read = (where, *fields(path, "accelerator", "topology"))
         yield Finding(where, message, repr(str(pool.fallback)), "", "leave fallback out", needs=read)
+    yield from _sold(where, pool, cluster, pool.fallback)
     second = fallback_name(name)
     if second in cluster.pools:
         message = f"makes a pool '{second}' in the cloud, and there is one of that name"
@@ -44,3 +47,20 @@ def check(path: Path, name: str, pool: PoolSpec, cluster: ClusterSpec) -> Iterat
             at_key=True,
             needs=read,
         )
+
+
+def _sold(where: Path, pool: PoolSpec, cluster: ClusterSpec, purchase: Purchase) -> Iterator[Finding]:
+    """A machine that its cloud does not sell in this way; TPUs are sold in both."""
+    try:
+        row = choose_machine(pool, cluster)
+    except LookupError:
+        return
+    if purchase in row.purchases:
+        return
+    here = machines_with(cluster.cloud, pool.accelerator, cluster.region)
+    others = [m.name for m in here if purchase in m.purchases]
+    needs = (where, *fields(where[:-1], "accelerator", "machine", "per_node"), *fields(where[:2], "cloud", "region"))
+    message = f"{row.name} is not sold {purchase}"
+    allowed = f"{listed(row.purchases)}; {purchase} there is {listed(others)}"
+    instead = "leave fallback out" if where[-1] == "fallback" else f"set purchase: {row.purchases[0]}"
+    yield Finding(where, message, repr(str(purchase)), allowed, f"{instead}, or choose another machine", needs=needs)

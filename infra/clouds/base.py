@@ -11,9 +11,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import pulumi
 
+from fleet import naming
 from fleet.contract import AcceleratorPool
 from fleet.spec import ApiSpec, Nat
-from infra import naming
 
 # A cloud's own Network, Cluster and ObjectStore components.
 N = TypeVar("N")

@@ -156,7 +156,6 @@ def test_after_an_interrupt_no_further_stack_begins(two: Operation, monkeypatch:
     assert results["b"] is None
 
 
-@pytest.mark.xfail(strict=True, reason="the engine is started although Ctrl-C came while its stack was made ready")
 def test_an_interrupt_before_the_engine_starts_starts_none(two: Operation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fleet.operations.Engine.init", lambda _: two.interrupt())
     assert two.run() == {"a": None, "b": None}

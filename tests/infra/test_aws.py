@@ -11,12 +11,12 @@ from ipaddress import IPv4Network
 import pulumi
 import pytest
 
+from fleet import naming
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud, zones
 from fleet.catalog.machines import machine, machines
 from fleet.contract import AcceleratorPool
 from fleet.spec import ApiSpec, Nat
-from infra import naming
 from infra.clouds.aws import KIT
 from infra.clouds.aws.network import subnet_ranges
 from infra.clouds.base import (

@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pulumi.runtime.mocks import MockCallArgs
 
+from fleet import naming
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import Machine, machines
 from fleet.contract import AcceleratorPool
 from fleet.spec import ApiSpec, Nat
-from infra import naming
 from infra.clouds.azure import KIT
 from infra.clouds.azure.cluster import authorized_ranges
 from infra.clouds.azure.kubeconfig import with_azure_cli_login

@@ -12,13 +12,13 @@ from ipaddress import IPv4Network
 import pulumi
 import pytest
 
+from fleet import naming
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import machine, machines
 from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.contract import AcceleratorPool
 from fleet.spec import ApiSpec, Nat
-from infra import naming
 from infra.clouds.base import (
     ClusterArgs,
     NetworkArgs,

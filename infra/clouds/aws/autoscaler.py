@@ -9,7 +9,7 @@ import json
 
 import pulumi
 
-from infra import naming
+from fleet import naming
 from infra.clouds.aws.cluster import EksCluster
 from infra.clouds.aws.identity import role_of_pods
 

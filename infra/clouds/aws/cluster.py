@@ -12,7 +12,7 @@ import re
 import pulumi
 import pulumi_aws as aws
 
-from infra import naming
+from fleet import naming
 from infra.clouds.aws.network import AwsNetwork
 from infra.clouds.base import ClusterArgs
 

@@ -11,7 +11,7 @@ import json
 import pulumi
 import pulumi_aws as aws
 
-from infra import naming
+from fleet import naming
 from infra.clouds.aws.cluster import EksCluster
 from infra.clouds.aws.object_store import S3Store
 from infra.clouds.base import WorkloadIdentityArgs

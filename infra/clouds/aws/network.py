@@ -12,8 +12,8 @@ from itertools import islice
 import pulumi
 import pulumi_aws as aws
 
+from fleet import naming
 from fleet.spec import Nat
-from infra import naming
 from infra.clouds.base import NetworkArgs
 
 _MAX_ZONES = 4

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from fleet import naming
 from fleet.catalog.accelerators import Family
 from fleet.catalog.nodes import Taint
 from fleet.catalog.sharing import Sharing
 from fleet.contract import AcceleratorPool
-from infra import naming
 from infra.clouds.aws.cluster import EksCluster, addon
 from infra.clouds.base import NodePoolArgs, SystemPoolArgs
 

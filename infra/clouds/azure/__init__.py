@@ -1,6 +1,6 @@
 """Azure: AKS and what it stands on. One resource group holds everything of one cluster."""
 
-from infra import naming
+from fleet import naming
 from infra.clouds.azure.cluster import AksCluster
 from infra.clouds.azure.identity import AksWorkloadIdentity
 from infra.clouds.azure.network import AzureNetwork

@@ -15,13 +15,13 @@ from ipaddress import IPv4Network
 import pulumi
 from pulumi_azure_native import authorization, containerservice, managedidentity, monitor, operationalinsights
 
+from fleet.naming import physical
 from fleet.spec import Nat
 from infra.clouds.azure.encryption import EtcdKey
 from infra.clouds.azure.kubeconfig import with_azure_cli_login
 from infra.clouds.azure.network import DNS_SERVICE_IP, POD_CIDR, SERVICE_CIDR, AzureNetwork
 from infra.clouds.azure.roles import Role, grant
 from infra.clouds.base import ClusterArgs
-from infra.naming import physical
 
 SYSTEM_POOL = "system"
 LOG_CATEGORIES = ("kube-audit-admin", "guard", "kube-apiserver", "kube-controller-manager", "cluster-autoscaler")

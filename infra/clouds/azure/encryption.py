@@ -15,8 +15,8 @@ from __future__ import annotations
 import pulumi
 from pulumi_azure_native import authorization, keyvault
 
+from fleet.naming import global_name
 from infra.clouds.azure.roles import Role, grant
-from infra.naming import global_name
 
 RETENTION_DAYS = 7  # Azure's minimum; cannot be changed afterwards, so it does not follow `protect`
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import pulumi
 from pulumi_azure_native import managedidentity
 
+from fleet.naming import physical
 from infra.clouds.azure.cluster import AksCluster
 from infra.clouds.azure.object_store import BlobStore
 from infra.clouds.azure.roles import Role, grant
 from infra.clouds.base import WorkloadIdentityArgs
-from infra.naming import physical
 
 
 class AksWorkloadIdentity(pulumi.ComponentResource):

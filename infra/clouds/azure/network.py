@@ -15,9 +15,9 @@ from ipaddress import IPv4Network
 import pulumi
 from pulumi_azure_native import network, resources
 
+from fleet.naming import physical
 from fleet.spec import Nat
 from infra.clouds.base import NetworkArgs
-from infra.naming import physical
 
 # Pods and services have addresses of their own (CNI overlay), out of RFC 6598's range so that no VNet is in the way.
 # AKS's own defaults, 10.244.0.0/16 and 10.0.0.0/16, collide with our default network. A /24 a node: 4096 nodes.

@@ -11,7 +11,7 @@ import re
 import pulumi
 import pulumi_gcp as gcp
 
-from infra import naming
+from fleet import naming
 from infra.clouds.base import ClusterArgs
 from infra.clouds.gcp.network import PODS, PODS_PER_NODE, SERVICES, GcpNetwork
 

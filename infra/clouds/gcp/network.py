@@ -12,8 +12,8 @@ from ipaddress import IPv4Network
 import pulumi
 import pulumi_gcp as gcp
 
+from fleet import naming
 from fleet.spec import Nat
-from infra import naming
 from infra.clouds.base import NetworkArgs
 
 PODS, SERVICES = "pods", "services"

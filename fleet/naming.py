@@ -19,6 +19,11 @@ def physical(*parts: str, limit: int = 63) -> str:
     return f"{name[: limit - 7].rstrip('-')}-{digest}"
 
 
+def cluster(stack: str, name: str) -> str:
+    """A cluster's name in its cloud. GKE allows 40 characters, the least of the three."""
+    return physical(stack, name, limit=40)
+
+
 def global_name(*parts: str, limit: int = 63) -> str:
     """A name that must be unique in the whole world (S3, GCS): the parts and a hash of them, always."""
     digest = hashlib.sha256("/".join(parts).encode()).hexdigest()[:8]
