@@ -5,6 +5,8 @@ Follows the ARM REST references of Microsoft.Network, Microsoft.ContainerService
 
 from __future__ import annotations
 
+import contextlib
+import json
 import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,11 +15,12 @@ from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import Machine
 from fleet.catalog.nodes import Taint
 from fleet.catalog.sharing import mig_profiles_on
-from sandbox.cloud.behaviour import AZURE_SUBSCRIPTION, AZURE_TENANT, Behaviour, serial
+from sandbox.cloud.behaviour import AZURE_SUBSCRIPTION, AZURE_TENANT, Behaviour, bytes_of, serial
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.pools import cut, hardware, integer, refuse_absent, refuse_over_quota, size_after
 from sandbox.cloud.records import Record
 from sandbox.cluster import NodePool
+from sandbox.object_stores import azure_key
 
 if TYPE_CHECKING:
     from sandbox.cloud.world import World
@@ -57,7 +60,18 @@ class Azure(Behaviour):
             "provisioningState": "Succeeded",
             "azureApiVersion": "sandbox",
         }
+        # Where the SDK promises them and the program did not say: what ARM answers with.
+        promised = {"location": self._place(world, record), "type": _arm_type(record.id)}
+        out |= {k: v for k, v in promised.items() if record.outputs.get(k) == ""}
+        if record.inputs.get("identity"):
+            out["identity"] = _identity(world, record)
         return out | self.computed(world, record)
+
+    @staticmethod
+    def _place(world: World, record: Record) -> str:
+        """The provider's own location, else the group's, as azure-native fills it in."""
+        groups = [r for r in world.records.all("azure-native", _GROUP) if record.id.startswith(r.id + "/")]
+        return str(record.config.get("location") or next((r.outputs.get("location") for r in groups), None) or "eastus")
 
     def computed(self, world: World, record: Record) -> dict[str, Any]:
         """Outputs of this type alone."""
@@ -88,9 +102,44 @@ class ResourceGroup(Azure):
 
     def deleting(self, world: World, record: Record) -> None:
         """Deleting a group deletes what is in it, the azure-native way (leftovers included)."""
-        inside = [r for r in world.records.all("azure-native") if r.id.startswith(record.id + "/")]
-        for other in sorted(inside, key=lambda r: len(r.id), reverse=True):
-            world.delete("azure-native", other.type, other.id)
+        _delete_below(world, record)
+
+
+def _delete_below(world: World, record: Record) -> None:
+    """Delete all whose id is below this one's, what holds another first.
+
+    Raises:
+        CloudError: something is held from elsewhere.
+    """
+    left = [r for r in world.records.all("azure-native") if r.id.startswith(record.id + "/")]
+    while left:
+        held = {}
+        for other in sorted(left, key=lambda r: len(r.id), reverse=True):
+            try:
+                world.delete("azure-native", other.type, other.id)
+            except CloudError as refused:
+                held[other.id] = refused
+        if len(held) == len(left):
+            raise next(iter(held.values()))
+        left = [r for r in left if r.id in held]
+
+
+def _arm_type(id_: str) -> str:
+    """`…/providers/Microsoft.Web/sites/x` -> `Microsoft.Web/sites`."""
+    if "/providers/" not in id_:
+        return "Microsoft.Resources/resourceGroups"
+    provider, *path = id_.rpartition("/providers/")[2].split("/")
+    return "/".join([provider, *path[::2]])
+
+
+def _identity(world: World, record: Record) -> dict[str, Any]:
+    """ARM takes a list of identity ids and answers with a map, and with a principal of the resource's own."""
+    asked = record.inputs.get("identity") or {}
+    if "SystemAssigned" in str(asked.get("type")):
+        asked = {**asked, "principalId": made_up_guid(record.id, "principal"), "tenantId": AZURE_TENANT}
+    known = {i: world.records.get("azure-native", _IDENTITY, i) for i in asked.get("userAssignedIdentities") or []}
+    mapped = {i: {k: r.outputs[k] for k in ("clientId", "principalId")} if r else {} for i, r in known.items()}
+    return {**asked, "userAssignedIdentities": mapped}
 
 
 class RoleAssignment(Azure):
@@ -120,6 +169,15 @@ class StorageAccount(Azure):
         kinds = ("blob", "dfs", "file", "queue", "table", "web")
         return {"primaryEndpoints": {kind: f"https://{name}.{kind}.core.windows.net/" for kind in kinds}}
 
+    def deleting(self, world: World, record: Record) -> None:
+        """The containers go with their account, those too that no program made."""
+        _delete_below(world, record)
+        account, known = record.inputs["accountName"], world.home / "stores" / "azure" / "accounts.json"
+        if known.exists() and account in json.loads(known.read_text()):
+            blobs = blob_service(world, account)
+            for container in blobs.list_containers():
+                blobs.delete_container(container.name)
+
 
 class Container(Azure):
     """Blob container, with bytes behind it where azurite can be had."""
@@ -130,6 +188,82 @@ class Container(Azure):
 
     def deleting(self, world: World, record: Record) -> None:
         world.buckets.server("azure").delete(f"{record.inputs['accountName']}/{record.inputs['containerName']}", force=True)
+
+
+class Blob(Azure):
+    """A blob, its bytes in the container; without a name it takes the resource's own."""
+
+    def identify(self, world: World, record: Record) -> str:
+        return super().identify(world, replace(record, inputs={**record.inputs, "blobName": self._name(record)}))
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        where = f"{record.inputs['containerName']}/{self._name(record)}"
+        return {
+            "name": self._name(record),
+            "url": f"https://{record.inputs['accountName']}.blob.core.windows.net/{where}",
+            "accessTier": record.inputs.get("accessTier") or "Hot",
+            "contentType": record.inputs.get("contentType") or "application/octet-stream",
+        }
+
+    def created(self, world: World, record: Record) -> dict[str, Any]:
+        body = bytes_of(record.inputs.get("source"))
+        if body is not None:
+            self._client(world, record).upload_blob(body, overwrite=True)
+        return {}
+
+    def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
+        return self.created(world, record)
+
+    def deleting(self, world: World, record: Record) -> None:
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - only Azure stacks pay for it
+
+        with contextlib.suppress(ResourceNotFoundError):
+            self._client(world, record).delete_blob()
+
+    def _client(self, world: World, record: Record) -> Any:
+        blobs = blob_service(world, record.inputs["accountName"])
+        return blobs.get_blob_client(record.inputs["containerName"], self._name(record))
+
+    @staticmethod
+    def _name(record: Record) -> str:
+        return str(record.inputs.get("blobName") or record.urn.rsplit("::", 1)[-1])
+
+
+def blob_service(world: World, account: str) -> Any:
+    """A client of an account's blobs."""
+    from azure.storage.blob import BlobServiceClient  # noqa: PLC0415 - only Azure stacks pay for it
+
+    return BlobServiceClient(f"{world.buckets.server('azure').endpoint}/{account}", credential=azure_key(account))
+
+
+class AppServicePlan(Azure):
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        group = str(record.inputs.get("resourceGroupName"))
+        return {"status": "Ready", "resourceGroup": group, "subscription": subscription(record)}
+
+
+class WebApp(Azure):
+    """Web or function app: it has its host names, and nothing answers there."""
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        name = record.id.rsplit("/", 1)[-1]
+        host = f"{name}.azurewebsites.net"
+        # A documentation address (RFC 5737).
+        address = f"203.0.113.{int(serial(record.id, length=4), 16) % 254 + 1}"
+        return {
+            "state": "Running",
+            "availabilityState": "Normal",
+            "usageState": "Normal",
+            "defaultHostName": host,
+            "hostNames": [host],
+            "enabledHostNames": [host, f"{name}.scm.azurewebsites.net"],
+            "repositorySiteName": name,
+            "resourceGroup": record.inputs.get("resourceGroupName"),
+            "outboundIpAddresses": address,
+            "possibleOutboundIpAddresses": address,
+            "customDomainVerificationId": serial(subscription(record), length=64).upper(),
+            "lastModifiedTimeUtc": "2026-01-01T00:00:00",
+        }
 
 
 class Vault(Azure):
@@ -182,29 +316,17 @@ class Cluster(Azure):
             "oidcIssuerProfile": {**(record.inputs.get("oidcIssuerProfile") or {}), "issuerURL": issuer},
             "currentKubernetesVersion": record.inputs.get("kubernetesVersion", "1.34"),
             "powerState": {"code": "Running"},
-            "identity": self._identity(world, record),
             "maxAgentPools": 100,
-        }
-
-    @staticmethod
-    def _identity(world: World, record: Record) -> dict[str, Any]:
-        """ARM takes a list of identity ids and answers with a map."""
-        asked = record.inputs.get("identity") or {}
-        if "SystemAssigned" in str(asked.get("type")):
-            asked = {**asked, "principalId": made_up_guid(record.id, "principal"), "tenantId": AZURE_TENANT}
-        known = {i: world.records.get("azure-native", _IDENTITY, i) for i in asked.get("userAssignedIdentities") or []}
-        return {
-            **asked,
-            "userAssignedIdentities": {
-                i: {k: r.outputs[k] for k in ("clientId", "principalId")} if r else {} for i, r in known.items()
-            },
         }
 
     def created(self, world: World, record: Record) -> dict[str, Any]:
         name = record.inputs["resourceName"]
+        pools = [_pool(profile, profile["name"], record) for profile in record.inputs.get("agentPoolProfiles") or []]
+        for pool in pools:
+            refuse_over_quota(world, Cloud.AZURE, pool.region, name, pool)
         world.clusters.start("azure", name)
-        for profile in record.inputs.get("agentPoolProfiles") or []:
-            world.clusters.set_pool("azure", name, _pool(profile, profile["name"], record))
+        for pool in pools:
+            world.clusters.set_pool("azure", name, pool)
         return {}
 
     def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
@@ -240,7 +362,7 @@ class AgentPool(Azure):
 
     def created(self, world: World, record: Record) -> dict[str, Any]:
         pool = _pool(record.inputs, record.inputs["agentPoolName"], record, _location(world, record))
-        refuse_over_quota(world, Cloud.AZURE, pool.region, pool)
+        refuse_over_quota(world, Cloud.AZURE, pool.region, record.inputs["resourceName"], pool)
         world.clusters.set_pool("azure", record.inputs["resourceName"], pool)
         return self._live(pool)
 
@@ -329,6 +451,7 @@ def _resize(
     current = world.clusters.size("azure", cluster, name)
     bounds = (before.min_nodes, before.max_nodes, before.size), (after.min_nodes, after.max_nodes, after.size)
     pool = replace(after, size=size_after(*bounds, current if current is not None else before.size))
+    refuse_over_quota(world, Cloud.AZURE, pool.region, cluster, pool)
     world.clusters.set_pool("azure", cluster, pool)
     return pool
 
@@ -391,6 +514,16 @@ TYPES: dict[str, Behaviour] = {
         path=_STORE + "/blobServices/default/containers/{containerName}",
         immutable=("resourceGroupName", "accountName", "containerName"),
     ),
+    "azure-native:storage:Blob": Blob(
+        path=_STORE + "/blobServices/default/containers/{containerName}/blobs/{blobName}",
+        immutable=("resourceGroupName", "accountName", "containerName", "blobName", "type"),
+    ),
+    "azure-native:web:AppServicePlan": AppServicePlan(
+        path="/providers/Microsoft.Web/serverfarms/{name}",
+        holds=(("azure-native:web:WebApp", "serverFarmId"),),
+        immutable=_PLACE,
+    ),
+    "azure-native:web:WebApp": WebApp(path="/providers/Microsoft.Web/sites/{name}", immutable=_PLACE),
     "azure-native:containerservice:ManagedCluster": Cluster(path=_AKS, immutable=(*_PLACE, "resourceName", "dnsPrefix")),
     "azure-native:containerservice:AgentPool": AgentPool(
         path=_AKS + "/agentPools/{agentPoolName}",

@@ -7,7 +7,12 @@ SDK's own types, and the plugin says so by name. Types are modelled where a prog
 from __future__ import annotations
 
 import hashlib
+import io
+import urllib.error
+import urllib.request
+import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud.errors import CloudError
@@ -110,6 +115,54 @@ def own_id(world: World, record: Record) -> str:
     if isinstance(name, str) and name and world.records.get(record.cloud, record.type, name) is None:
         return name
     return f"{record.type.rsplit(':', 1)[-1].lower()}-{world.next_serial(record.urn)}"
+
+
+def bytes_of(source: Any) -> bytes | None:
+    """The bytes of an asset as the engine sends it, of an archive as a zip; None where they are not to be had here.
+
+    A relative path is the program's, whose directory the cloud does not know.
+    """
+    files = _files(source)
+    if not files or "" in files:
+        return files.get("")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in sorted(files.items()):
+            # Without a date of its own, so that the same files are the same bytes.
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return packed.getvalue()
+
+
+def _files(source: Any) -> dict[str, bytes]:
+    """The files of an archive by their path in it; a single asset has the empty one."""
+    match source:
+        case {"text": str(text)}:
+            return {"": text.encode()}
+        case {"assets": dict(inside)}:
+            parts = {name: _files(part) for name, part in inside.items()}
+            return {f"{name}/{below}".rstrip("/"): data for name, part in parts.items() for below, data in part.items()}
+        case {"path": str(path)} if Path(path).is_absolute():
+            place = Path(path)
+            if place.is_file():
+                return {"": place.read_bytes()}
+            return {file.relative_to(place).as_posix(): file.read_bytes() for file in place.rglob("*") if file.is_file()}
+    return {}
+
+
+def ask_store(method: str, url: str, body: bytes | None = None, **headers: str) -> bytes:
+    """One request to an object store; returns what it answers.
+
+    Raises:
+        CloudError: it refused, with its own status.
+    """
+    given = {"content-type": "application/octet-stream", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    request = urllib.request.Request(url, body, given, method=method)  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310
+            return bytes(reply.read())
+    except urllib.error.HTTPError as refused:
+        why = refused.read().decode(errors="replace")[:200]
+        raise CloudError("StoreError", f"{method} {url}: {refused.reason} {why}", refused.code) from None
 
 
 def names(inputs: dict[str, Any], path: str, wanted: str) -> bool:

@@ -6,7 +6,10 @@ Follows the Compute and Container REST references; TPU rules follow GKE "Plan TP
 from __future__ import annotations
 
 import base64
+import hashlib
 import math
+import urllib.parse
+import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +18,7 @@ from fleet.catalog.clouds import Cloud, zones
 from fleet.catalog.machines import Machine, machines
 from fleet.catalog.nodes import Taint
 from fleet.catalog.sharing import Sharing, SharingMode
-from sandbox.cloud.behaviour import GCP_PROJECT, GCP_PROJECT_NUMBER, Behaviour, own_id, serial
+from sandbox.cloud.behaviour import GCP_PROJECT, GCP_PROJECT_NUMBER, Behaviour, ask_store, bytes_of, own_id, serial
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.pools import cut, hardware, integer, refuse_absent, refuse_over_quota, size_after
 from sandbox.cloud.records import Record
@@ -137,9 +140,9 @@ class GkeNodePool(Gcp):
         return {"version": "1.34.1-gke.1000", "instanceGroupUrls": [], "managedInstanceGroupUrls": [], "operation": None}
 
     def created(self, world: World, record: Record) -> dict[str, Any]:
-        pool = self._pool(world, record)
-        refuse_over_quota(world, Cloud.GCP, region(record), pool)
-        world.clusters.set_pool("gcp", cluster_name(record.inputs["cluster"]), pool)
+        pool, cluster = self._pool(world, record), cluster_name(record.inputs["cluster"])
+        refuse_over_quota(world, Cloud.GCP, region(record), cluster, pool)
+        world.clusters.set_pool("gcp", cluster, pool)
         return {"nodeCount": record.inputs.get("nodeCount", pool.size // max(1, len(pool.zones)))}
 
     def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
@@ -148,8 +151,9 @@ class GkeNodePool(Gcp):
         before = self._pool(world, replace(record, inputs=old))
         current = world.clusters.size("gcp", cluster, pool.name)
         bounds = (before.min_nodes, before.max_nodes, before.size), (pool.min_nodes, pool.max_nodes, pool.size)
-        size = size_after(*bounds, current if current is not None else before.size)
-        world.clusters.set_pool("gcp", cluster, replace(pool, size=size))
+        pool = replace(pool, size=size_after(*bounds, current if current is not None else before.size))
+        refuse_over_quota(world, Cloud.GCP, pool.region, cluster, pool)
+        world.clusters.set_pool("gcp", cluster, pool)
         return {}
 
     def observed(self, world: World, record: Record) -> dict[str, Any]:
@@ -332,6 +336,86 @@ class Bucket(Gcp):
         world.buckets.server("gcp").delete(record.id, force=bool(record.inputs.get("forceDestroy")))
 
 
+class Object(Gcp):
+    """GCS object, its bytes in the bucket."""
+
+    def identify(self, world: World, record: Record) -> str:
+        return f"{record.inputs['bucket']}-{record.inputs['name']}"
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        bucket, name = record.inputs["bucket"], urllib.parse.quote(record.inputs["name"], safe="")
+        digest = hashlib.md5(self._body(record) or b"")  # noqa: S324 - GCS's own hash
+        return {
+            "outputName": record.inputs["name"],
+            "selfLink": f"https://www.googleapis.com/storage/v1/b/{bucket}/o/{name}",
+            "mediaLink": f"https://storage.googleapis.com/download/storage/v1/b/{bucket}/o/{name}?generation=1&alt=media",
+            "generation": 1,
+            "md5hash": base64.b64encode(digest.digest()).decode(),
+            "md5hexhash": digest.hexdigest(),
+            "contentType": record.inputs.get("contentType") or "application/octet-stream",
+            "storageClass": record.inputs.get("storageClass") or "STANDARD",
+        }
+
+    def created(self, world: World, record: Record) -> dict[str, Any]:
+        body = self._body(record)
+        if body is not None:
+            where = f"{world.buckets.server('gcp').endpoint}/upload/storage/v1/b/{record.inputs['bucket']}/o"
+            query = urllib.parse.urlencode({"uploadType": "media", "name": record.inputs["name"]})
+            ask_store("POST", f"{where}?{query}", body, content_type=record.outputs["contentType"])
+        return {}
+
+    def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
+        return self.created(world, record)
+
+    def deleting(self, world: World, record: Record) -> None:
+        where = f"{world.buckets.server('gcp').endpoint}/storage/v1/b/{record.inputs['bucket']}/o"
+        try:
+            ask_store("DELETE", f"{where}/{urllib.parse.quote(record.inputs['name'], safe='')}")
+        except CloudError as gone:
+            if gone.status != 404:
+                raise
+
+    @staticmethod
+    def _body(record: Record) -> bytes | None:
+        content = record.inputs.get("content")
+        return content.encode() if isinstance(content, str) else bytes_of(record.inputs.get("source"))
+
+
+class Function(Gcp):
+    """Cloud Function of the second generation: it is there, with the Cloud Run service below it, and runs nothing."""
+
+    def computed(self, world: World, record: Record) -> dict[str, Any]:
+        mine, where, name = project(record), str(record.inputs.get("location")), record.id.rsplit("/", 1)[-1]
+        runner = f"{GCP_PROJECT_NUMBER}-compute@developer.gserviceaccount.com"
+        build, service = record.inputs.get("buildConfig") or {}, record.inputs.get("serviceConfig") or {}
+        short = "".join(part[0] for part in where.split("-")[:2])
+        return {
+            "environment": "GEN_2",
+            "state": "ACTIVE",
+            "updateTime": "2026-01-01T00:00:00Z",
+            "url": f"https://{where}-{mine}.cloudfunctions.net/{name}",
+            "buildConfig": {
+                "dockerRepository": f"projects/{mine}/locations/{where}/repositories/gcf-artifacts",
+                "serviceAccount": f"projects/{mine}/serviceAccounts/{runner}",
+                **build,
+                "build": f"projects/{GCP_PROJECT_NUMBER}/locations/{where}/builds/{uuid.UUID(serial(record.id, length=32))}",
+            },
+            "serviceConfig": {
+                "allTrafficOnLatestRevision": True,
+                "availableCpu": "0.1666",
+                "availableMemory": "256M",
+                "ingressSettings": "ALLOW_ALL",
+                "maxInstanceCount": 100,
+                "maxInstanceRequestConcurrency": 1,
+                "serviceAccountEmail": runner,
+                "timeoutSeconds": 60,
+                **service,
+                "service": f"projects/{mine}/locations/{where}/services/{name}",
+                "uri": f"https://{name}-{serial(mine, length=10)}-{short}.a.run.app",
+            },
+        }
+
+
 class Project(Gcp):
     def computed(self, world: World, record: Record) -> dict[str, Any]:
         return {"number": GCP_PROJECT_NUMBER}
@@ -397,6 +481,17 @@ TYPES: dict[str, Behaviour] = {
     "gcp:storage/bucketIAMMember:BucketIAMMember": Gcp(key=("bucket", *_IAM), immutable=("bucket", *_IAM)),
     "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember": Gcp(key=("cryptoKeyId", *_IAM), immutable=("cryptoKeyId", *_IAM)),
     "gcp:storage/bucket:Bucket": Bucket(immutable=("name", "location")),
+    "gcp:storage/bucketObject:BucketObject": Object(immutable=("name", "bucket")),
+    "gcp:cloudfunctionsv2/function:Function": Function(
+        path="projects/{project}/locations/{location}/functions/{name}", api="", immutable=("name", "location")
+    ),
+    "gcp:cloudfunctionsv2/functionIamMember:FunctionIamMember": Gcp(
+        key=("location", "cloudFunction", *_IAM), immutable=("location", "cloudFunction", *_IAM)
+    ),
+    "gcp:cloudrun/iamMember:IamMember": Gcp(key=("location", "service", *_IAM), immutable=("location", "service", *_IAM)),
+    "gcp:cloudrunv2/serviceIamMember:ServiceIamMember": Gcp(
+        key=("location", "name", *_IAM), immutable=("location", "name", *_IAM)
+    ),
     "gcp:kms/keyRing:KeyRing": Gcp(
         path="projects/{project}/locations/{location}/keyRings/{name}", immutable=("name", "location")
     ),

@@ -100,7 +100,11 @@ def _resize(world: World, q: dict[str, Any]) -> Any:
 
 
 def _reclaim(world: World, q: dict[str, Any]) -> Any:
-    world.clusters.sim(q["cloud"], q["cluster"]).reclaim(q["pool"], q["count"])
+    """Spot capacity that the cloud wants back; returns the nodes it took. It never takes what was bought on demand."""
+    sim = world.clusters.sim(q["cloud"], q["cluster"])
+    if q["pool"] not in [pool.name for pool in sim.pools() if pool.spot]:
+        raise CloudError("InvalidParameter", f"{q['cluster']} has no spot pool {q['pool']}")
+    return sim.reclaim(q["pool"], q["count"])
 
 
 _ROUTES: dict[str, Handler] = {

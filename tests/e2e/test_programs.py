@@ -30,9 +30,21 @@ OUTPUTS: dict[str, dict[str, str]] = {
         "kubeconfig": ".*kubelogin.*",
     },
     "aws_web": {"queue": "arn:aws:sqs:us-east-1:123456789012:jobs-.*", "server": "i-[0-9a-f]{17}"},
+    "azure_function": {
+        "endpoint": r"https://app-[0-9a-f]+\.azurewebsites\.net/api/hello",
+        "principal": GUID,
+        "package": r"https://store[0-9a-f]+\.blob\.core\.windows\.net/packages-[0-9a-f]+/package",
+        "app": "/subscriptions/.*/providers/Microsoft.Web/sites/app-.*",
+    },
     "azure_vm": {"address": r"203\.0\.113\.\d+", "subnet": "/subscriptions/.*/vnet.*/subnets/default", "machine": ARM_VM},
     "azure_web": {"endpoint": r"https://site[0-9a-f]*\.blob\.core\.windows\.net/", "key": ".+"},
     "eks": {"cluster": "arn:aws:eks:us-east-1:123456789012:cluster/cluster-.*", "ready": "2", "kubeconfig": ".*get-token.*"},
+    "gcp_function": {
+        "url": r"https://us-central1-demo\.cloudfunctions\.net/hello-.*",
+        "uri": r"https://hello-.*-uc\.a\.run\.app",
+        "state": "ACTIVE",
+        "archive": "archive-.*",
+    },
     "gcp_web": {"reader": "reader-of-site@demo.iam.gserviceaccount.com", "bucket": "gs://site-.*"},
     "gke": {"cluster": "cluster-.*", "ready": "3", "ip": r"10\.96\.\d+\.\d+"},
     "s3_website": {

@@ -1,0 +1,5 @@
+import os
+
+
+def hello(request):
+    return os.environ["GREETING"]
