@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -36,11 +37,7 @@ def up() -> None:
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Show clusters, pools, object stores and the number of resources."""
-    try:
-        found = Client().call("status")
-    except CloudError as down:
-        Console(stderr=True).print(f"[yellow]{down.message}[/]", highlight=False)
-        raise typer.Exit(1) from None
+    found = _call("status")
     if as_json:
         print(json.dumps(found, indent=2))  # noqa: T201
         return
@@ -54,6 +51,59 @@ def status(as_json: AsJson = False) -> None:
     for cloud, endpoint in found["stores"].items():
         console.print(f"object store {cloud}: {endpoint}", highlight=False)
     console.print(f"{found['resources']} resources")
+
+
+Cluster = Annotated[str, typer.Argument(help="A cluster's name in its cloud, as `fleet sandbox status` shows it.")]
+Pool = Annotated[str, typer.Argument(help="A pool's name in its cloud.")]
+
+
+@app.command()
+def reclaim(
+    cluster: Cluster,
+    pool: Pool,
+    fraction: Annotated[float, typer.Option(min=0, max=1, help="Part of the pool's nodes, rounded up.")] = 1.0,
+    notice: Annotated[float, typer.Option(min=0, help="Seconds of notice: AWS 120, AKS 30, GKE 30; 0 for none.")] = 0,
+) -> None:
+    """Take spot nodes away, as a cloud does that wants them back.
+
+    Example: `fleet sandbox reclaim aws-dev-main l4-spot --fraction 0.5 --notice 5`
+    """
+    cloud, pools = _cluster(cluster)
+    size = next((p["size"] for p in pools if p["name"] == pool), 0)
+    asked = {"cloud": cloud, "cluster": cluster, "pool": pool, "count": math.ceil(size * fraction), "notice_s": notice}
+    taken = _call("reclaim", **asked)
+    Console().print("\n".join(f"took {name}" for name in taken) or "the pool has no nodes", highlight=False)
+
+
+@app.command()
+def exhaust(
+    cluster: Cluster,
+    pool: Pool,
+    undo: Annotated[bool, typer.Option("--undo", help="There are machines again.")] = False,
+) -> None:
+    """Have no more machines for a pool: what stands stays, nothing new comes.
+
+    Example: `fleet sandbox exhaust gcp-dev-main l4-spot`, and with `--undo` back again
+    """
+    cloud, _ = _cluster(cluster)
+    _call("exhaust", cloud=cloud, cluster=cluster, pool=pool, exhausted=not undo)
+    Console().print(f"{pool}: {'there are machines again' if undo else 'no more machines'}", highlight=False)
+
+
+def _cluster(name: str) -> tuple[str, list[dict[str, Any]]]:
+    """The cloud of a cluster and its pools."""
+    known = {c["cluster"].partition("/")[2]: c for c in _call("status")["clusters"]}
+    if name not in known:
+        raise typer.BadParameter(f"no cluster {name}; there are {', '.join(known) or 'none'}", param_hint="CLUSTER")
+    return known[name]["cluster"].partition("/")[0], known[name]["pools"]
+
+
+def _call(route: str, **query: Any) -> Any:
+    try:
+        return Client().call(route, **query)
+    except CloudError as refused:
+        Console(stderr=True).print(refused.message, style="red", highlight=False, markup=False)
+        raise typer.Exit(1) from None
 
 
 @app.command()

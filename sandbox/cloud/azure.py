@@ -5,8 +5,6 @@ Follows the ARM REST references of Microsoft.Network, Microsoft.ContainerService
 
 from __future__ import annotations
 
-import contextlib
-import json
 import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,12 +13,11 @@ from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import Machine
 from fleet.catalog.nodes import Taint
 from fleet.catalog.sharing import mig_profiles_on
-from sandbox.cloud.behaviour import AZURE_SUBSCRIPTION, AZURE_TENANT, Behaviour, bytes_of, serial
+from sandbox.cloud.behaviour import AZURE_SUBSCRIPTION, AZURE_TENANT, Behaviour, serial
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.pools import cut, hardware, integer, refuse_absent, refuse_over_quota, size_after
 from sandbox.cloud.records import Record
 from sandbox.cluster import NodePool
-from sandbox.object_stores import azure_key
 
 if TYPE_CHECKING:
     from sandbox.cloud.world import World
@@ -102,10 +99,10 @@ class ResourceGroup(Azure):
 
     def deleting(self, world: World, record: Record) -> None:
         """Deleting a group deletes what is in it, the azure-native way (leftovers included)."""
-        _delete_below(world, record)
+        delete_below(world, record)
 
 
-def _delete_below(world: World, record: Record) -> None:
+def delete_below(world: World, record: Record) -> None:
     """Delete all whose id is below this one's, what holds another first.
 
     Raises:
@@ -161,79 +158,6 @@ class Identity(Azure):
             "principalId": made_up_guid(record.id, "principal"),
             "tenantId": AZURE_TENANT,
         }
-
-
-class StorageAccount(Azure):
-    def computed(self, world: World, record: Record) -> dict[str, Any]:
-        name = record.inputs.get("accountName", "")
-        kinds = ("blob", "dfs", "file", "queue", "table", "web")
-        return {"primaryEndpoints": {kind: f"https://{name}.{kind}.core.windows.net/" for kind in kinds}}
-
-    def deleting(self, world: World, record: Record) -> None:
-        """The containers go with their account, those too that no program made."""
-        _delete_below(world, record)
-        account, known = record.inputs["accountName"], world.home / "stores" / "azure" / "accounts.json"
-        if known.exists() and account in json.loads(known.read_text()):
-            blobs = blob_service(world, account)
-            for container in blobs.list_containers():
-                blobs.delete_container(container.name)
-
-
-class Container(Azure):
-    """Blob container, with bytes behind it where azurite can be had."""
-
-    def created(self, world: World, record: Record) -> dict[str, Any]:
-        world.buckets.server("azure").create(f"{record.inputs['accountName']}/{record.inputs['containerName']}")
-        return {}
-
-    def deleting(self, world: World, record: Record) -> None:
-        world.buckets.server("azure").delete(f"{record.inputs['accountName']}/{record.inputs['containerName']}", force=True)
-
-
-class Blob(Azure):
-    """A blob, its bytes in the container; without a name it takes the resource's own."""
-
-    def identify(self, world: World, record: Record) -> str:
-        return super().identify(world, replace(record, inputs={**record.inputs, "blobName": self._name(record)}))
-
-    def computed(self, world: World, record: Record) -> dict[str, Any]:
-        where = f"{record.inputs['containerName']}/{self._name(record)}"
-        return {
-            "name": self._name(record),
-            "url": f"https://{record.inputs['accountName']}.blob.core.windows.net/{where}",
-            "accessTier": record.inputs.get("accessTier") or "Hot",
-            "contentType": record.inputs.get("contentType") or "application/octet-stream",
-        }
-
-    def created(self, world: World, record: Record) -> dict[str, Any]:
-        body = bytes_of(record.inputs.get("source"))
-        if body is not None:
-            self._client(world, record).upload_blob(body, overwrite=True)
-        return {}
-
-    def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
-        return self.created(world, record)
-
-    def deleting(self, world: World, record: Record) -> None:
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - only Azure stacks pay for it
-
-        with contextlib.suppress(ResourceNotFoundError):
-            self._client(world, record).delete_blob()
-
-    def _client(self, world: World, record: Record) -> Any:
-        blobs = blob_service(world, record.inputs["accountName"])
-        return blobs.get_blob_client(record.inputs["containerName"], self._name(record))
-
-    @staticmethod
-    def _name(record: Record) -> str:
-        return str(record.inputs.get("blobName") or record.urn.rsplit("::", 1)[-1])
-
-
-def blob_service(world: World, account: str) -> Any:
-    """A client of an account's blobs."""
-    from azure.storage.blob import BlobServiceClient  # noqa: PLC0415 - only Azure stacks pay for it
-
-    return BlobServiceClient(f"{world.buckets.server('azure').endpoint}/{account}", credential=azure_key(account))
 
 
 class AppServicePlan(Azure):
@@ -330,6 +254,8 @@ class Cluster(Azure):
         return {}
 
     def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
+        expander = (record.inputs.get("autoScalerProfile") or {}).get("expander")
+        world.clusters.set_expander("azure", record.inputs["resourceName"], expander)
         before = {p["name"]: p for p in old.get("agentPoolProfiles") or []}
         for profile in record.inputs.get("agentPoolProfiles") or []:
             _resize(
@@ -458,13 +384,12 @@ def _resize(
 
 _NET = "/providers/Microsoft.Network"
 _AKS = "/providers/Microsoft.ContainerService/managedClusters/{resourceName}"
-_STORE = "/providers/Microsoft.Storage/storageAccounts/{accountName}"
-_PLACE = ("resourceGroupName", "location")
+PLACE = ("resourceGroupName", "location")
 
 TYPES: dict[str, Behaviour] = {
-    _GROUP: ResourceGroup(immutable=_PLACE),
+    _GROUP: ResourceGroup(immutable=PLACE),
     "azure-native:network:VirtualNetwork": VirtualNetwork(
-        path=_NET + "/virtualNetworks/{virtualNetworkName}", immutable=(*_PLACE, "virtualNetworkName")
+        path=_NET + "/virtualNetworks/{virtualNetworkName}", immutable=(*PLACE, "virtualNetworkName")
     ),
     "azure-native:network:Subnet": Azure(
         path=_NET + "/virtualNetworks/{virtualNetworkName}/subnets/{subnetName}",
@@ -475,19 +400,19 @@ TYPES: dict[str, Behaviour] = {
         immutable=("resourceGroupName", "virtualNetworkName", "subnetName"),
     ),
     "azure-native:compute:VirtualMachine": VirtualMachine(
-        path="/providers/Microsoft.Compute/virtualMachines/{vmName}", immutable=(*_PLACE, "vmName")
+        path="/providers/Microsoft.Compute/virtualMachines/{vmName}", immutable=(*PLACE, "vmName")
     ),
-    "azure-native:network:NatGateway": Azure(path=_NET + "/natGateways/{natGatewayName}", immutable=_PLACE),
+    "azure-native:network:NatGateway": Azure(path=_NET + "/natGateways/{natGatewayName}", immutable=PLACE),
     "azure-native:network:PublicIPAddress": PublicIp(
-        path=_NET + "/publicIPAddresses/{publicIpAddressName}", immutable=(*_PLACE, "publicIpAddressName")
+        path=_NET + "/publicIPAddresses/{publicIpAddressName}", immutable=(*PLACE, "publicIpAddressName")
     ),
     "azure-native:network:NetworkSecurityGroup": Azure(
-        path=_NET + "/networkSecurityGroups/{networkSecurityGroupName}", immutable=_PLACE
+        path=_NET + "/networkSecurityGroups/{networkSecurityGroupName}", immutable=PLACE
     ),
-    "azure-native:network:NetworkInterface": Azure(path=_NET + "/networkInterfaces/{networkInterfaceName}", immutable=_PLACE),
-    "azure-native:network:LoadBalancer": Azure(path=_NET + "/loadBalancers/{loadBalancerName}", immutable=_PLACE),
+    "azure-native:network:NetworkInterface": Azure(path=_NET + "/networkInterfaces/{networkInterfaceName}", immutable=PLACE),
+    "azure-native:network:LoadBalancer": Azure(path=_NET + "/loadBalancers/{loadBalancerName}", immutable=PLACE),
     _IDENTITY: Identity(
-        path="/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}", immutable=(*_PLACE, "resourceName")
+        path="/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}", immutable=(*PLACE, "resourceName")
     ),
     "azure-native:managedidentity:FederatedIdentityCredential": Azure(
         path="/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}/federatedIdentityCredentials/{federatedIdentityCredentialResourceName}",
@@ -498,33 +423,22 @@ TYPES: dict[str, Behaviour] = {
     ),
     "azure-native:monitor:DiagnosticSetting": Diagnostic(immutable=("resourceUri", "name")),
     "azure-native:operationalinsights:Workspace": Workspace(
-        path="/providers/Microsoft.OperationalInsights/workspaces/{workspaceName}", immutable=_PLACE
+        path="/providers/Microsoft.OperationalInsights/workspaces/{workspaceName}", immutable=PLACE
     ),
     "azure-native:keyvault:Vault": Vault(
-        path="/providers/Microsoft.KeyVault/vaults/{vaultName}", immutable=(*_PLACE, "vaultName")
+        path="/providers/Microsoft.KeyVault/vaults/{vaultName}", immutable=(*PLACE, "vaultName")
     ),
     "azure-native:keyvault:Key": Key(
         path="/providers/Microsoft.KeyVault/vaults/{vaultName}/keys/{keyName}",
         immutable=("resourceGroupName", "vaultName", "keyName"),
     ),
-    "azure-native:storage:StorageAccount": StorageAccount(path=_STORE, immutable=(*_PLACE, "accountName")),
-    "azure-native:storage:BlobServiceProperties": Azure(path=_STORE + "/blobServices/default"),
-    "azure-native:storage:ManagementPolicy": Azure(path=_STORE + "/managementPolicies/default"),
-    "azure-native:storage:BlobContainer": Container(
-        path=_STORE + "/blobServices/default/containers/{containerName}",
-        immutable=("resourceGroupName", "accountName", "containerName"),
-    ),
-    "azure-native:storage:Blob": Blob(
-        path=_STORE + "/blobServices/default/containers/{containerName}/blobs/{blobName}",
-        immutable=("resourceGroupName", "accountName", "containerName", "blobName", "type"),
-    ),
     "azure-native:web:AppServicePlan": AppServicePlan(
         path="/providers/Microsoft.Web/serverfarms/{name}",
         holds=(("azure-native:web:WebApp", "serverFarmId"),),
-        immutable=_PLACE,
+        immutable=PLACE,
     ),
-    "azure-native:web:WebApp": WebApp(path="/providers/Microsoft.Web/sites/{name}", immutable=_PLACE),
-    "azure-native:containerservice:ManagedCluster": Cluster(path=_AKS, immutable=(*_PLACE, "resourceName", "dnsPrefix")),
+    "azure-native:web:WebApp": WebApp(path="/providers/Microsoft.Web/sites/{name}", immutable=PLACE),
+    "azure-native:containerservice:ManagedCluster": Cluster(path=_AKS, immutable=(*PLACE, "resourceName", "dnsPrefix")),
     "azure-native:containerservice:AgentPool": AgentPool(
         path=_AKS + "/agentPools/{agentPoolName}",
         immutable=(

@@ -47,6 +47,7 @@ class Clusters:
         for about in sorted(self._home.glob("*/*/cluster.json")):
             cloud, name = about.parts[-3], about.parts[-2]
             self.start(cloud, name)
+            self._running[f"{cloud}/{name}"].expander = self._records.setting(f"expander/{cloud}/{name}")
             for raw in self._records.setting(f"pools/{cloud}/{name}") or {}:
                 self._running[f"{cloud}/{name}"].set_pool(NodePool.from_json(raw))
 
@@ -76,6 +77,11 @@ class Clusters:
     def set_pool(self, cloud: str, cluster: str, pool: NodePool) -> None:
         self.sim(cloud, cluster).set_pool(pool)
         self._remember(cloud, cluster)
+
+    def set_expander(self, cloud: str, cluster: str, expander: str | None) -> None:
+        """What the cloud's own autoscaler goes by when several pools could grow."""
+        self.sim(cloud, cluster).expander = expander
+        self._records.set(f"expander/{cloud}/{cluster}", expander)
 
     def remove_pool(self, cloud: str, cluster: str, pool: str) -> None:
         self.sim(cloud, cluster).remove_pool(pool)

@@ -6,9 +6,7 @@ Follows the Compute and Container REST references; TPU rules follow GKE "Plan TP
 from __future__ import annotations
 
 import base64
-import hashlib
 import math
-import urllib.parse
 import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -18,7 +16,7 @@ from fleet.catalog.clouds import Cloud, zones
 from fleet.catalog.machines import Machine, machines
 from fleet.catalog.nodes import Taint
 from fleet.catalog.sharing import Sharing, SharingMode
-from sandbox.cloud.behaviour import GCP_PROJECT, GCP_PROJECT_NUMBER, Behaviour, ask_store, bytes_of, own_id, serial
+from sandbox.cloud.behaviour import GCP_PROJECT, GCP_PROJECT_NUMBER, Behaviour, own_id, serial
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.pools import cut, hardware, integer, refuse_absent, refuse_over_quota, size_after
 from sandbox.cloud.records import Record
@@ -319,68 +317,6 @@ class Instance(Gcp):
         }
 
 
-class Bucket(Gcp):
-    """GCS bucket, with bytes behind it where fake-gcs-server can be had."""
-
-    def identify(self, world: World, record: Record) -> str:
-        return str(record.inputs["name"])
-
-    def computed(self, world: World, record: Record) -> dict[str, Any]:
-        return {"url": f"gs://{record.id}", "selfLink": f"https://www.googleapis.com/storage/v1/b/{record.id}"}
-
-    def created(self, world: World, record: Record) -> dict[str, Any]:
-        world.buckets.server("gcp").create(record.id)
-        return {}
-
-    def deleting(self, world: World, record: Record) -> None:
-        world.buckets.server("gcp").delete(record.id, force=bool(record.inputs.get("forceDestroy")))
-
-
-class Object(Gcp):
-    """GCS object, its bytes in the bucket."""
-
-    def identify(self, world: World, record: Record) -> str:
-        return f"{record.inputs['bucket']}-{record.inputs['name']}"
-
-    def computed(self, world: World, record: Record) -> dict[str, Any]:
-        bucket, name = record.inputs["bucket"], urllib.parse.quote(record.inputs["name"], safe="")
-        digest = hashlib.md5(self._body(record) or b"")  # noqa: S324 - GCS's own hash
-        return {
-            "outputName": record.inputs["name"],
-            "selfLink": f"https://www.googleapis.com/storage/v1/b/{bucket}/o/{name}",
-            "mediaLink": f"https://storage.googleapis.com/download/storage/v1/b/{bucket}/o/{name}?generation=1&alt=media",
-            "generation": 1,
-            "md5hash": base64.b64encode(digest.digest()).decode(),
-            "md5hexhash": digest.hexdigest(),
-            "contentType": record.inputs.get("contentType") or "application/octet-stream",
-            "storageClass": record.inputs.get("storageClass") or "STANDARD",
-        }
-
-    def created(self, world: World, record: Record) -> dict[str, Any]:
-        body = self._body(record)
-        if body is not None:
-            where = f"{world.buckets.server('gcp').endpoint}/upload/storage/v1/b/{record.inputs['bucket']}/o"
-            query = urllib.parse.urlencode({"uploadType": "media", "name": record.inputs["name"]})
-            ask_store("POST", f"{where}?{query}", body, content_type=record.outputs["contentType"])
-        return {}
-
-    def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
-        return self.created(world, record)
-
-    def deleting(self, world: World, record: Record) -> None:
-        where = f"{world.buckets.server('gcp').endpoint}/storage/v1/b/{record.inputs['bucket']}/o"
-        try:
-            ask_store("DELETE", f"{where}/{urllib.parse.quote(record.inputs['name'], safe='')}")
-        except CloudError as gone:
-            if gone.status != 404:
-                raise
-
-    @staticmethod
-    def _body(record: Record) -> bytes | None:
-        content = record.inputs.get("content")
-        return content.encode() if isinstance(content, str) else bytes_of(record.inputs.get("source"))
-
-
 class Function(Gcp):
     """Cloud Function of the second generation: it is there, with the Cloud Run service below it, and runs nothing."""
 
@@ -431,7 +367,7 @@ _IN_NETWORK = tuple(
         "gcp:compute/forwardingRule:ForwardingRule",
     )
 )
-_IAM = ("role", "member")
+IAM = ("role", "member")
 
 TYPES: dict[str, Behaviour] = {
     "gcp:compute/network:Network": Network(
@@ -476,21 +412,18 @@ TYPES: dict[str, Behaviour] = {
         ),
     ),
     "gcp:serviceaccount/account:Account": ServiceAccount(immutable=("accountId",)),
-    "gcp:projects/iAMMember:IAMMember": Gcp(key=("project", *_IAM), immutable=_IAM),
-    "gcp:serviceaccount/iAMMember:IAMMember": Gcp(key=("serviceAccountId", *_IAM), immutable=_IAM),
-    "gcp:storage/bucketIAMMember:BucketIAMMember": Gcp(key=("bucket", *_IAM), immutable=("bucket", *_IAM)),
-    "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember": Gcp(key=("cryptoKeyId", *_IAM), immutable=("cryptoKeyId", *_IAM)),
-    "gcp:storage/bucket:Bucket": Bucket(immutable=("name", "location")),
-    "gcp:storage/bucketObject:BucketObject": Object(immutable=("name", "bucket")),
+    "gcp:projects/iAMMember:IAMMember": Gcp(key=("project", *IAM), immutable=IAM),
+    "gcp:serviceaccount/iAMMember:IAMMember": Gcp(key=("serviceAccountId", *IAM), immutable=IAM),
+    "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember": Gcp(key=("cryptoKeyId", *IAM), immutable=("cryptoKeyId", *IAM)),
     "gcp:cloudfunctionsv2/function:Function": Function(
         path="projects/{project}/locations/{location}/functions/{name}", api="", immutable=("name", "location")
     ),
     "gcp:cloudfunctionsv2/functionIamMember:FunctionIamMember": Gcp(
-        key=("location", "cloudFunction", *_IAM), immutable=("location", "cloudFunction", *_IAM)
+        key=("location", "cloudFunction", *IAM), immutable=("location", "cloudFunction", *IAM)
     ),
-    "gcp:cloudrun/iamMember:IamMember": Gcp(key=("location", "service", *_IAM), immutable=("location", "service", *_IAM)),
+    "gcp:cloudrun/iamMember:IamMember": Gcp(key=("location", "service", *IAM), immutable=("location", "service", *IAM)),
     "gcp:cloudrunv2/serviceIamMember:ServiceIamMember": Gcp(
-        key=("location", "name", *_IAM), immutable=("location", "name", *_IAM)
+        key=("location", "name", *IAM), immutable=("location", "name", *IAM)
     ),
     "gcp:kms/keyRing:KeyRing": Gcp(
         path="projects/{project}/locations/{location}/keyRings/{name}", immutable=("name", "location")

@@ -104,7 +104,15 @@ def _reclaim(world: World, q: dict[str, Any]) -> Any:
     sim = world.clusters.sim(q["cloud"], q["cluster"])
     if q["pool"] not in [pool.name for pool in sim.pools() if pool.spot]:
         raise CloudError("InvalidParameter", f"{q['cluster']} has no spot pool {q['pool']}")
-    return sim.reclaim(q["pool"], q["count"])
+    return sim.reclaim(q["pool"], q["count"], float(q.get("notice_s") or 0))
+
+
+def _exhaust(world: World, q: dict[str, Any]) -> Any:
+    """No more machines of a pool's kind in its place, or again some."""
+    sim = world.clusters.sim(q["cloud"], q["cluster"])
+    if q["pool"] not in [pool.name for pool in sim.pools()]:
+        raise CloudError("InvalidParameter", f"{q['cluster']} has no pool {q['pool']}")
+    sim.exhaust(q["pool"], bool(q["exhausted"]))
 
 
 _ROUTES: dict[str, Handler] = {
@@ -122,6 +130,7 @@ _ROUTES: dict[str, Handler] = {
     "latency": _latency,
     "resize": _resize,
     "reclaim": _reclaim,
+    "exhaust": _exhaust,
 }
 
 

@@ -13,14 +13,18 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from sandbox.cloud import aws, azure, gcp
+from sandbox.cloud import aws, azure, azure_storage, gcp, gcp_storage
 from sandbox.cloud.behaviour import Behaviour, serial
 from sandbox.cloud.buckets import ObjectStores
 from sandbox.cloud.clusters import Clusters
 from sandbox.cloud.errors import CloudError, already_exists, not_found
 from sandbox.cloud.records import Record, Records
 
-BEHAVIOURS: dict[str, dict[str, Behaviour]] = {"aws": aws.TYPES, "gcp": gcp.TYPES, "azure-native": azure.TYPES}
+BEHAVIOURS: dict[str, dict[str, Behaviour]] = {
+    "aws": aws.TYPES,
+    "gcp": {**gcp.TYPES, **gcp_storage.TYPES},
+    "azure-native": {**azure.TYPES, **azure_storage.TYPES},
+}
 _UNMODELLED: dict[str, Behaviour] = {"aws": aws.UNMODELLED, "gcp": gcp.UNMODELLED, "azure-native": azure.UNMODELLED}
 
 

@@ -10,8 +10,9 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
-from sandbox.cluster import autoscaler, devices
+from sandbox.cluster import autoscaler, devices, expander
 from sandbox.cluster.api import Api, ApiError, Object, is_daemon, nodes, pods
 from sandbox.cluster.pool import POOL, NodePool
 from sandbox.control_plane import ControlPlane
@@ -35,6 +36,9 @@ class ClusterSim:
         self._on_resize = on_resize
         self._pools: dict[str, NodePool] = {}
         self._idle: dict[str, float] = {}
+        self._exhausted: set[str] = set()
+        # What a cloud's own autoscaler is told to choose a pool by (AKS); None for its default.
+        self.expander: str | None = None
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._loop = threading.Thread(target=self._run, name=f"nodes-{control_plane.name}", daemon=True)
@@ -74,12 +78,22 @@ class ClusterSim:
             self._fill(changed)
         self._on_resize(pool, size)
 
-    def reclaim(self, pool: str, count: int) -> list[str]:
-        """Take spot nodes away without draining, as the cloud does; the pool replaces them if it may."""
+    def reclaim(self, pool: str, count: int, notice_s: float = 0) -> list[str]:
+        """Take spot nodes away, as the cloud does; the pool replaces them if it may.
+
+        Args:
+            notice_s: how long before its end a node is cordoned and its pods are evicted, as far as their disruption
+                budgets allow: AWS gives 120 seconds, AKS 30, GKE 15 and 15 more. Without notice pods just vanish.
+        """
         taken = self.nodes(pool)[:count]
-        for name in taken:
-            self._delete_node(name)
+        with ThreadPoolExecutor(max(1, len(taken))) as together:
+            list(together.map(lambda name: self._remove(name, notice_s) if notice_s else self._delete_node(name), taken))
         return taken
+
+    def exhaust(self, pool: str, exhausted: bool) -> None:
+        """Have no more machines for a pool, or have them again; nodes that stand stay."""
+        with self._lock:
+            (self._exhausted.add if exhausted else self._exhausted.discard)(pool)
 
     def close(self) -> None:
         """Stop the loop; nodes stay in the API server."""
@@ -90,10 +104,10 @@ class ClusterSim:
         return [n for n in self.api.call("GET", "/api/v1/nodes").get("items", []) if _pool_of(n) == pool]
 
     def _fill(self, pool: NodePool) -> None:
-        """Make the pool have exactly its size: first free numbers up, last nodes down."""
+        """Make the pool have exactly its size: first free numbers up, last nodes down. No machines, no nodes."""
         present = {n["metadata"]["name"] for n in self._nodes_of(pool.name)}
         number = 0
-        while len(present) < pool.size:
+        while len(present) < pool.size and pool.name not in self._exhausted:
             node = pool.node(number)
             number += 1
             if node["metadata"]["name"] not in present:
@@ -120,11 +134,11 @@ class ClusterSim:
             }
             self.api.patch(f"/api/v1/nodes/{node['metadata']['name']}", body)
 
-    def _remove(self, name: str) -> None:
+    def _remove(self, name: str, notice_s: float = _DRAIN_S) -> None:
         """Cordon, evict what a disruption budget allows, then delete the node and what is left on it."""
         with contextlib.suppress(ApiError):
             self.api.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": True}})
-        deadline = time.monotonic() + _DRAIN_S
+        deadline = time.monotonic() + notice_s
         while time.monotonic() < deadline:
             left = [p for p in self._pods_on(name) if not is_daemon(p)]
             if not left:
@@ -161,13 +175,18 @@ class ClusterSim:
         return True
 
     def _delete_node(self, name: str) -> None:
-        for pod in self._pods_on(name):
+        self._delete_pods(name)
+        with contextlib.suppress(ApiError):
+            self.api.call("DELETE", f"/api/v1/nodes/{name}")
+        # The scheduler may have bound one in between; the garbage collector would take a minute to see it.
+        self._delete_pods(name)
+        self._idle.pop(name, None)
+
+    def _delete_pods(self, node: str) -> None:
+        for pod in self._pods_on(node):
             meta = pod["metadata"]
             with contextlib.suppress(ApiError):
                 self.api.call("DELETE", f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}", gracePeriodSeconds="0")
-        with contextlib.suppress(ApiError):
-            self.api.call("DELETE", f"/api/v1/nodes/{name}")
-        self._idle.pop(name, None)
 
     def _run(self) -> None:
         while not self._stop.wait(_TICK_S):
@@ -185,13 +204,18 @@ class ClusterSim:
         seen_nodes, seen_pods = nodes(self.api), pods(self.api)
         devices.reconcile(self.api, pools, seen_nodes, seen_pods)
         for pool in pools.values():
-            if sum(_pool_of(n) == pool.name for n in seen_nodes) < pool.size:
-                # Reclaimed by the cloud or deleted by hand: the group replaces it.
-                with self._lock:
-                    self._fill(self._pools.get(pool.name, pool))
-            if not autoscaler.acts(pool, seen_pods):
-                continue
-            if more := autoscaler.growth(pool, seen_nodes, seen_pods):
+            standing = sum(_pool_of(n) == pool.name for n in seen_nodes)
+            if standing < pool.size:
+                self._make_up(pool, standing)
+        # A node of the same name that comes later was not idle all the while.
+        for name in self._idle.keys() - {n["metadata"]["name"] for n in seen_nodes}:
+            self._idle.pop(name, None)
+        served: set[str] = set()
+        scaled = [pool for pool in pools.values() if autoscaler.acts(pool, seen_pods)]
+        for pool in expander.ranked(self.api, scaled, seen_pods, self.expander):
+            # An autoscaler that met a lack of machines leaves the pool alone for a while, and asks the next.
+            lacking = pool.name in self._exhausted
+            if not lacking and (more := autoscaler.growth(pool, seen_nodes, seen_pods, served)):
                 self.resize(pool.name, pool.size + more)
             elif gone := autoscaler.idle(pool, seen_nodes, seen_pods, self._idle, _IDLE_S):
                 with self._lock:
@@ -199,6 +223,16 @@ class ClusterSim:
                 for name in gone:
                     self._remove(name)
                 self._on_resize(pool.name, pool.size - len(gone))
+
+    def _make_up(self, pool: NodePool, standing: int) -> None:
+        """Nodes were reclaimed by the cloud or deleted by hand: the group replaces them, or shrinks where there are none."""
+        with self._lock:
+            now = self._pools.get(pool.name, pool)
+            if pool.name not in self._exhausted:
+                self._fill(now)
+                return
+            self._pools[pool.name] = now.at(max(standing, 0 if now.autoscaled else now.min_nodes))
+        self._on_resize(pool.name, standing)
 
 
 def _pool_of(node: Object) -> str | None:

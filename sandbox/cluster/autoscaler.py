@@ -92,20 +92,27 @@ def _affinity(pod: Object, labels: dict[str, str]) -> bool:
     return any(matches(term) for term in required.get("nodeSelectorTerms") or [])
 
 
-def growth(pool: NodePool, nodes: list[Object], pods: list[Object]) -> int:
-    """Nodes to add now: enough for the pending pods, less the empty nodes that are still on their way to take them."""
-    waiting = [p for p in pods if _unschedulable(p) and fits(p, pool)]
-    if not waiting or pool.size >= pool.max_nodes:
-        return 0
+def growth(pool: NodePool, nodes: list[Object], pods: list[Object], served: set[str]) -> int:
+    """Nodes to add now: enough for the pending pods, less the empty nodes that are still on their way to take them.
+
+    Args:
+        served: uids of the pods that another pool grows for; gets those that this one grows for.
+    """
+    waiting = [p for p in pods if _unschedulable(p) and p["metadata"]["uid"] not in served and fits(p, pool)]
     room = {k: quantity(v) for k, v in {**pool.capacity(), **(pool.accelerators() if pool.resource else {})}.items()}
+    # Up to the pool's size all nodes are there or ordered, replacements of reclaimed ones too.
+    coming = max(0, pool.size - len(_busy(pods) & set(_names(pool, nodes))))
+    most = coming + max(0, pool.max_nodes - pool.size)
     needed, left = 0, dict[str, Decimal]()
     for pod in waiting:
         wants = requests(pod)
         if not left or any(amount > left.get(key, Decimal(0)) for key, amount in wants.items()):
+            if needed == most:
+                break
             needed, left = needed + 1, dict(room)
         left = {key: amount - wants.get(key, Decimal(0)) for key, amount in left.items()}
-    coming = len([name for name in _names(pool, nodes) if name not in _busy(pods)])
-    return max(0, min(needed - coming, pool.max_nodes - pool.size))
+        served.add(pod["metadata"]["uid"])
+    return max(0, needed - coming)
 
 
 def _names(pool: NodePool, nodes: list[Object]) -> list[str]:

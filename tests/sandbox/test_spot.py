@@ -1,0 +1,242 @@
+"""Spot with a fallback, on a real scheduler: waves of reclaims, no machines left, and machines again (pain 6)."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import sandbox.cluster
+from fleet.catalog.clouds import Cloud
+from fleet.catalog.machines import machine
+from fleet.contract import AcceleratorPool
+from infra.kubernetes.cluster_autoscaler import priorities
+from sandbox.cluster import ClusterSim, expander
+from sandbox.cluster.api import is_ready
+from sandbox.control_plane import ControlPlane
+from tests.accelerator_pools import pool_of
+from tests.sandbox.test_nodes import as_the_cloud_makes_it, plugin
+
+pytestmark = pytest.mark.sandbox
+REPLICAS = 6
+MACHINES = {Cloud.AWS: "g6.xlarge", Cloud.GCP: "g2-standard-4", Cloud.AZURE: "Standard_NC4as_T4_v3"}
+
+
+def laddered(cloud: Cloud) -> AcceleratorPool:
+    first = pool_of(machine(cloud, MACHINES[cloud]), name="gpu", physical_name="gpu", spot=True, max_nodes=REPLICAS)
+    second = replace(first, physical_name="gpuod", spot=False, min_nodes=0, start_nodes=0)
+    return replace(first, fallback=second, start_nodes=REPLICAS)
+
+
+class Fleet:
+    """A cluster of one cloud with a pool and its fallback, an autoscaler, and a deployment of six replicas with a budget."""
+
+    def __init__(self, plane: ControlPlane, cloud: Cloud) -> None:
+        self.sim = ClusterSim(plane, lambda _pool, _size: None)
+        self.api, self.cloud, self.pool = self.sim.api, cloud, laddered(cloud)
+        self.sim.expander = "priority" if cloud is Cloud.AZURE else None
+        if table := priorities([self.pool]):
+            self.post("/api/v1/namespaces/kube-system/configmaps", _expander(table))
+        for rung in self.pool.rungs:
+            size = rung.start_nodes
+            made = as_the_cloud_makes_it(rung)
+            self.sim.set_pool(replace(made, min_nodes=0, max_nodes=REPLICAS, size=size, autoscaled=True))
+        if self.pool.needs_device_plugin:
+            self.post("/apis/apps/v1/namespaces/default/daemonsets", _plugin())
+        if cloud is Cloud.AWS:
+            self.sim.set_pool(_system(self.pool))
+            self.post("/api/v1/namespaces/kube-system/pods", _cluster_autoscaler(self.sim.nodes("system")[0]))
+        self.post("/apis/apps/v1/namespaces/default/deployments", _deployment(self.pool))
+        self.post("/apis/policy/v1/namespaces/default/poddisruptionbudgets", _budget())
+        assert until(lambda: self.ready() == REPLICAS), self.ready()
+
+    def post(self, path: str, body: dict[str, Any]) -> None:
+        self.api.call("POST", path, body)
+
+    def pods(self) -> list[dict[str, Any]]:
+        items = self.api.call("GET", "/api/v1/namespaces/default/pods", labelSelector="app=model")["items"]
+        return [p for p in items if not p["metadata"].get("deletionTimestamp")]
+
+    def ready(self) -> int:
+        return sum(is_ready(p) for p in self.pods())
+
+    def on(self, rung: AcceleratorPool) -> int:
+        nodes = set(self.sim.nodes(rung.physical_name))
+        return sum(p["spec"].get("nodeName") in nodes for p in self.pods() if is_ready(p))
+
+    def where(self) -> dict[str, Any]:
+        """What stands where, for a failure's message."""
+        return {
+            "sizes": {p.name: p.size for p in self.sim.pools()},
+            "nodes": {rung.physical_name: self.sim.nodes(rung.physical_name) for rung in self.pool.rungs},
+            "pods": {p["metadata"]["name"]: (p["spec"].get("nodeName"), is_ready(p)) for p in self.pods()},
+        }
+
+    def offered(self, pool: str) -> int:
+        """Accelerators of the pool's nodes on which a pod could start now."""
+        nodes = [self.api.call("GET", f"/api/v1/nodes/{name}") for name in self.sim.nodes(pool)]
+        up = [n for n in nodes if not any("not-ready" in t["key"] for t in n["spec"].get("taints") or [])]
+        return sum(int((n["status"].get("allocatable") or {}).get(self.pool.resource, 0)) for n in up)
+
+    def restart(self) -> None:
+        """A rollout, after which each pod is placed anew."""
+        note = {"spec": {"template": {"metadata": {"annotations": {"again": str(time.time())}}}}}
+        self.api.patch("/apis/apps/v1/namespaces/default/deployments/model", note)
+
+
+def _expander(table: str) -> dict[str, Any]:
+    return {"metadata": {"name": "cluster-autoscaler-priority-expander"}, "data": {"priorities": table}}
+
+
+def _system(pool: AcceleratorPool) -> Any:
+    made = as_the_cloud_makes_it(pool)
+    return replace(made, name="system", machine_name="m5.xlarge", hardware=None, spot=False, labels={}, taints=())
+
+
+def _cluster_autoscaler(node: str) -> dict[str, Any]:
+    container = {"name": "a", "image": "cluster-autoscaler:1", "args": ["--expander=priority,least-waste"]}
+    labels = {"app.kubernetes.io/name": "cluster-autoscaler"}
+    return {"metadata": {"name": "autoscaler", "labels": labels}, "spec": {"nodeName": node, "containers": [container]}}
+
+
+def _plugin() -> dict[str, Any]:
+    spec = plugin("p", "nvcr.io/nvidia/k8s-device-plugin:v0.17.4", "")["spec"]
+    spec.pop("nodeName")
+    labels = {"app": "plugin"}
+    return {
+        "metadata": {"name": "plugin"},
+        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": spec}},
+    }
+
+
+def _deployment(pool: AcceleratorPool) -> dict[str, Any]:
+    placed = pool.placement(1)
+    prefer = [
+        {"weight": 100, "preference": {"matchExpressions": [{"key": k, "operator": "In", "values": [v]}]}}
+        for k, v in placed.prefer.items()
+    ]
+    spec = {
+        "nodeSelector": placed.node_selector,
+        "tolerations": placed.tolerations,
+        "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": prefer}},
+        "terminationGracePeriodSeconds": 1,
+        "containers": [{"name": "c", "image": "model:1", "resources": {"limits": {placed.resource: "1"}}}],
+    }
+    return {
+        "metadata": {"name": "model"},
+        "spec": {
+            "replicas": REPLICAS,
+            "selector": {"matchLabels": {"app": "model"}},
+            "template": {"metadata": {"labels": {"app": "model"}}, "spec": spec},
+        },
+    }
+
+
+def _budget() -> dict[str, Any]:
+    return {
+        "metadata": {"name": "model"},
+        "spec": {"minAvailable": REPLICAS // 2, "selector": {"matchLabels": {"app": "model"}}},
+    }
+
+
+def until(question: Callable[[], bool], seconds: float = 120) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if question():
+            return True
+        time.sleep(0.2)
+    return False
+
+
+@pytest.fixture(scope="module", params=list(MACHINES), ids=str)
+def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    plane = ControlPlane(f"spot-{request.param}", tmp_path_factory.mktemp(f"spot-{request.param}"))
+    plane.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sandbox.cluster, "_IDLE_S", 10.0)
+        made = Fleet(plane, request.param)
+        yield made
+        made.sim.close()
+        plane.stop()
+
+
+def test_pain_06_new_pods_go_to_spot(fleet: Fleet) -> None:
+    assert fleet.on(fleet.pool) == REPLICAS
+    assert fleet.sim.nodes("gpuod") == []
+
+
+@pytest.mark.parametrize("percent", [10, 25, 50])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_wave_with_notice_keeps_the_budget(fleet: Fleet, percent: int, seed: int) -> None:
+    random.Random(seed).shuffle(spot := fleet.sim.nodes("gpu"))
+    fewest = [REPLICAS]
+    count = max(1, len(spot) * percent // 100)
+    stop = watch(fleet, fewest)
+    taken = fleet.sim.reclaim("gpu", count, notice_s=8)
+    assert len(taken) == count
+    assert until(lambda: fleet.ready() == REPLICAS), fleet.ready()
+    stop()
+    assert fewest[0] >= REPLICAS // 2, "the disruption budget was broken"
+
+
+def watch(fleet: Fleet, fewest: list[int]) -> Callable[[], None]:
+    import threading
+
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.1):
+            fewest[0] = min(fewest[0], fleet.ready())
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    return lambda: (done.set(), thread.join())[-1]
+
+
+def test_pain_06_without_spot_everything_runs_on_the_fallback_and_returns(fleet: Fleet) -> None:
+    fleet.sim.exhaust("gpu", True)
+    fleet.sim.reclaim("gpu", len(fleet.sim.nodes("gpu")))
+    assert until(lambda: fleet.ready() == REPLICAS), fleet.ready()
+    assert fleet.on(fleet.pool.rungs[1]) == REPLICAS
+    assert fleet.sim.nodes("gpu") == []
+
+    # cluster-autoscaler moves no pod for money: spot nodes are there again, and a rollout puts the pods on them.
+    fleet.sim.exhaust("gpu", False)
+    fleet.sim.resize("gpu", REPLICAS)
+    assert until(lambda: fleet.offered("gpu") == REPLICAS), "new nodes wait for their kubelet and their device plugin"
+    fleet.restart()
+    assert until(lambda: fleet.on(fleet.pool) == REPLICAS), fleet.where()
+    assert until(lambda: fleet.sim.nodes("gpuod") == []), "idle on-demand nodes cost money"
+    assert fleet.ready() == REPLICAS
+
+
+def test_five_waves_do_not_make_it_oscillate(fleet: Fleet) -> None:
+    for _ in range(5):
+        fleet.sim.reclaim("gpu", 3)
+        assert until(lambda: fleet.ready() == REPLICAS), fleet.ready()
+
+    def sizes() -> tuple[int, int]:
+        return len(fleet.sim.nodes("gpu")), len(fleet.sim.nodes("gpuod"))
+
+    assert until(lambda: sum(sizes()) == REPLICAS), "a node for each replica, and no idle one"
+    seen = set()
+    for _ in range(20):
+        seen.add(sizes())
+        time.sleep(0.2)
+    assert len(seen) == 1, "it moves with nothing to do"
+    assert fleet.ready() == REPLICAS
+
+
+def test_the_table_that_infra_writes_is_the_one_that_the_sandbox_reads(fleet: Fleet) -> None:
+    table = priorities([fleet.pool])
+    rungs = [replace(as_the_cloud_makes_it(rung), name=rung.physical_name) for rung in fleet.pool.rungs]
+    order = [p.name for p in expander.ranked(fleet.api, rungs[::-1], [], fleet.sim.expander or "priority")]
+    assert order == ["gpu", "gpuod"]
+    assert bool(table) == (fleet.cloud is not Cloud.GCP)
+    if table:
+        assert [min(map(int, json.loads(table))), max(map(int, json.loads(table)))] == [1, 20]
