@@ -87,11 +87,6 @@ class Moto(Server):
             self.remove(bucket, key)
         _http("DELETE", f"{self.endpoint}/{bucket}")
 
-    def put(self, bucket: str, key: str, body: bytes) -> None:
-        status, reply = _http("PUT", f"{self.endpoint}/{bucket}/{urllib.parse.quote(key)}", body)
-        if status != 200:
-            raise CloudError("StoreError", f"S3 object {bucket}/{key}: {reply.decode(errors='replace')[:200]}", 500)
-
     def remove(self, bucket: str, key: str) -> None:
         _http("DELETE", f"{self.endpoint}/{bucket}/{urllib.parse.quote(key)}")
 

@@ -249,13 +249,13 @@ class Cluster(Azure):
         for pool in pools:
             refuse_over_quota(world, Cloud.AZURE, pool.region, name, pool)
         world.clusters.start("azure", name)
+        _choose_expander(world, record)
         for pool in pools:
             world.clusters.set_pool("azure", name, pool)
         return {}
 
     def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
-        expander = (record.inputs.get("autoScalerProfile") or {}).get("expander")
-        world.clusters.set_expander("azure", record.inputs["resourceName"], expander)
+        _choose_expander(world, record)
         before = {p["name"]: p for p in old.get("agentPoolProfiles") or []}
         for profile in record.inputs.get("agentPoolProfiles") or []:
             _resize(
@@ -276,6 +276,11 @@ class Cluster(Azure):
             if pool.id.startswith(record.id + "/"):
                 world.records.remove(pool)
         world.clusters.delete("azure", record.inputs["resourceName"])
+
+
+def _choose_expander(world: World, record: Record) -> None:
+    expander = (record.inputs.get("autoScalerProfile") or {}).get("expander")
+    world.clusters.set_expander("azure", record.inputs["resourceName"], expander)
 
 
 class AgentPool(Azure):
