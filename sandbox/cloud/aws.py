@@ -151,7 +151,7 @@ class NodeGroup(Aws):
         return {
             "nodeGroupName": name,
             "status": "ACTIVE",
-            "resources": [{"autoscalingGroups": [{"name": f"eks-{name}-{serial(record.id, length=8)}"}]}],
+            "resources": [{"autoscalingGroups": [{"name": f"eks-{name}-{uuid.uuid5(uuid.NAMESPACE_URL, record.id)}"}]}],
         }
 
     def created(self, world: World, record: Record) -> dict[str, Any]:

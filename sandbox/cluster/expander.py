@@ -18,7 +18,7 @@ from sandbox.cluster.pool import NodePool
 
 _TABLE = "/api/v1/namespaces/kube-system/configmaps/cluster-autoscaler-priority-expander"
 # A node group's name in its cloud, as the table's patterns see it.
-_GROUP = {Cloud.AWS: "eks-{}-0b5d9a1e", Cloud.AZURE: "aks-{}-12345678-vmss"}
+_GROUP = {Cloud.AWS: "eks-{}-0b5d9a1e-6c1f-4d52-9d3a-0f2b7c8e1a44", Cloud.AZURE: "aks-{}-12345678-vmss"}
 
 
 def ranked(api: Api, pools: Iterable[NodePool], pods: list[Object], managed: str | None) -> list[NodePool]:

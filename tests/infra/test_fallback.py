@@ -63,7 +63,9 @@ def test_without_a_fallback_nothing_is_preferred_and_no_table_made():
     assert priorities([alone]) == ""
 
 
-@pytest.mark.parametrize(("cloud", "groups"), [(Cloud.AWS, "eks-{}-1a2b"), (Cloud.AZURE, "aks-{}-123-vmss")])
+@pytest.mark.parametrize(
+    ("cloud", "groups"), [(Cloud.AWS, "eks-{}-0ec4f5a2-9b1c-77d0-1f2e-5a6b7c8d9e0f"), (Cloud.AZURE, "aks-{}-12345678-vmss")]
+)
 def test_the_first_rung_has_the_higher_priority_and_every_other_group_one(cloud, groups):
     table = {int(k): v for k, v in json.loads(priorities([laddered(cloud)])).items()}
 

@@ -24,12 +24,14 @@ from tests.sandbox.test_nodes import as_the_cloud_makes_it, plugin
 
 pytestmark = pytest.mark.sandbox
 REPLICAS = 6
+# AKS drops the hyphen.
+OD = {Cloud.AWS: "gpu-od", Cloud.GCP: "gpu-od", Cloud.AZURE: "gpuod"}
 MACHINES = {Cloud.AWS: "g6.xlarge", Cloud.GCP: "g2-standard-4", Cloud.AZURE: "Standard_NC4as_T4_v3"}
 
 
 def laddered(cloud: Cloud) -> AcceleratorPool:
     first = pool_of(machine(cloud, MACHINES[cloud]), name="gpu", physical_name="gpu", spot=True, max_nodes=REPLICAS)
-    second = replace(first, physical_name="gpuod", spot=False, min_nodes=0, start_nodes=0)
+    second = replace(first, physical_name=OD[cloud], spot=False, min_nodes=0, start_nodes=0)
     return replace(first, fallback=second, start_nodes=REPLICAS)
 
 
@@ -167,7 +169,7 @@ def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def test_pain_06_new_pods_go_to_spot(fleet: Fleet) -> None:
     assert fleet.on(fleet.pool) == REPLICAS
-    assert fleet.sim.nodes("gpuod") == []
+    assert fleet.sim.nodes(OD[fleet.cloud]) == []
 
 
 @pytest.mark.parametrize("percent", [10, 25, 50])
@@ -211,7 +213,7 @@ def test_pain_06_without_spot_everything_runs_on_the_fallback_and_returns(fleet:
     assert until(lambda: fleet.offered("gpu") == REPLICAS), "new nodes wait for their kubelet and their device plugin"
     fleet.restart()
     assert until(lambda: fleet.on(fleet.pool) == REPLICAS), fleet.where()
-    assert until(lambda: fleet.sim.nodes("gpuod") == []), "idle on-demand nodes cost money"
+    assert until(lambda: fleet.sim.nodes(OD[fleet.cloud]) == []), "idle on-demand nodes cost money"
     assert fleet.ready() == REPLICAS
 
 
@@ -221,7 +223,7 @@ def test_five_waves_do_not_make_it_oscillate(fleet: Fleet) -> None:
         assert until(lambda: fleet.ready() == REPLICAS), fleet.ready()
 
     def sizes() -> tuple[int, int]:
-        return len(fleet.sim.nodes("gpu")), len(fleet.sim.nodes("gpuod"))
+        return len(fleet.sim.nodes("gpu")), len(fleet.sim.nodes(OD[fleet.cloud]))
 
     assert until(lambda: sum(sizes()) == REPLICAS), "a node for each replica, and no idle one"
     seen = set()
@@ -236,7 +238,7 @@ def test_the_table_that_infra_writes_is_the_one_that_the_sandbox_reads(fleet: Fl
     table = priorities([fleet.pool])
     rungs = [replace(as_the_cloud_makes_it(rung), name=rung.physical_name) for rung in fleet.pool.rungs]
     order = [p.name for p in expander.ranked(fleet.api, rungs[::-1], [], fleet.sim.expander or "priority")]
-    assert order == ["gpu", "gpuod"]
+    assert order == ["gpu", OD[fleet.cloud]]
     assert bool(table) == (fleet.cloud is not Cloud.GCP)
     if table:
         assert [min(map(int, json.loads(table))), max(map(int, json.loads(table)))] == [1, 20]
