@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types unit bench schema clean
+.PHONY: help install demo test check lint types unit bench schema docs clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ bench: $(STAMP) ## Benchmarks, as ratios
 
 schema: $(STAMP) ## Write stacks/schema.json
 	$(BIN)/python -m fleet.schema
+
+docs: $(STAMP) ## Write docs/accelerators.md
+	$(BIN)/python -m fleet.catalog.matrix
 
 up preview: $(STAMP) ## On real clouds: make up STACK=aws-dev
 	$(BIN)/fleet $@ --stack '$(STACK)'

@@ -44,6 +44,9 @@ def _accelerator(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> list[Findi
     if accelerator.withdrawn:
         message = f"is withdrawn: {accelerator.withdrawn}"
         return [Finding(where, message, got, _offered(cluster.cloud), "choose another one")]
+    if accelerator.instead:
+        message = f"is in no node pool of any cloud: {accelerator.instead}"
+        return [Finding(where, message, got, _offered(cluster.cloud), "choose another one")]
     if not machines_with(cluster.cloud, pool.accelerator):
         others = sorted({m.cloud for m in machines() if m.accelerator is accelerator})
         allowed = f"it is on {listed(others)}; {cluster.cloud} has {_offered(cluster.cloud)}"

@@ -1,7 +1,7 @@
 """The programs the sandbox runs, from where they are cheapest: PATH, then the cache, then built from pinned Go modules.
 
 Owns versions and where binaries lie; what a program does is its caller's business. Go verifies every module against
-the go.sum files in `modules/`. Docs: sandbox/README.md.
+the go.sum files in `modules/`. With $TOOLCHAIN=download the projects' releases come before a build. Docs: sandbox/README.md.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from sandbox.toolchain import releases
 
 _MODULES = Path(__file__).parent / "modules"
 _K8S = "k8s.io/component-base/version"
@@ -80,31 +82,50 @@ TOOLS: dict[str, Tool] = {
 
 
 def cache() -> Path:
-    """Where built programs are kept: $ACCELFLEET_CACHE, else `~/.cache/accelfleet`."""
+    """Where programs are kept: $ACCELFLEET_CACHE, else `~/.cache/accelfleet`."""
     return Path(os.environ.get("ACCELFLEET_CACHE") or Path.home() / ".cache" / "accelfleet")
 
 
-def path(name: str) -> Path:
-    """The program, built now if it is nowhere yet.
+def downloading() -> bool:
+    """Whether $TOOLCHAIN asks for the projects' releases instead of builds.
 
     Raises:
-        RuntimeError: it could not be built; the message ends with what Go said.
+        RuntimeError: it asks for something else.
+    """
+    asked = os.environ.get("TOOLCHAIN") or "build"
+    if asked not in ("build", "download"):
+        raise RuntimeError(
+            f"TOOLCHAIN={asked!r} is neither `build` (from pinned Go modules; the default) nor `download` (the projects' "
+            "releases): set one of them, or unset it"
+        )
+    return asked == "download"
+
+
+def path(name: str) -> Path:
+    """The program, built or downloaded now if it is nowhere yet.
+
+    Raises:
+        RuntimeError: it could not be had; the message ends with what Go or the server said.
     """
     found = find(name)
     if found is None:
         ensure([name])
         found = find(name)
-    assert found is not None, f"{name} was built but is not in the cache"
+    assert found is not None, f"{name} was made but is not in the cache"
     return found
 
 
 def find(name: str) -> Path | None:
-    """The program from PATH or the cache; None where it has to be built."""
+    """The program from PATH or the cache; None where it has to be built or downloaded.
+
+    A downloaded one counts only while $TOOLCHAIN asks for it, so that a run without it has what Go built and nothing else.
+    """
     tool = TOOLS[name]
+    downloaded = releases.key(tool) if downloading() else None
     if tool.on_path and (here := _from_path(tool)):
         return here
-    cached = cache() / tool.key / tool.name
-    return cached if cached.exists() else None
+    places = (cache() / key / tool.name for key in (downloaded, tool.key) if key)
+    return next((place for place in places if place.exists()), None)
 
 
 def _from_path(tool: Tool) -> Path | None:
@@ -115,18 +136,23 @@ def _from_path(tool: Tool) -> Path | None:
     if Path(found).is_relative_to(cache()):
         return Path(found)
     said = subprocess.run([found, "version"], capture_output=True, text=True, check=False)
-    version = re.search(r"v(\d+)\.(\d+)\.", said.stdout)
+    # Helm built by a distribution may say v4.3 with no patch, or v3.22.0+g1234567 with more than one.
+    version = re.search(r"\bv(\d+)\.(\d+)(?!\d)", said.stdout)
     new_enough = version is not None and (int(version[1]), int(version[2])) >= (tool.on_path or (0, 0))
     return Path(found) if new_enough else None
 
 
 def ensure(names: Iterable[str] = tuple(TOOLS)) -> None:
-    """Build what is missing, with progress and the time to expect.
+    """Build what is missing (or download it, see `downloading`), with progress and the time to expect.
 
     Raises:
-        RuntimeError: a build failed.
+        RuntimeError: a build or a download failed, or $TOOLCHAIN is neither.
     """
     missing = [TOOLS[name] for name in names if find(name) is None]
+    if missing and downloading():
+        from sandbox.toolchain.download import download  # noqa: PLC0415 - nobody with a warm cache pays for it
+
+        missing = download(missing)
     if missing:
         from sandbox.toolchain.build import build  # noqa: PLC0415 - nobody with a warm cache pays for it
 
@@ -135,5 +161,4 @@ def ensure(names: Iterable[str] = tuple(TOOLS)) -> None:
 
 def stages() -> list[Path]:
     """KWOK's stage files (how its nodes and pods live), kept beside its binary."""
-    path("kwok")
-    return sorted((cache() / TOOLS["kwok"].key / "stages").glob("*.yaml"))
+    return sorted((path("kwok").parent / "stages").glob("*.yaml"))

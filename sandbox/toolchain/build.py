@@ -39,15 +39,15 @@ def build(tools: Sequence[Tool]) -> None:
     total = sum(tool.expected_s for tool in tools)
     console.print(f"Building {len(tools)} tools from pinned Go modules: about {total // 60 + 1} min on two cores, once.")
     go = _go(console)
-    with _alone():
+    with alone():
         for number, tool in enumerate(tools, 1):
             if find(tool.name) is None:
                 _build_one(go, tool, f"[{number}/{len(tools)}] {tool.name} {tool.version}", console)
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Two runs at once must not build the same twice: the second waits and then finds everything there."""
+def alone() -> Iterator[None]:
+    """Two runs at once must not make the same twice: the second waits and then finds everything there."""
     cache().mkdir(parents=True, exist_ok=True)
     with (cache() / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

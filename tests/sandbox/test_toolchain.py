@@ -18,6 +18,7 @@ from sandbox.toolchain import build
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ACCELFLEET_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    monkeypatch.delenv("TOOLCHAIN", raising=False)
     return tmp_path / "cache"
 
 
@@ -48,6 +49,22 @@ def test_a_program_on_path_is_taken_only_if_new_enough(cache: Path, tmp_path: Pa
     assert toolchain.find("pulumi") is None
     program(old, "echo v3.300.1")
     assert toolchain.find("pulumi") == old
+
+
+@pytest.mark.parametrize(
+    "said", ["v3.22", "v3.22.0+g1234567", "v4.3", 'version.BuildInfo{Version:"v4.3.1", GoVersion:"go1.26.8"}']
+)
+def test_a_version_may_lack_its_patch_or_have_more(cache: Path, tmp_path: Path, said: str) -> None:
+    helm = program(tmp_path / "path" / "helm", f"echo '{said}'")
+    assert toolchain.find("helm") == helm
+
+
+@pytest.mark.parametrize(
+    "said", ["v3.2", "v3.21.9+g1234567", "v2.220", 'version.BuildInfo{Version:"dev", GoVersion:"go4.26.8"}']
+)
+def test_a_version_that_is_older_or_unclear_is_not_taken(cache: Path, tmp_path: Path, said: str) -> None:
+    program(tmp_path / "path" / "helm", f"echo '{said}'")
+    assert toolchain.find("helm") is None
 
 
 def test_kubernetes_is_always_ours(cache: Path, tmp_path: Path) -> None:
