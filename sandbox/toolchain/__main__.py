@@ -26,6 +26,8 @@ def main() -> None:
         _run(args.tools or list(TOOLS), show=args.list, pin=args.pin)
     except RuntimeError as problem:
         sys.exit(str(problem))
+    except KeyboardInterrupt:
+        sys.exit(130)  # what was half made is gone already
 
 
 def _run(names: list[str], *, show: bool, pin: bool) -> None:

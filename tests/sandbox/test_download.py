@@ -269,6 +269,20 @@ def test_ctrl_c_leaves_nothing(mirror: Mirror, cache: Path, monkeypatch: pytest.
     assert left(cache) == set()
 
 
+@pytest.mark.parametrize("raised, code", [(KeyboardInterrupt(), 130), (RuntimeError("why"), "why")])
+def test_the_command_ends_in_plain_words(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: object
+) -> None:
+    def ensure(names: list[str]) -> None:
+        raise raised
+
+    monkeypatch.setattr("sys.argv", ["toolchain", "kubectl"])
+    monkeypatch.setattr(command, "ensure", ensure)
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    assert ended.value.code == code
+
+
 def test_a_release_may_not_change_after_its_first_use(mirror: Mirror, cache: Path) -> None:
     release = mirror.publish("kubectl", PROGRAM)
     get("kubectl")
