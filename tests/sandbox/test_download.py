@@ -78,7 +78,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TOOLCHAIN", "download")
     monkeypatch.setattr(releases, "here", lambda: LINUX)
     monkeypatch.setattr(pins, "PINS", tmp_path / "releases.csv")
-    monkeypatch.setattr(fetch, "_PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(fetch, "_PAUSES_S", tuple(0.0 for _ in fetch._PAUSES_S))
     for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(variable, raising=False)
     return tmp_path / "cache"
@@ -152,6 +152,7 @@ def test_a_release_is_verified_unpacked_and_found(mirror: Mirror, cache: Path, n
     assert found.stat().st_mode & 0o777 == 0o755
     assert [p.name for p in found.parent.iterdir()] == [name]
     assert left(cache) == {found.parent.name, "releases.lock.csv"}
+    assert found.parent.name.startswith(f"{name}-{toolchain.TOOLS[name].version}-release-")
     assert f"[1/1] {name} {toolchain.TOOLS[name].version} from 127.0.0.1: 0.0 MB\n" in said
 
 
