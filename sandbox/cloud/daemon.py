@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -82,6 +83,8 @@ def stop(directory: Path | None = None, timeout_s: float = 60) -> bool:
         left.kill()
     psutil.wait_procs(alive, timeout=5)
     (directory / "daemon.json").unlink(missing_ok=True)
+    # What killed plugins left, kubeconfigs among it.
+    shutil.rmtree(directory / "scratch", ignore_errors=True)
     return True
 
 

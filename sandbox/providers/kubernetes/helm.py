@@ -32,8 +32,9 @@ class Helm:
 
     def __init__(self, kubeconfig: Kubeconfig, cancelled: threading.Event) -> None:
         self._cancelled = cancelled
-        # Gone with the plugin's process; holds a kubeconfig, so it is nobody else's to read.
-        self._home = tempfile.TemporaryDirectory(prefix="accelfleet-helm-")
+        # Holds a kubeconfig, so it is nobody else's to read. In the sandbox's own directory: the engine kills its plugins,
+        # and what they left goes when the sandbox stops.
+        self._home = tempfile.TemporaryDirectory(prefix="helm-", dir=scratch())
         config = Path(self._home.name) / "kubeconfig"
         config.touch(mode=0o600)
         config.write_text(yaml.safe_dump(dict(kubeconfig.whole)))
@@ -86,10 +87,20 @@ class Helm:
         return out, err or "helm was interrupted"
 
 
+def scratch() -> Path | None:
+    """Where the sandbox keeps what only its running plugins need; None outside one."""
+    home = os.environ.get("ACCELFLEET_SANDBOX")
+    if not home:
+        return None
+    place = Path(home) / "scratch"
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return place
+
+
 def _program() -> str:
     given = os.environ.get("ACCELFLEET_HELM") or shutil.which("helm")
     if not given:
-        raise Refused("helm is not on PATH, and ACCELFLEET_HELM does not name it: `make toolchain` builds it")
+        raise Refused("helm is not on PATH, and ACCELFLEET_HELM does not name it: `python -m sandbox.toolchain helm` builds it")
     return given
 
 
