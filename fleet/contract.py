@@ -13,7 +13,7 @@ from functools import cached_property
 from fleet.catalog.accelerators import Accelerator, Family
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import Machine
-from fleet.catalog.nodes import Taint, brings_device_plugin, cloud_labels, cloud_taints, family_taint
+from fleet.catalog.nodes import Taint, brings_device_plugin, cloud_labels, cloud_taints, family_taint, spot_grace_s
 from fleet.catalog.sharing import Sharing
 from fleet.catalog.tpu import TpuSlice
 
@@ -21,6 +21,8 @@ POOL_LABEL = "accelfleet.io/pool"
 ACCELERATOR_LABEL = "accelfleet.io/accelerator"
 PURCHASE_LABEL = "accelfleet.io/purchase"
 SHARING_LABEL = "accelfleet.io/sharing"
+# A long answer of a language model may take that long; a replica finishes what it has begun.
+_GRACE_S = 120
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,11 @@ class AcceleratorPool:
     def rungs(self) -> tuple[AcceleratorPool, ...]:
         """The pools in the cloud that this is, in the order in which they are bought."""
         return (self, *(self.fallback.rungs if self.fallback else ()))
+
+    @property
+    def grace_s(self) -> int:
+        """Seconds a pod may take to end: two minutes, and on spot no longer than its cloud leaves it (pain 16)."""
+        return min([_GRACE_S, *(spot_grace_s(rung.cloud) for rung in self.rungs if rung.spot)])
 
     @property
     def purchase(self) -> str:

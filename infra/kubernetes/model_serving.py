@@ -167,6 +167,7 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
         "nodeSelector": placement.node_selector,
         "tolerations": placement.tolerations,
         "preferNodes": placement.prefer,
+        "terminationGracePeriodSeconds": args.pool.grace_s,
         **_share_of_node(args.pool, args.count),
         "weights": {"sizeGiB": args.weights_gib},
         "replicas": {"min": low, "max": high},

@@ -15,9 +15,11 @@ from fleet.load import load_stack
 from fleet.plan import pools
 from fleet.workspace import STACKS
 from infra.kubernetes.cluster_autoscaler import priorities
+from infra.kubernetes.model_serving import chart_values
 from infra.platform import deploy as deploy_platform
 from infra.stack import Stack
 from tests.accelerator_pools import pool_of, tolerates
+from tests.infra.test_kubernetes import model
 
 MACHINES = {Cloud.AWS: "g6.xlarge", Cloud.GCP: "g2-standard-4", Cloud.AZURE: "Standard_NC4as_T4_v3"}
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
@@ -105,3 +107,10 @@ def test_the_second_pool_stands_at_zero_until_it_is_needed():
     assert (first.spot, second.spot) == (True, False)
     assert (second.min_nodes, second.start_nodes, second.max_nodes) == (0, 0, first.max_nodes)
     assert (first.machine, first.sharing, first.disk_gib) == (second.machine, second.sharing, second.disk_gib)
+
+
+@pytest.mark.parametrize(("cloud", "seconds"), [(Cloud.AWS, 115), (Cloud.GCP, 15), (Cloud.AZURE, 25)])
+def test_a_pod_on_spot_ends_within_its_clouds_notice(cloud, seconds):
+    pool = laddered(cloud)
+    assert chart_values(model(pool=pool))["terminationGracePeriodSeconds"] == seconds
+    assert chart_values(model(pool=pool.fallback))["terminationGracePeriodSeconds"] == 120
