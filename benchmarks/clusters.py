@@ -33,13 +33,13 @@ def _start(count: int) -> Run:
             with ThreadPoolExecutor(count) as pool:
                 list(pool.map(ControlPlane.start, planes))
             took = time.monotonic() - started
-            return Run(took, sum(_mib(pid) for plane in planes for pid in plane.pids.values()))
+            return Run(took, sum(mib(pid) for plane in planes for pid in plane.pids.values()))
         finally:
             for plane in planes:
                 plane.stop()
 
 
-def _mib(pid: int) -> float:
+def mib(pid: int) -> float:
     """Proportional set size: the programs' text is shared between the control planes, and counted once."""
     found: float = psutil.Process(pid).memory_full_info().pss
     return found / 2**20
