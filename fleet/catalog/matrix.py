@@ -39,7 +39,7 @@ def _accelerators() -> str:
             f"{a.memory_gib} GiB",
             f"{a.tdp_w} W" if a.tdp_w else "not published",
             " ".join(a.precisions),
-            a.link or "-",
+            a.interconnect or "not known",
             " ".join(TOPOLOGIES.get(a.name, ())) or "-",
         )
         for a in ACCELERATORS.values()
