@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -15,14 +15,18 @@ import pytest
 from fleet.catalog import machines as catalog
 from fleet.catalog import matrix
 from fleet.catalog.accelerators import ACCELERATORS
-from fleet.catalog.clouds import Cloud
-from fleet.cost import pool_cost
-from fleet.load import load_stack
+from fleet.catalog.clouds import Cloud, regions
+from fleet.catalog.nodes import Taint
+from fleet.contract import AcceleratorPool
+from fleet.cost import _grid, pool_cost
+from fleet.load import StackErrors, load_stack
 from fleet.plan import pools
+from fleet.spec import StackSpec
 from infra.platform import deploy as deploy_platform
 from infra.stack import Stack
 from sandbox.cluster.autoscaler import fits
 from tests.accelerator_pools import tolerates
+from tests.mocked_engine import Recorder
 from tests.sandbox.test_nodes import as_the_cloud_makes_it, pod
 
 NAME = "nvidia-invented"
@@ -45,6 +49,7 @@ clusters:
       new:
         accelerator: nvidia-invented
         nodes: {{min: 0, max: 3}}
+        purchase: {purchase}
     models:
       chat:
         pool: new
@@ -90,16 +95,22 @@ def add(path: Path, **cells: str) -> None:
         csv.DictWriter(file, head, restval="", lineterminator="\n").writerow(cells)
 
 
-def spec(cloud: Cloud, tmp_path: Path):
+def spec(cloud: Cloud, tmp_path: Path, **changes: str) -> StackSpec:
     file = tmp_path / "new-dev.yaml"
-    file.write_text(STACK.format(cloud=cloud, region=REGIONS[cloud]))
+    file.write_text(STACK.format(**{"cloud": cloud, "region": REGIONS[cloud], "purchase": "on-demand", **changes}))
     return load_stack(file)
 
 
+def planned(cloud: Cloud, tmp_path: Path, **changes: str) -> AcceleratorPool:
+    (pool,) = pools("new-dev", "main", spec(cloud, tmp_path, **changes).clusters["main"]).values()
+    return pool
+
+
+@pytest.mark.parametrize("purchase", catalog.PURCHASES)
 @pytest.mark.parametrize("cloud", MACHINES)
-def test_a_stack_file_may_name_it_and_a_pool_is_planned(cloud, tmp_path):
-    (pool,) = pools("new-dev", "main", spec(cloud, tmp_path).clusters["main"]).values()
-    assert pool.machine.name == MACHINES[cloud]
+def test_a_stack_file_may_name_it_and_a_pool_is_planned(cloud: Cloud, purchase: str, tmp_path: Path) -> None:
+    pool = planned(cloud, tmp_path, purchase=purchase)
+    assert (pool.machine.name, pool.purchase) == (MACHINES[cloud], purchase)
     assert (pool.per_node, pool.resource) == (2, "nvidia.com/gpu")
     placement = pool.placement(2)
     assert placement.node_selector.items() <= (pool.node_labels | pool.cloud_labels).items()
@@ -107,27 +118,48 @@ def test_a_stack_file_may_name_it_and_a_pool_is_planned(cloud, tmp_path):
 
 
 @pytest.mark.parametrize("cloud", MACHINES)
-def test_the_sandbox_makes_its_nodes_and_its_pods_would_fit(cloud, tmp_path):
-    (pool,) = pools("new-dev", "main", spec(cloud, tmp_path).clusters["main"]).values()
+def test_where_no_price_list_has_it_the_stack_file_is_refused(cloud: Cloud, tmp_path: Path) -> None:
+    elsewhere = next(region for region in regions(cloud) if region != REGIONS[cloud])
+    with pytest.raises(StackErrors) as raised:
+        spec(cloud, tmp_path, region=elsewhere)
+    (error,) = raised.value.errors
+    assert error.path == "clusters.main.pools.new.accelerator"
+    assert REGIONS[cloud] in error.allowed
+
+
+@pytest.mark.parametrize("purchase", catalog.PURCHASES)
+@pytest.mark.parametrize("cloud", MACHINES)
+def test_the_sandbox_makes_its_nodes_and_its_pods_would_fit(cloud: Cloud, purchase: str, tmp_path: Path) -> None:
+    pool = planned(cloud, tmp_path, purchase=purchase)
     made = as_the_cloud_makes_it(pool)
     node = made.node(0)
-    assert node["metadata"]["labels"]["node.kubernetes.io/instance-type"] == MACHINES[cloud]
+    labels = node["metadata"]["labels"]
+    assert (pool.node_labels | pool.cloud_labels).items() <= labels.items()
+    assert labels["accelfleet.io/accelerator"] == NAME
+    assert labels["node.kubernetes.io/instance-type"] == MACHINES[cloud]
+    assert labels.get("cloud.google.com/gke-accelerator") == (NAME if cloud is Cloud.GCP else None)
+    assert {Taint(t["key"], t["value"], t["effect"]) for t in node["spec"]["taints"]} >= set(pool.all_taints)
     assert made.accelerators() == {"nvidia.com/gpu": "2"}
     assert fits(pod("p", pool), made)
     assert not fits(pod("p", pool, tolerations=[]), made)
 
 
 @pytest.mark.parametrize("cloud", MACHINES)
-def test_it_is_priced_and_counted(cloud):
+def test_it_is_priced_and_its_carbon_counted(cloud: Cloud) -> None:
     row = catalog.machine(cloud, MACHINES[cloud])
+    assert row is not None
     price = catalog.offer(row, REGIONS[cloud])
     cost = pool_cost(cloud, REGIONS[cloud], row, price, spot=False, nodes=2)
     assert cost.usd_month == Decimal("2.50") * 2 * 730
-    assert cost.kg_month is not None and cost.kg_month > 0
+    assert cost.price_as_of == "2026-11-23"
+    assert pool_cost(cloud, REGIONS[cloud], row, price, spot=True, nodes=2).usd_month == Decimal("1.00") * 2 * 730
+    # 100 W, two a machine, two machines, 730 hours at 60 % load: 175.2 kWh; then the site's overhead and the grid's mix.
+    intensity, pue = _grid()[cloud, REGIONS[cloud]]
+    assert cost.kg_month == pytest.approx(Decimal("175.2") * pue * intensity / 1000, abs=Decimal("0.06"))
 
 
 @pytest.mark.parametrize("cloud", MACHINES)
-def test_the_whole_platform_is_built_with_it(deploy, cloud, tmp_path):
+def test_the_whole_platform_is_built_with_it(deploy: Callable[..., Recorder], cloud: Cloud, tmp_path: Path) -> None:
     stack = Stack("new-dev", spec(cloud, tmp_path))
     for key, value in {"gcp:project": "p", "azure-native:subscriptionId": "00000000-0000-0000-0000-000000000000"}.items():
         pulumi.runtime.set_config(key, value)
@@ -137,8 +169,10 @@ def test_the_whole_platform_is_built_with_it(deploy, cloud, tmp_path):
     assert release["values"]["accelerator"] == {"resource": "nvidia.com/gpu", "count": 1}
 
 
-def test_the_page_of_all_accelerators_has_it():
+def test_the_page_of_all_accelerators_has_it() -> None:
     page = matrix.text()
-    assert f"| {NAME} | nvidia.com/gpu | 24 GiB | 100 W |" in page
-    for machine in MACHINES.values():
-        assert f"| {machine} | 2 x {NAME} | 8 | 64 GiB |" in page
+    assert f"| {NAME} | nvidia | 24 GiB | 100 W |" in page
+    for cloud, machine in MACHINES.items():
+        assert f"| {NAME} | {machine} | 2 | 8 | 64 GiB | 1 | 2.50 | 1.00 | 2026-11 |" in page
+        cells = ["yes" if region == REGIONS[cloud] else "" for region in regions(cloud)]
+        assert f"| {machine} ({NAME}) | {' | '.join(cells)} |" in page
