@@ -45,7 +45,7 @@ def _accelerator(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> list[Findi
         message = f"is withdrawn: {accelerator.withdrawn}"
         return [Finding(where, message, got, _offered(cluster.cloud), "choose another one")]
     if accelerator.instead:
-        message = f"is in no node pool of any cloud: {accelerator.instead}"
+        message = f"no pool here can have it: {accelerator.instead}"
         return [Finding(where, message, got, _offered(cluster.cloud), "choose another one")]
     if not machines_with(cluster.cloud, pool.accelerator):
         others = sorted({m.cloud for m in machines() if m.accelerator is accelerator})
