@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
+from fleet.generated import keep
 from fleet.spec import StackSpec
 from fleet.workspace import STACKS
 
@@ -18,13 +19,7 @@ def text() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    if "--check" in arguments:
-        if PATH.exists() and PATH.read_text() == text():
-            return 0
-        sys.stderr.write(f"{PATH.name} is stale: run `make schema`\n")
-        return 1
-    PATH.write_text(text())
-    return 0
+    return keep(PATH, text(), "make schema", arguments)
 
 
 if __name__ == "__main__":

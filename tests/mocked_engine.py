@@ -286,6 +286,15 @@ class _Monitor(mocks.MockMonitor):
         return self._component_outputs.setdefault(urn, {})
 
 
+ACCOUNTS = {"gcp:project": "test-project", "azure-native:subscriptionId": "00000000-0000-0000-0000-000000000000"}
+
+
+def set_accounts() -> None:
+    """The settings without which a stack of a cloud cannot be built."""
+    for key, value in ACCOUNTS.items():
+        pulumi.runtime.set_config(key, value)
+
+
 def deploy(
     program: Callable[[], None],
     *,
@@ -321,4 +330,4 @@ def deploy(
     return recorder
 
 
-__all__ = ["ACCOUNT", "CA", "INVOKES", "KUBECONFIG", "Recorder", "Resource", "deploy"]
+__all__ = ["ACCOUNT", "ACCOUNTS", "CA", "INVOKES", "KUBECONFIG", "Recorder", "Resource", "deploy", "set_accounts"]

@@ -19,12 +19,10 @@ from fleet.load import load_stack
 from fleet.workspace import STACKS
 from infra.platform import deploy
 from infra.stack import Stack
-from tests.mocked_engine import deploy as run
+from tests.mocked_engine import deploy as run, set_accounts
 name = sys.argv[1]
 stack = Stack(name, load_stack(STACKS / f"{name}.yaml"))
-import pulumi
-for key, value in {"gcp:project": "p", "azure-native:subscriptionId": "00000000-0000-0000-0000-000000000000"}.items():
-    pulumi.runtime.set_config(key, value)
+set_accounts()
 made = run(lambda: deploy(stack), stack=name).resources
 print(json.dumps({"types": [r.type for r in made], "modules": sorted(sys.modules)}))
 """

@@ -9,7 +9,6 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
-import pulumi
 import pytest
 
 from fleet.catalog import machines as catalog
@@ -26,7 +25,7 @@ from infra.platform import deploy as deploy_platform
 from infra.stack import Stack
 from sandbox.cluster.autoscaler import fits
 from tests.accelerator_pools import tolerates
-from tests.mocked_engine import Recorder
+from tests.mocked_engine import Recorder, set_accounts
 from tests.sandbox.test_nodes import as_the_cloud_makes_it, pod
 
 NAME = "nvidia-invented"
@@ -161,8 +160,7 @@ def test_it_is_priced_and_its_carbon_counted(cloud: Cloud) -> None:
 @pytest.mark.parametrize("cloud", MACHINES)
 def test_the_whole_platform_is_built_with_it(deploy: Callable[..., Recorder], cloud: Cloud, tmp_path: Path) -> None:
     stack = Stack("new-dev", spec(cloud, tmp_path))
-    for key, value in {"gcp:project": "p", "azure-native:subscriptionId": "00000000-0000-0000-0000-000000000000"}.items():
-        pulumi.runtime.set_config(key, value)
+    set_accounts()
     recorded = deploy(lambda: deploy_platform(stack))
     assert any(MACHINES[cloud] in str(inputs) for inputs in recorded.of(POOL_TYPES[cloud]).values())
     (release,) = recorded.of("kubernetes:helm.sh/v3:Release").values()

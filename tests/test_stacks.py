@@ -15,10 +15,9 @@ from fleet.workspace import STACKS
 from infra.clouds import kit
 from infra.platform import deploy as platform
 from infra.stack import Stack
-from tests.mocked_engine import Recorder
+from tests.mocked_engine import Recorder, set_accounts
 
 FILES = sorted(p for p in STACKS.glob("*.yaml") if not p.name.startswith("Pulumi."))
-ACCOUNTS = {"gcp:project": "test-project", "azure-native:subscriptionId": "00000000-0000-0000-0000-000000000000"}
 
 
 def test_there_is_a_dev_stack_for_each_cloud() -> None:
@@ -30,8 +29,7 @@ def test_a_stack_deploys_with_all_its_pools_and_models(name: str, deploy: Callab
     spec = load_stack(STACKS / f"{name}.yaml")
 
     def program() -> None:
-        for key, value in ACCOUNTS.items():
-            pulumi.runtime.set_config(key, value)
+        set_accounts()
         for key, value in platform(Stack(name, spec)).items():
             pulumi.export(key, value)
 

@@ -17,6 +17,7 @@ from fleet.catalog.nodes import DriverOwner, driver_owner
 from fleet.catalog.sharing import mig_profiles, mig_profiles_on
 from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.contract import AcceleratorPool
+from fleet.generated import keep
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "accelerators.md"
 OWN = "…"
@@ -193,13 +194,7 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    if "--check" in arguments:
-        if PAGE.exists() and PAGE.read_text() == text():
-            return 0
-        sys.stderr.write(f"{PAGE.name} is stale: run `make docs`\n")
-        return 1
-    PAGE.write_text(text())
-    return 0
+    return keep(PAGE, text(), "make docs", arguments)
 
 
 if __name__ == "__main__":

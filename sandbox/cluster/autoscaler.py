@@ -47,6 +47,11 @@ def requests(pod: Object) -> dict[str, Decimal]:
     return total
 
 
+def _room(pool: NodePool) -> dict[str, Decimal]:
+    """What an empty node of the pool offers."""
+    return {key: quantity(amount) for key, amount in {**pool.capacity(), **pool.accelerators()}.items()}
+
+
 def fits(pod: Object, pool: NodePool) -> bool:
     """Whether the pod could run on an empty node of the pool."""
     labels = pool.all_labels(pool.zones[0], "template")
@@ -57,7 +62,7 @@ def fits(pod: Object, pool: NodePool) -> bool:
     tolerations = pod["spec"].get("tolerations") or []
     if any(not any(_tolerates(t, taint) for t in tolerations) for taint in pool.all_taints()):
         return False
-    room = {k: quantity(v) for k, v in {**pool.capacity(), **(pool.accelerators() if pool.resource else {})}.items()}
+    room = _room(pool)
     return all(amount <= room.get(key, Decimal(0)) for key, amount in requests(pod).items())
 
 
@@ -99,7 +104,7 @@ def growth(pool: NodePool, nodes: list[Object], pods: list[Object], served: set[
         served: uids of the pods that another pool grows for; gets those that this one grows for.
     """
     waiting = [p for p in pods if _unschedulable(p) and p["metadata"]["uid"] not in served and fits(p, pool)]
-    room = {k: quantity(v) for k, v in {**pool.capacity(), **(pool.accelerators() if pool.resource else {})}.items()}
+    room = _room(pool)
     # Up to the pool's size all nodes are there or ordered, replacements of reclaimed ones too.
     coming = max(0, pool.size - len(_busy(pods) & set(_names(pool, nodes))))
     most = coming + max(0, pool.max_nodes - pool.size)

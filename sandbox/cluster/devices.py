@@ -14,7 +14,7 @@ import yaml
 
 from fleet.catalog.sharing import SharingMode
 from sandbox.cluster.api import Api, ApiError, Object, is_ready
-from sandbox.cluster.pool import HARDWARE, POOL, NodePool
+from sandbox.cluster.pool import POOL, NodePool
 
 # Part of a device plugin's image name -> the resource it registers. The upstream images' own names.
 PLUGINS = {
@@ -53,11 +53,10 @@ def reconcile(api: Api, pools: dict[str, NodePool], nodes: list[Object], pods: l
                 if part in container.get("image", ""):
                     running.setdefault(node, []).append(_plugin(resource, container, pod, read))
     for node_ in nodes:
-        notes, name = node_["metadata"].get("annotations") or {}, node_["metadata"]["name"]
-        pool = pools.get(notes.get(POOL, ""))
-        resource = notes.get(HARDWARE, "=").partition("=")[0]
-        if pool is not None and resource:
-            offer(api, node_, resource, _count(pool, resource, running.get(name, []), name in mps))
+        name = node_["metadata"]["name"]
+        pool = pools.get((node_["metadata"].get("annotations") or {}).get(POOL, ""))
+        if pool is not None and pool.resource:
+            offer(api, node_, pool.resource, _count(pool, pool.resource, running.get(name, []), name in mps))
 
 
 def _count(pool: NodePool, resource: str, running: list[_Plugin], mps: bool) -> int:

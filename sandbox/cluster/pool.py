@@ -12,9 +12,8 @@ from fleet.catalog.machines import Machine, machine
 from fleet.catalog.nodes import Taint, brings_device_plugin, cloud_labels, cloud_taints
 from fleet.catalog.sharing import Sharing, SharingMode
 
-# Which pool a node belongs to and what hardware is in it: the simulation's own notes, on the node itself.
+# Which pool a node belongs to: the simulation's own note, on the node itself.
 POOL = "sandbox.accelfleet.io/pool"
-HARDWARE = "sandbox.accelfleet.io/hardware"
 IDLE_SINCE = "sandbox.accelfleet.io/idle-since"
 
 
@@ -139,7 +138,6 @@ class NodePool:
                 "annotations": {
                     "kwok.x-k8s.io/node": "fake",
                     POOL: self.name,
-                    HARDWARE: f"{self.resource or ''}={self.parts}",
                 },
             },
             "spec": {"providerID": self._provider_id(zone, name, serial), "taints": self.all_taints()},

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
-import pulumi
 import pytest
 
 from fleet.load import load_stack
@@ -22,6 +21,7 @@ from infra.platform import deploy
 from infra.stack import Stack
 from sandbox.processes import free_ports
 from tests.mocked_engine import deploy as run
+from tests.mocked_engine import set_accounts
 
 STACK = "prod"
 TAGS = {"accelfleet-stack": STACK}
@@ -29,8 +29,7 @@ TAGS = {"accelfleet-stack": STACK}
 
 @pytest.mark.parametrize("name", ["aws-dev", "gcp-dev", "azure-dev"])
 def test_every_type_that_the_platform_makes_can_be_looked_for(name: str) -> None:
-    for key, value in {"gcp:project": "p", "azure-native:subscriptionId": "00000000-0000-0000-0000-000000000000"}.items():
-        pulumi.runtime.set_config(key, value)
+    set_accounts()
     stack = Stack(name, load_stack(STACKS / f"{name}.yaml"))
     made = run(lambda: deploy(stack), stack=name).resources
     clouds = [r for r in made if r.type.startswith(("aws:", "gcp:", "azure-native:"))]

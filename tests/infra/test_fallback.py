@@ -6,7 +6,6 @@ import json
 import re
 from dataclasses import replace
 
-import pulumi
 import pytest
 
 from fleet.catalog.clouds import Cloud
@@ -20,6 +19,7 @@ from infra.platform import deploy as deploy_platform
 from infra.stack import Stack
 from tests.accelerator_pools import pool_of, tolerates
 from tests.infra.test_kubernetes import model
+from tests.mocked_engine import set_accounts
 
 MACHINES = {Cloud.AWS: "g6.xlarge", Cloud.GCP: "g2-standard-4", Cloud.AZURE: "Standard_NC4as_T4_v3"}
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
@@ -41,8 +41,7 @@ def laddered(cloud):
 
 def platform(name):
     stack = Stack(name, load_stack(STACKS / f"{name}.yaml"))
-    for key, value in {"gcp:project": "p", "azure-native:subscriptionId": "00000000-0000-0000-0000-000000000000"}.items():
-        pulumi.runtime.set_config(key, value)
+    set_accounts()
     return lambda: deploy_platform(stack)
 
 

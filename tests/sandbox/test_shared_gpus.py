@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,9 +24,11 @@ from sandbox.cloud.records import Record
 from sandbox.cluster import ClusterSim, NodePool
 from sandbox.cluster.api import is_ready
 from sandbox.control_plane import ControlPlane
+from tests import waiting
 from tests.accelerator_pools import pool_of
 from tests.sandbox.test_nodes import as_the_cloud_makes_it
 
+until = partial(waiting.until, seconds=60)
 MIG = mig("nvidia-a100-80gb", "3g.40gb")
 TURNS = Sharing(SharingMode.TIME_SLICING, 4)
 MPS = Sharing(SharingMode.MPS, 3)
@@ -85,15 +88,6 @@ class Cluster:
         return {name: is_ready(pods[name]) for name in names}
 
 
-def until(question: Any, seconds: float = 60) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if question():
-            return True
-        time.sleep(0.3)
-    return False
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     plane = ControlPlane("sharing", tmp_path_factory.mktemp("sharing"))
@@ -121,7 +115,7 @@ def test_as_many_pods_run_as_there_are_parts_and_no_more(cluster: Cluster, case:
     assert until(lambda: all(cluster.ready(names).values())), cluster.ready(names)
     if not held:
         cluster.create("pods", part(f"{case}-more", pool))
-        assert not until(lambda: cluster.ready([f"{case}-more"])[f"{case}-more"], 3)
+        assert not until(lambda: cluster.ready([f"{case}-more"])[f"{case}-more"], seconds=3)
     cluster.sim.remove_pool(case)
 
 

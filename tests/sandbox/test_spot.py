@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,9 +20,11 @@ from infra.kubernetes.cluster_autoscaler import priorities
 from sandbox.cluster import ClusterSim, expander
 from sandbox.cluster.api import is_ready
 from sandbox.control_plane import ControlPlane
+from tests import waiting
 from tests.accelerator_pools import pool_of
 from tests.sandbox.test_nodes import as_the_cloud_makes_it, plugin
 
+until = partial(waiting.until, seconds=120)
 pytestmark = pytest.mark.sandbox
 REPLICAS = 6
 # AKS drops the hyphen.
@@ -144,15 +147,6 @@ def _budget() -> dict[str, Any]:
         "metadata": {"name": "model"},
         "spec": {"minAvailable": REPLICAS // 2, "selector": {"matchLabels": {"app": "model"}}},
     }
-
-
-def until(question: Callable[[], bool], seconds: float = 120) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if question():
-            return True
-        time.sleep(0.2)
-    return False
 
 
 @pytest.fixture(scope="module", params=list(MACHINES), ids=str)
