@@ -12,9 +12,10 @@ from typing import Any
 
 from fleet import naming
 from fleet.engine import Engine, Outcome
+from fleet.file_backend import break_dead_locks, drop_torn_attributes
 from fleet.leftovers import remaining, sweep
 from fleet.progress import Board
-from fleet.recovery import Recovered, break_dead_locks, recover
+from fleet.recovery import Recovered, recover
 from fleet.rollout import Interrupt, in_order
 from fleet.spec import StackSpec
 from fleet.workspace import Workspace
@@ -100,6 +101,7 @@ class Operation:
         try:
             # A lock stands in the way of everything else, even of looking whether the stack is there.
             locks = break_dead_locks(engine) if self.verb != "preview" else []
+            drop_torn_attributes(engine)
             engine.init()
             recovered = None
             mark = self.workspace.running / stack

@@ -1,26 +1,21 @@
-"""Before a run: mend what a killed run left, with no human step (docs/adr/0005).
+"""Before a run: take over what a killed run made and no state mentions, with no human step (docs/adr/0005).
 
-1. A lock whose process is dead on this host is broken; anyone else's lock, never.
-2. Creates that were in flight, or that a dead plugin never reported, are looked for by their deterministic name or
-   ownership tags (`fleet.lookup`), written into the state and refreshed from the cloud, which drops what is not there.
+Creates that were in flight, or that a dead plugin never reported, are looked for by their deterministic name or
+ownership tags (`fleet.lookup`), written into the state and refreshed from the cloud, which drops what is not there.
+Locks and torn files are mended before (`fleet.file_backend`).
 
-Stock Pulumi leaves the lock, warns, and makes them again (8 orphans of 60, measured). Refuses to guess: what is found
-twice is an error that names both, and so is what carries another owner's tags.
+Stock Pulumi warns, and makes them again (8 orphans of 60, measured). Refuses to guess: what is found twice is an error
+that names both, and so is what carries another owner's tags.
 """
 
 from __future__ import annotations
 
 import json
-import socket
 import tempfile
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
-
-import psutil
 
 from fleet.engine import Engine, Event
 from fleet.lookup import STACK_TAG, TAGS, Wanted, stack_of
@@ -48,13 +43,13 @@ class Recovered:
 
 
 def recover(engine: Engine, *, unclean: bool, on_event: Callable[[Event], None] | None = None) -> Recovered:
-    """Mend the stack's state, once its dead lock is broken (`break_dead_locks`).
+    """Mend the stack's state, once its files are sound (`fleet.file_backend`).
 
     Args:
         unclean: the last run of this stack did not end well, so the cloud may hold what no state mentions.
 
     Raises:
-        RuntimeError: somebody else holds the lock, a resource exists twice, or the engine refused a repaired state.
+        RuntimeError: a resource exists twice, or the engine refused a repaired state.
     """
     done = Recovered()
     if not (unclean or _pending(engine.export())):
@@ -100,7 +95,7 @@ def _adopt_found(engine: Engine, tried: set[str], on_event: Callable[[Event], No
             wanted[urn] = sought
     if not wanted:
         return []
-    tried |= wanted.keys()
+    tried.update(wanted)
     deployment["resources"] = list(state.values())
     deployment["pending_operations"] = [op for op in _pending(export) if op["resource"]["urn"] not in wanted]
     _import(engine, export)
@@ -206,49 +201,3 @@ def _by_hand(stack: str, urn: str) -> str:
         f"its name and run: pulumi refresh --stack {stack} --import-pending-creates '{urn}' --import-pending-creates <id>; "
         f"if it is not there: pulumi refresh --stack {stack} --clear-pending-creates"
     )
-
-
-def break_dead_locks(engine: Engine) -> list[str]:
-    """Break locks of dead processes of this host; returns their pids. Only the file backend keeps locks we can read.
-
-    Raises:
-        RuntimeError: a living process, or another host, holds the lock.
-    """
-    locks = _locks_of(engine)
-    broken = []
-    for lock in locks:
-        try:
-            about: dict[str, Any] = json.loads(lock.read_text())
-            dead = about.get("hostname") == socket.gethostname() and not _alive(int(about["pid"]))
-        except FileNotFoundError:
-            continue  # its run has just ended
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise RuntimeError(
-                f"stack {engine.stack} has a lock that cannot be read, {lock}: if no other run is under way, "
-                f"`pulumi cancel --stack {engine.stack}`, or delete the file"
-            ) from None
-        if not dead:
-            raise RuntimeError(
-                f"stack {engine.stack} is locked by {about.get('username')}@{about.get('hostname')} (pid {about.get('pid')}) "
-                f"since {about.get('timestamp')}: wait for that run; if it is surely gone, "
-                f"`pulumi cancel --stack {engine.stack}`"
-            )
-        lock.unlink()
-        broken.append(str(about["pid"]))
-    return broken
-
-
-def _locks_of(engine: Engine) -> list[Path]:
-    """Lock files of the stack, where the backend is a directory; `file://~` and `file://./state` are, too."""
-    backend = urlparse(engine.workspace.env.get("PULUMI_BACKEND_URL", ""))
-    if backend.scheme != "file":
-        return []
-    place = engine.workspace.project / Path(unquote(backend.netloc + backend.path)).expanduser()
-    return list(place.glob(f".pulumi/locks/organization/*/{engine.stack}/*.json"))
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -158,6 +158,43 @@ def test_a_killed_run_converges(rig: Rig, seed: int) -> None:
     assert rig.exists() == {}
 
 
+def state_file(rig: Rig) -> Path:
+    (found,) = rig.home.glob(f"state/.pulumi/stacks/*/{STACK}.json")
+    return found
+
+
+def test_a_state_whose_attributes_were_torn_is_not_replaced_by_an_empty_one(rig: Rig) -> None:
+    rig.set_generation(1)
+    assert rig.run("up").ok
+    before = rig.state()
+    state_file(rig).with_name(f"{STACK}.json.attrs").write_text("")
+    again = rig.run("up")
+    assert again.ok
+    assert again.outcome.changed == 0
+    assert again.recovered is not None
+    assert again.recovered.adopted == []
+    assert rig.state() == before
+    assert rig.run("destroy").ok
+
+
+def test_a_lost_state_is_built_again_from_the_cloud(rig: Rig) -> None:
+    """Children's ids follow from their parents', so this takes more than one round of looking."""
+    rig.set_generation(1)
+    assert rig.run("up").ok
+    state_file(rig).unlink()
+    mark = rig.workspace.running / STACK
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    rig.set_generation(2)
+    again = rig.run("up")
+    assert again.ok, again.outcome.errors
+    assert rig.exists() == rig.state()
+    assert len(rig.exists()) == 59
+    assert "create" not in again.outcome.changes
+    assert rig.run("destroy").ok
+    assert rig.exists() == {}
+
+
 class NamesOnly:
     """Finds roles as a real account's finder does: by a name that may stand for nothing; the rest as the sandbox does."""
 
