@@ -8,6 +8,7 @@ Owns what *we* put on a pool; what the cloud adds is `fleet.catalog.nodes`. Make
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 
 from fleet.catalog.accelerators import Accelerator, Family
@@ -21,6 +22,9 @@ POOL_LABEL = "accelfleet.io/pool"
 ACCELERATOR_LABEL = "accelfleet.io/accelerator"
 PURCHASE_LABEL = "accelfleet.io/purchase"
 SHARING_LABEL = "accelfleet.io/sharing"
+# GKE's own, label and taint of the pools of a ComputeClass.
+# https://cloud.google.com/kubernetes-engine/docs/concepts/about-custom-compute-classes
+COMPUTE_CLASS = "cloud.google.com/compute-class"
 # A long answer of a language model may take that long; a replica finishes what it has begun.
 _GRACE_S = 120
 
@@ -30,14 +34,30 @@ class Placement:
     """What a pod must carry to run on a pool, in Kubernetes' own field shapes.
 
     Attributes:
-        prefer: labels of the nodes it goes to first; empty where all of the pool's are alike.
+        prefer: labels of the nodes it goes to first, the most wanted in front; empty where all of the pool's are alike.
     """
 
     node_selector: dict[str, str]
     tolerations: list[dict[str, str]]
     resource: str
     count: int
-    prefer: dict[str, str] = field(default_factory=dict)
+    prefer: tuple[dict[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How nodes are bought that are neither spot nor on-demand.
+
+    Attributes:
+        purchase: reservation, capacity-block or flex-start.
+        reservation: what the cloud calls what was bought.
+        ends: when a capacity block ends. longest_s: seconds that a flex-start node may run.
+    """
+
+    purchase: str
+    reservation: str | None = None
+    ends: datetime | None = None
+    longest_s: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +71,10 @@ class AcceleratorPool:
         disk_gib: boot disk, sized for images and weights (pain 17).
         tpu: the slice for a TPU pool, else None.
         sharing: how each GPU is cut for several pods, None for whole ones.
+        terms: how it is bought where that is neither spot nor on-demand.
         fallback: the same machines bought otherwise, taken while there is none of these (pain 6); None without.
+        bound: nodes of all its rungs together, as the stack file says; None where that is max_nodes.
+        compute_class: on GKE, the ComputeClass whose order of rungs it belongs to; None for a pool of one rung.
     """
 
     name: str
@@ -67,7 +90,10 @@ class AcceleratorPool:
     disk_gib: int
     tpu: TpuSlice | None = None
     sharing: Sharing | None = None
+    terms: Terms | None = None
     fallback: AcceleratorPool | None = None
+    bound: int | None = None
+    compute_class: str | None = None
     extra_labels: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -89,12 +115,19 @@ class AcceleratorPool:
         return (self, *(self.fallback.rungs if self.fallback else ()))
 
     @property
+    def most_nodes(self) -> int:
+        """Nodes that models may count on."""
+        return min(sum(rung.max_nodes for rung in self.rungs), self.bound or self.max_nodes)
+
+    @property
     def grace_s(self) -> int:
         """Seconds a pod may take to end: two minutes, and on spot no longer than its cloud leaves it (pain 16)."""
         return min([_GRACE_S, *(spot_grace_s(rung.cloud) for rung in self.rungs if rung.spot)])
 
     @property
     def purchase(self) -> str:
+        if self.terms:
+            return self.terms.purchase
         return "spot" if self.spot else "on-demand"
 
     @property
@@ -116,7 +149,8 @@ class AcceleratorPool:
         """Labels we put on the pool; the cloud's own come on top."""
         shared = {SHARING_LABEL: str(self.sharing)} if self.sharing else {}
         ours = {POOL_LABEL: self.name, ACCELERATOR_LABEL: self.accelerator.name, PURCHASE_LABEL: self.purchase}
-        return {**ours, **shared, **self.extra_labels}
+        ranked = {COMPUTE_CLASS: self.compute_class} if self.compute_class else {}
+        return {**ours, **shared, **ranked, **self.extra_labels}
 
     @cached_property
     def node_taints(self) -> tuple[Taint, ...]:
@@ -125,6 +159,8 @@ class AcceleratorPool:
         wanted = [family_taint(self.family)]
         if self.spot:
             wanted.append(_SPOT_TAINT[self.cloud])
+        if self.compute_class:
+            wanted.append(Taint(COMPUTE_CLASS, self.compute_class))
         return tuple(taint for taint in wanted if taint not in added_by_cloud)
 
     @cached_property
@@ -172,13 +208,15 @@ class AcceleratorPool:
         selector = {POOL_LABEL: self.name}
         if self.tpu:  # GKE's admission asks for both labels on every TPU pod
             selector |= {k: v for k, v in self.cloud_labels.items() if k.startswith("cloud.google.com/gke-tpu-")}
+        if self.compute_class:  # GKE looks here for whose order it is to grow pools in
+            selector[COMPUTE_CLASS] = self.compute_class
         taints = sorted({taint for rung in self.rungs for taint in rung.all_taints})
         return Placement(
             node_selector=selector,
             tolerations=[{"key": t.key, "operator": "Equal", "value": t.value, "effect": t.effect} for t in taints],
             resource=self.resource,
             count=count,
-            prefer={PURCHASE_LABEL: self.purchase} if self.fallback else {},
+            prefer=tuple({PURCHASE_LABEL: how} for how in dict.fromkeys(rung.purchase for rung in self.rungs[:-1])),
         )
 
     def autoscaler_tags(self, cluster: str) -> dict[str, str]:

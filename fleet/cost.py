@@ -45,9 +45,14 @@ def _grid() -> dict[tuple[Cloud, str], tuple[Decimal, Decimal]]:
     }
 
 
-def pool_cost(cloud: Cloud, region: str, row: Machine | None, price: Offer | None, *, spot: bool, nodes: int) -> PoolCost:
-    """What `nodes` machines of this type cost and emit in a month."""
-    hourly = (price.spot if spot else price.on_demand) if price else None
+def pool_cost(cloud: Cloud, region: str, row: Machine | None, price: Offer | None, *, purchase: str, nodes: int) -> PoolCost:
+    """What `nodes` machines of this type, bought in this way, cost and emit in a month.
+
+    A reservation is billed as on-demand, used or not; a block is paid ahead and flex-start has its own price list, so
+    that neither is known here.
+    """
+    listed = {"spot": price.spot, "on-demand": price.on_demand, "reservation": price.on_demand} if price else {}
+    hourly = listed.get(purchase)
     usd = (hourly * nodes * HOURS_A_MONTH).quantize(Decimal("0.01")) if hourly is not None else None
     tdp = row.accelerator.tdp_w if row and row.accelerator else None
     grid = _grid().get((cloud, region))

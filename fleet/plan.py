@@ -12,14 +12,26 @@ from fleet.catalog.clouds import Cloud, zones
 from fleet.catalog.machines import Machine, machine, machines_with
 from fleet.catalog.sharing import Sharing, SharingMode, mig
 from fleet.catalog.tpu import TpuSlice, tpu_slice
-from fleet.contract import AcceleratorPool
-from fleet.spec import ClusterSpec, ModelSpec, PoolSpec, Purchase
+from fleet.contract import AcceleratorPool, Terms
+from fleet.spec import ClusterSpec, ModelSpec, PoolSpec, Purchase, RungSpec
 
 # GiB a node's boot disk needs before any weights: the operating system with its agents, and two serving images
 # unpacked (vLLM's is about 25 GiB on disk), as an update pulls the new one beside the old (pain 17).
 _SYSTEM_GIB = 20
 _IMAGES_GIB = 50
 _LEAST_GIB = 100
+# Two letters: AKS allows twelve in a pool's name.
+_SHORT = {
+    Purchase.RESERVATION: "rs",
+    Purchase.CAPACITY_BLOCK: "cb",
+    Purchase.FLEX_START: "fs",
+    Purchase.SPOT: "sp",
+    Purchase.ON_DEMAND: "od",
+}
+# Nodes of these stand only while pods ask for them: a block has its hours, flex-start comes when it comes.
+COMES_AND_GOES = (Purchase.CAPACITY_BLOCK, Purchase.FLEX_START)
+# https://cloud.google.com/kubernetes-engine/docs/concepts/dws
+LONGEST_FLEX_H = 168
 # One volume each: EBS gp3 16 TiB, GCP persistent disk 64 TiB, of which 16 here, AKS's OS disk 2 TiB.
 LARGEST_DISK_GIB = {Cloud.AWS: 16384, Cloud.GCP: 16384, Cloud.AZURE: 2048}
 
@@ -27,7 +39,7 @@ LARGEST_DISK_GIB = {Cloud.AWS: 16384, Cloud.GCP: 16384, Cloud.AZURE: 2048}
 def network_zones(cluster: ClusterSpec) -> tuple[str, ...]:
     """The zones the cluster's network has subnets in: the region's first ones, and every one a pool names."""
     region = zones(cluster.cloud, cluster.region)
-    named = {zone for pool in cluster.pools.values() for zone in pool.zones}
+    named = {zone for pool in cluster.pools.values() for zone in (*pool.zones, *(r.zone for r in pool.ladder if r.zone))}
     first = [zone for zone in region if zone in named]
     rest = [zone for zone in region if zone not in named]
     return tuple(sorted([*first, *rest][: max(cluster.network.zones, len(first))]))
@@ -48,9 +60,22 @@ def pools(
     }
 
 
-def fallback_name(pool: str) -> str:
-    """The name of the second pool in the cloud that a pool with a fallback is."""
-    return f"{pool}-od"
+def rung_names(pool: str, spec: PoolSpec) -> list[str]:
+    """The names in the cloud of the pools that a pool is there, in the order in which they are bought.
+
+    Those of `capacity` are told apart by how they are bought, so that a rung put in renames no other.
+
+    >>> rung_names("l4", PoolSpec(accelerator="nvidia-l4", purchase="spot", fallback="on-demand"))
+    ['l4', 'l4-od']
+    """
+    if not spec.capacity:
+        return [pool, *(f"{pool}-{_SHORT[rung.purchase]}" for rung in spec.ladder[1:])]
+    names: list[str] = []
+    for rung in spec.capacity:
+        name = f"{pool}-{_SHORT[rung.purchase]}"
+        alike = sum(other.startswith(name) for other in names)
+        names.append(f"{name}{alike + 1}" if alike else name)
+    return names
 
 
 def _pool(
@@ -68,13 +93,13 @@ def _pool(
         # An atomic slice: all hosts or none, in one zone.
         low = high = start = tpu.hosts
         where = where[:1]
-    first = AcceleratorPool(
+    whole = AcceleratorPool(
         name=name,
         physical_name=pool_name(name),
         cloud=cluster.cloud,
         region=cluster.region,
         machine=hardware,
-        spot=spec.purchase is Purchase.SPOT,
+        spot=False,
         min_nodes=low,
         max_nodes=high,
         start_nodes=start,
@@ -82,12 +107,38 @@ def _pool(
         disk_gib=spec.disk_gib or min(disk_gib(models), LARGEST_DISK_GIB[cluster.cloud]),
         tpu=tpu,
         sharing=cut,
+        # GKE's way to say which pool comes first; elsewhere cluster-autoscaler has a table.
+        compute_class=name if cluster.cloud is Cloud.GCP and len(spec.ladder) > 1 else None,
         extra_labels=dict(spec.labels),
     )
-    if spec.fallback is None:
-        return first
-    second = replace(first, physical_name=pool_name(fallback_name(name)), spot=False, min_nodes=0, start_nodes=0)
-    return replace(first, fallback=second)
+    made: AcceleratorPool | None = None
+    for i, (rung, physical) in reversed(list(enumerate(zip(spec.ladder, rung_names(name, spec), strict=True)))):
+        made = _rung(whole, rung, pool_name(physical), first=i == 0, below=made)
+    assert made is not None, "a ladder has one rung at least"
+    return made
+
+
+def _rung(
+    whole: AcceleratorPool, rung: RungSpec, physical: str, *, first: bool, below: AcceleratorPool | None
+) -> AcceleratorPool:
+    """One pool in the cloud; the nodes that must stand are the first rung's."""
+    most = min(rung.nodes or whole.max_nodes, whole.max_nodes)
+    stands = first and rung.purchase not in COMES_AND_GOES
+    flex = rung.purchase is Purchase.FLEX_START
+    plain = rung.purchase in (Purchase.SPOT, Purchase.ON_DEMAND)
+    longest_s = (rung.hours or LONGEST_FLEX_H) * 3600 if flex else None
+    return replace(
+        whole,
+        physical_name=physical,
+        spot=rung.purchase is Purchase.SPOT,
+        terms=None if plain else Terms(rung.purchase, rung.reservation, rung.ends, longest_s),
+        zones=(rung.zone,) if rung.zone else whole.zones,
+        min_nodes=min(whole.min_nodes, most) if stands else 0,
+        start_nodes=min(whole.start_nodes, most) if stands else 0,
+        max_nodes=most,
+        fallback=below,
+        bound=whole.max_nodes,
+    )
 
 
 def choose_machine(spec: PoolSpec, cluster: ClusterSpec) -> Machine:

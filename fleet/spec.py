@@ -10,7 +10,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from fleet.catalog.clouds import Cloud
@@ -32,6 +32,14 @@ def _not_a_number(value: Any) -> Any:
     return value
 
 
+def _a_time(value: Any) -> Any:
+    # A number would be seconds since 1970.
+    if isinstance(value, int | float):
+        raise PydanticCustomError("datetime", "is no time")
+    return value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_a_time)]
 Cidr = Annotated[IPv4Network, BeforeValidator(_not_a_number)]
 
 
@@ -48,8 +56,13 @@ class Nat(StrEnum):
 
 
 class Purchase(StrEnum):
-    ON_DEMAND = "on-demand"
+    """How a node is bought; the first three come from `capacity:` alone, as they need to say what was bought."""
+
+    RESERVATION = "reservation"
+    CAPACITY_BLOCK = "capacity-block"
+    FLEX_START = "flex-start"
     SPOT = "spot"
+    ON_DEMAND = "on-demand"
 
 
 class Environment(StrEnum):
@@ -102,6 +115,22 @@ class SharingSpec(_Spec):
     )
 
 
+class RungSpec(_Spec):
+    """One rung of a capacity ladder: a way to buy the pool's machine."""
+
+    purchase: Purchase
+    reservation: str | None = Field(
+        default=None,
+        description="What was reserved: cr-… on AWS, a reservation's name on GCP, a capacity reservation group's id on Azure.",
+    )
+    zone: str | None = Field(default=None, description="Zone that the reservation is in; default: the pool's zones.")
+    nodes: StrictInt | None = Field(default=None, ge=1, le=1000, description="Nodes at most; default: the pool's max.")
+    ends: Instant | None = Field(
+        default=None, description="When a capacity block ends; its nodes are drained three quarters of an hour before."
+    )
+    hours: StrictInt | None = Field(default=None, ge=1, description="Longest run of a flex-start node; default: 168.")
+
+
 class PoolSpec(_Spec):
     """A pool of nodes with accelerators."""
 
@@ -118,12 +147,21 @@ class PoolSpec(_Spec):
     fallback: Purchase | None = Field(
         default=None, description="What to buy while there is none of `purchase`: on-demand, beside purchase: spot."
     )
+    capacity: list[RungSpec] = Field(
+        default_factory=list, description="Ways to buy, the first to try in front; instead of purchase, fallback."
+    )
     zones: list[str] = Field(default_factory=list, description="Zones to take nodes from; default: the network's.")
     disk_gib: StrictInt | None = Field(
         default=None, ge=50, le=16384, description="Boot disk; default: computed from images and weights."
     )
     sharing: SharingSpec | None = Field(default=None, description="Several pods a GPU; NVIDIA only.")
     labels: dict[str, str] = Field(default_factory=dict, description="Further node labels.")
+
+    @property
+    def ladder(self) -> tuple[RungSpec, ...]:
+        """How nodes are bought, first to last, however it was written; one rung at least."""
+        short = (self.purchase, *((self.fallback,) if self.fallback else ()))
+        return tuple(self.capacity) or tuple(RungSpec(purchase=purchase) for purchase in short)
 
 
 class StoreSpec(_Spec):

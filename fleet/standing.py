@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import tempfile
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -29,7 +30,7 @@ class PoolStanding:
     """One pool: what it is, its ready nodes, the accelerators they offer, and the pods that serve there.
 
     `sharing` says how each accelerator serves several pods, `slots` how many pods a node takes then.
-    `on_fallback` counts its nodes that were bought as second choice.
+    `otherwise` counts its nodes that were bought in another way than its first, by that way.
     `missing` counts nodes whose accelerators the device plugin has not brought up.
     """
 
@@ -47,7 +48,7 @@ class PoolStanding:
     min_nodes: int
     max_nodes: int
     nodes: int
-    on_fallback: int
+    otherwise: dict[str, int]
     ready: int
     accelerators: int
     missing: int
@@ -141,13 +142,13 @@ def _pool(
     ]
     per_node, slots = int(about["perNode"]), int(about["slots"])
     cloud = Cloud(outputs["cloud"])
-    second = [n for n in mine if n["metadata"]["labels"].get(PURCHASE_LABEL, about["purchase"]) != about["purchase"]]
+    ways = Counter(n["metadata"]["labels"].get(PURCHASE_LABEL, about["purchase"]) for n in mine)
     row = machine(cloud, about["machine"], about["accelerator"])
     price = offer(row, outputs["region"]) if row else None
     bought = partial(pool_cost, cloud, outputs["region"], row, price)
-    cost = bought(spot=about["purchase"] == "spot", nodes=len(mine) - len(second))
-    if second:
-        cost = sum_of(cost, bought(spot=False, nodes=len(second)))
+    cost = bought(purchase=about["purchase"], nodes=ways.pop(about["purchase"], 0))
+    for purchase, nodes_so in ways.items():
+        cost = sum_of(cost, bought(purchase=purchase, nodes=nodes_so))
     return PoolStanding(
         stack=stack,
         cluster=cluster,
@@ -163,7 +164,7 @@ def _pool(
         min_nodes=int(about["minNodes"]),
         max_nodes=int(about["maxNodes"]),
         nodes=len(mine),
-        on_fallback=len(second),
+        otherwise=dict(ways),
         ready=sum(_condition(n) for n in mine),
         accelerators=sum(offered) * per_node // slots,
         missing=sum(o < slots for o in offered),

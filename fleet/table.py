@@ -24,7 +24,7 @@ def row(pool: PoolStanding) -> tuple[str, ...]:
         pool.pool,
         f"{pool.accelerators} x {pool.accelerator}" + (f", {pool.sharing}" if pool.sharing else ""),
         f"{pool.ready}/{pool.nodes} ({pool.min_nodes}-{pool.max_nodes})",
-        f"{pool.purchase}, {pool.on_fallback} on-demand" if pool.on_fallback else pool.purchase,
+        ", ".join([pool.purchase, *(f"{nodes} {how}" for how, nodes in pool.otherwise.items())]),
         f"{pool.pods_ready}/{pool.pods}",
         f"{pool.cost.usd_month:,}" if pool.cost.usd_month is not None else "not priced",
         f"{pool.cost.kg_month:,}" if pool.cost.kg_month is not None else "no TDP published",

@@ -12,7 +12,7 @@ import pulumi_kubernetes as kubernetes
 
 from fleet import naming
 from fleet.contract import AcceleratorPool
-from fleet.plan import fallback_name, network_zones, pools
+from fleet.plan import network_zones, pools, rung_names
 from fleet.spec import ClusterSpec, Environment, ModelSpec
 from infra import versions
 from infra.clouds import kit
@@ -27,6 +27,7 @@ from infra.clouds.base import (
     WorkloadIdentityArgs,
 )
 from infra.kubernetes import cluster_autoscaler
+from infra.kubernetes.compute_class import ComputeClass
 from infra.kubernetes.device_plugins import DevicePlugins
 from infra.kubernetes.model_serving import ModelServing, ModelServingArgs
 from infra.kubernetes.namespaces import MODELS, ModelsNamespace
@@ -68,9 +69,14 @@ class _Cluster(pulumi.ComponentResource):
         in_kubernetes = pulumi.ResourceOptions(parent=self, providers=[api])
         plugins = DevicePlugins(f"{name}-device-plugins", rungs, opts=in_kubernetes)
         self._autoscaler(cluster, list(accelerators.values()), in_cloud, in_kubernetes)
+        classes = [
+            ComputeClass(f"{name}-{key}-class", pool, opts=in_kubernetes)
+            for key, pool in accelerators.items()
+            if pool.compute_class
+        ]
         namespace = ModelsNamespace(f"{name}-models", opts=in_kubernetes)
         for key, model in spec.models.items():
-            before = [*node_pools[model.pool], plugins, namespace]
+            before = [*node_pools[model.pool], *classes, plugins, namespace]
             ready = pulumi.ResourceOptions(parent=self, providers=[self.provider, api], depends_on=before)
             self._model(key, model, accelerators[model.pool], cluster, stores, ready)
 
@@ -121,7 +127,7 @@ class _Cluster(pulumi.ComponentResource):
             network=network,
             system_machine=system.machine or self.cloud.default_machine,
             system_nodes=(system.nodes.min, system.nodes.max),
-            by_priority=any(pool.fallback for pool in self.spec.pools.values()),
+            by_priority=any(len(pool.ladder) > 1 for pool in self.spec.pools.values()),
         )
         return self.cloud.cluster(self.name, args, opts)
 
@@ -168,12 +174,12 @@ class _Cluster(pulumi.ComponentResource):
         )
 
     def _node_pools(self, pool: AcceleratorPool, cluster: Any, system: Any) -> list[pulumi.Resource]:
-        """The pool's rungs in the cloud, the first under the pool's own name."""
+        """The pool's rungs in the cloud, in the order in which they are bought."""
         # GKE taints GPU nodes only where a CPU pool stands already: the system pool always comes first.
         after = pulumi.ResourceOptions(
             parent=self, providers=[self.provider], depends_on=[system] if system is not None else []
         )
-        names = [pool.name, *(fallback_name(pool.name) for _ in pool.rungs[1:])]
+        names = rung_names(pool.name, self.spec.pools[pool.name])
         return [
             self.cloud.node_pool(f"{self.name}-{name}", NodePoolArgs(cluster=cluster, pool=rung, tags=self.tags), after)
             for name, rung in zip(names, pool.rungs, strict=True)
@@ -225,6 +231,6 @@ def _describe(pool: AcceleratorPool) -> dict[str, Any]:
         "slots": pool.slots,
         "sharing": str(pool.sharing) if pool.sharing else None,
         "minNodes": pool.min_nodes,
-        "maxNodes": pool.max_nodes,
+        "maxNodes": pool.most_nodes,
         "purchase": pool.purchase,
     }

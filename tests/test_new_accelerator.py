@@ -148,10 +148,10 @@ def test_it_is_priced_and_its_carbon_counted(cloud: Cloud) -> None:
     row = catalog.machine(cloud, MACHINES[cloud])
     assert row is not None
     price = catalog.offer(row, REGIONS[cloud])
-    cost = pool_cost(cloud, REGIONS[cloud], row, price, spot=False, nodes=2)
+    cost = pool_cost(cloud, REGIONS[cloud], row, price, purchase="on-demand", nodes=2)
     assert cost.usd_month == Decimal("2.50") * 2 * 730
     assert cost.price_as_of == "2026-11-23"
-    assert pool_cost(cloud, REGIONS[cloud], row, price, spot=True, nodes=2).usd_month == Decimal("1.00") * 2 * 730
+    assert pool_cost(cloud, REGIONS[cloud], row, price, purchase="spot", nodes=2).usd_month == Decimal("1.00") * 2 * 730
     # 100 W, two a machine, two machines, 730 hours at 60 % load: 175.2 kWh; then the site's overhead and the grid's mix.
     intensity, pue = _grid()[cloud, REGIONS[cloud]]
     assert cost.kg_month == pytest.approx(Decimal("175.2") * pue * intensity / 1000, abs=Decimal("0.06"))

@@ -75,8 +75,8 @@ def _written(cluster: ClusterSpec, pool: str) -> int:
 
 
 def _rungs(cluster: ClusterSpec, pool: str) -> int:
-    """Pools in the cloud: for a while both may be full, as the fallback's nodes are idle only once spot's took over."""
-    return 2 if pool != "system" and cluster.pools[pool].fallback else 1
+    """Pools in the cloud: for a while all may be full, as a lower rung's nodes are idle only once a higher one took over."""
+    return 1 if pool == "system" else len(cluster.pools[pool].ladder)
 
 
 def _most(cluster: ClusterSpec, pool: str) -> int:
@@ -103,7 +103,7 @@ def check(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     wider = next((p for p in range(prefix - 1, 15, -1) if _crowded(cluster, p) is None), None)
     remedy = f"widen network.cidr to a /{wider}, or lower max" if wider else "lower max, or make two clusters of it"
     message = f"the pools grow to {total} nodes together, and there is room for {room.nodes} in {room.where}"
-    read = [field for pool in at.values() for field in fields(pool, "nodes.max", "zones", "fallback")]
+    read = [field for pool in at.values() for field in fields(pool, "nodes.max", "zones", "fallback", "capacity")]
     needs = (*fields(path, "cloud", "region", "network"), *read)
     left = max(0, room.nodes - total + _most(cluster, largest)) // _rungs(cluster, largest)
     allowed = f"up to {left} here, {room.nodes} in all"

@@ -81,12 +81,14 @@ def _room(path: Path, model: ModelSpec, pool: AcceleratorPool) -> Iterator[Findi
         return
     if pool.tpu and pool.tpu.multi_host:
         return  # as many replicas as hosts, neither more nor fewer
-    replicas, fit = model.replicas.max, pool.max_nodes * (pool.slots // count)
+    replicas, fit = model.replicas.max, pool.most_nodes * (pool.slots // count)
     if replicas > fit:
         nodes = -(-replicas // (pool.slots // count))
-        message = f"{replicas} replicas need {nodes} nodes, pool {pool.name} has {pool.max_nodes} at most"
-        remedy = f"raise the pool's nodes.max to {nodes}, or lower max"
-        on_pool = fields((*path[:2], "pools", pool.name), "nodes", "sharing")
+        message = f"{replicas} replicas need {nodes} nodes, pool {pool.name} has {pool.most_nodes} at most"
+        short = pool.most_nodes < (pool.bound or 0)
+        more = "let a rung of the pool have more nodes" if short else f"raise the pool's nodes.max to {nodes}"
+        remedy = f"{more}, or lower max"
+        on_pool = fields((*path[:2], "pools", pool.name), "nodes", "sharing", "capacity")
         read = (*needs, *on_pool, *fields(path, "replicas.min", "replicas.max"))
         yield Finding((*path, "replicas", "max"), message, str(replicas), f"up to {fit}", remedy, needs=read)
 
@@ -105,13 +107,13 @@ def together(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
         if any(sizes[key] > pool.slots or _alone(model, sizes[key], pool) for key, model in on_pool.items()):
             continue
         nodes = least_nodes(on_pool.values(), pool.machine, pool.tpu, pool.sharing)
-        if nodes > pool.max_nodes:
+        if nodes > pool.most_nodes:
             where = (*path, "pools", name, "nodes", "max")
             message = f"the minimum replicas of {listed(on_pool)} need {nodes} nodes together"
             remedy = f"set nodes.max to {nodes}, or give a model a pool of its own"
             read = (field for key in on_pool for field in fields((*path, "models", key), "pool", "accelerators", "replicas"))
             needs = (where, *_hardware(path, name), (*path, "pools", name, "sharing"), *read)
-            yield Finding(where, message, str(pool.max_nodes), f"at least {nodes}", remedy, needs=needs)
+            yield Finding(where, message, str(pool.most_nodes), f"at least {nodes}", remedy, needs=needs)
 
 
 def _one_model(path: Path, name: str, models: list[str]) -> Iterator[Finding]:
@@ -125,4 +127,4 @@ def _one_model(path: Path, name: str, models: list[str]) -> Iterator[Finding]:
 
 def _alone(model: ModelSpec, size: int, pool: AcceleratorPool) -> bool:
     """Whether the model's largest number of replicas is too much for the pool by itself: said there already."""
-    return max(model.replicas.min, model.replicas.max) > pool.max_nodes * (pool.slots // size)
+    return max(model.replicas.min, model.replicas.max) > pool.most_nodes * (pool.slots // size)

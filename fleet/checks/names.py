@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from fleet.catalog.clouds import Cloud
 from fleet.checks.finding import Finding, Path
-from fleet.plan import fallback_name
-from fleet.spec import ClusterSpec, PoolSpec, StackSpec
+from fleet.plan import rung_names
+from fleet.spec import ClusterSpec, StackSpec
 
 # https://cloud.google.com/storage/docs/buckets#naming; a bucket is named after stack, cluster and store.
 _NOT_IN_BUCKETS = ("google", "g00gle")
@@ -28,10 +28,11 @@ def in_cluster(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
             yield Finding(where, message, allowed="names that differ in letters and digits", remedy="rename it", at_key=True)
         seen.setdefault(short, f"'{name}'")
     for name, pool in cluster.pools.items():
-        second = fallback_name(name)
-        if pool.fallback and second not in cluster.pools and second.replace("-", "") in seen:
-            where = (*path, "pools", name, "fallback")
-            message = f"makes a pool '{second}' in the cloud, the same as {seen[second.replace('-', '')]} once hyphens are gone"
+        for made in rung_names(name, pool):
+            if made in cluster.pools or made.replace("-", "") not in seen:
+                continue
+            where = (*path, "pools", name, "capacity" if pool.capacity else "fallback")
+            message = f"makes a pool '{made}' in the cloud, the same as {seen[made.replace('-', '')]} once hyphens are gone"
             yield Finding(where, message, allowed="a free name", remedy="rename one of the two", at_key=True)
     if "default" in cluster.models:
         # A model's pods run as a service account of its name, and Helm takes over nothing that it did not make.
@@ -54,8 +55,8 @@ def _joined(spec: StackSpec) -> Iterator[Finding]:
     """A resource of the state is named `<cluster>-<entry>`, once for each type; a type is of one cloud, but a model's."""
     seen: dict[tuple[str, str, str], Path] = {}
     for name, cluster in spec.clusters.items():
-        # A pool that falls back is two in the cloud.
-        pools = {made: key for key, pool in cluster.pools.items() for made in _pools_of(key, pool)}
+        # A pool is one in the cloud for each way in which it is bought.
+        pools = {made: key for key, pool in cluster.pools.items() for made in rung_names(key, pool)}
         stores, models = ({key: key for key in entries} for entries in (cluster.stores, cluster.models))
         for kind, entries in (("pools", pools), ("stores", stores), ("models", models)):
             scope = "" if kind == "models" else str(cluster.cloud)
@@ -67,10 +68,6 @@ def _joined(spec: StackSpec) -> Iterator[Finding]:
                     needs = (where, other, *((*p[:2], "cloud") for p in (where, other)))
                     allowed = "names that differ once joined to their cluster's"
                     yield Finding(where, message, allowed=allowed, remedy="rename one", at_key=True, needs=needs)
-
-
-def _pools_of(name: str, pool: PoolSpec) -> tuple[str, ...]:
-    return (name, fallback_name(name)) if pool.fallback else (name,)
 
 
 def _words(stack: str, spec: StackSpec) -> Iterator[Finding]:

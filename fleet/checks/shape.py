@@ -167,6 +167,8 @@ _WORDS = {
     "list": ("is not a list", "a list", "write it in brackets: [one, two]"),
     "dict": ("is not a map", "a map of names to entries", "write entries as `name: {…}`, or {} for none"),
     "model": ("is not a map", "a map of fields", "write fields as `key: value`, or {} for defaults"),
+    "datetime": ("is no point in time", "such as 2027-01-31T11:30:00Z", "write date and time, and Z for UTC"),
+    "timezone": ("does not say its time zone", "such as 2027-01-31T11:30:00Z", "end it with Z for UTC, or +01:00"),
 }
 
 

@@ -19,6 +19,7 @@ _AKS = f"{_GROUP}/providers/Microsoft.ContainerService/managedClusters"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 # `{a.b}` is a property inside an object; names are inputs first, then the provider's.
 IDENTITIES: dict[str, str] = {
+    "aws:autoscaling/schedule:Schedule": "{autoscalingGroupName}/{scheduledActionName}",
     "aws:autoscaling/tag:Tag": "{autoscalingGroupName},{tag.key}",
     "aws:cloudwatch/logGroup:LogGroup": "{name}",
     "aws:ec2/route:Route": "{routeTableId}_{destinationCidrBlock}",

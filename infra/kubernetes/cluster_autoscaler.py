@@ -77,8 +77,7 @@ _AT_HOME: list[dict[str, Any]] = [
 ]
 
 
-# The group's name in each cloud that a pool becomes: an ASG of EKS, a scale set of AKS. GKE's own autoscaler takes the
-# cheapest pool that fits, which is the spot one, and the next while that has no capacity.
+# The group's name in each cloud that a pool becomes: an ASG of EKS, a scale set of AKS. GKE is told by a ComputeClass.
 # To its end: `l4` must not stand for `l4-od`.
 _GROUPS = {Cloud.AWS: "^eks-{pool}-[0-9a-f]{{8}}(-[0-9a-f]+){{4}}$", Cloud.AZURE: "^aks-{pool}-[0-9]+-vmss$"}
 

@@ -166,7 +166,7 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
         "accelerator": {"resource": placement.resource, "count": placement.count},
         "nodeSelector": placement.node_selector,
         "tolerations": placement.tolerations,
-        "preferNodes": placement.prefer,
+        "preferNodes": list(placement.prefer),
         "terminationGracePeriodSeconds": args.pool.grace_s,
         **_share_of_node(args.pool, args.count),
         "weights": {"sizeGiB": args.weights_gib},

@@ -13,7 +13,7 @@ from typing import Any
 
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.records import Records
-from sandbox.cluster import ClusterSim, NodePool
+from sandbox.cluster import ClusterSim, NodePool, compute_class
 from sandbox.control_plane import ControlPlane
 
 
@@ -35,8 +35,11 @@ class Clusters:
                 raise CloudError("ResourceInUse", f"cluster {name} exists", 409)
         plane = ControlPlane(key.replace("/", "-"), directory)
         plane.start()
+        sim = ClusterSim(plane, lambda pool, size: self._resized(key, pool, size))
+        if cloud == "gcp":
+            compute_class.install(sim.api)
         with self._lock:
-            self._running[key] = ClusterSim(plane, lambda pool, size: self._resized(key, pool, size))
+            self._running[key] = sim
         about = {"endpoint": plane.endpoint, "ca": plane.ca_pem, "token": plane.token, "name": name, "cloud": cloud}
         (directory / "cluster.json").write_text(json.dumps(about))
         (directory / "kubeconfig").write_text(plane.kubeconfig())

@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from sandbox.cloud import aws, azure, azure_storage, gcp, gcp_storage
+from sandbox.cloud import aws, aws_node_groups, azure, azure_storage, gcp, gcp_storage
 from sandbox.cloud.behaviour import Behaviour, serial
 from sandbox.cloud.buckets import ObjectStores
 from sandbox.cloud.clusters import Clusters
@@ -21,7 +21,7 @@ from sandbox.cloud.errors import CloudError, already_exists, not_found
 from sandbox.cloud.records import Record, Records
 
 BEHAVIOURS: dict[str, dict[str, Behaviour]] = {
-    "aws": aws.TYPES,
+    "aws": {**aws.TYPES, **aws_node_groups.TYPES},
     "gcp": {**gcp.TYPES, **gcp_storage.TYPES},
     "azure-native": {**azure.TYPES, **azure_storage.TYPES},
 }

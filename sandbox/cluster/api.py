@@ -46,9 +46,9 @@ class Api:
             )
         except urllib3.exceptions.HTTPError as error:
             raise ApiError(0, str(error)) from None
-        answer: Object = json.loads(reply.data) if reply.data else {}
         if reply.status >= 400:
-            raise ApiError(reply.status, str(answer.get("message") or reply.data[:200]))
+            raise ApiError(reply.status, _said(reply.data))
+        answer: Object = json.loads(reply.data) if reply.data else {}
         return answer
 
     def items(self, path: str, **query: str) -> list[Object]:
@@ -57,6 +57,14 @@ class Api:
 
     def patch(self, path: str, body: Any, **query: str) -> Object:
         return self.call("PATCH", path, body, "application/merge-patch+json", **query)
+
+
+def _said(body: bytes) -> str:
+    """What a refusal says; of a kind that is not served it is no JSON."""
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return body[:200].decode(errors="replace").strip()
 
 
 def nodes(api: Api) -> list[Object]:

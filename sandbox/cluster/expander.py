@@ -1,7 +1,8 @@
 """Which pool grows when several could: what cluster-autoscaler calls an expander.
 
-On EKS and AKS the priority expander's own table decides, where it is switched on; on GKE the cheapest pool, which is
-spot before on-demand. Without either, any order may come about in life; here it is that of creation.
+On EKS and AKS the priority expander's own table decides, where it is switched on; on GKE the pools' ComputeClass, and
+outside of one the cheapest pool, which is spot before on-demand. Without either, any order may come about in life; here
+it is that of creation.
 https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/expander/priority/readme.md
 """
 
@@ -13,6 +14,7 @@ from collections.abc import Iterable
 import yaml
 
 from fleet.catalog.clouds import Cloud
+from sandbox.cluster import compute_class
 from sandbox.cluster.api import Api, ApiError, Object
 from sandbox.cluster.pool import NodePool
 
@@ -31,11 +33,18 @@ def ranked(api: Api, pools: Iterable[NodePool], pods: list[Object], managed: str
     if not pools:
         return pools
     if pools[0].cloud is Cloud.GCP:
-        return sorted(pools, key=lambda pool: not pool.spot)
+        return _by_compute_class(api, pools)
     if not (managed == "priority" or _asks_for_priority(pods)):
         return pools
     table = _table(api)
     return sorted(pools, key=lambda pool: -_priority(table, _GROUP[pool.cloud].format(pool.name)))
+
+
+def _by_compute_class(api: Api, pools: list[NodePool]) -> list[NodePool]:
+    """In the order of their ComputeClass, the cheapest first outside of one; what names a class that is not there stays."""
+    rank = compute_class.order(api)
+    growing = [pool for pool in pools if compute_class.LABEL not in pool.labels or pool.name in rank]
+    return sorted(growing, key=lambda pool: rank.get(pool.name, int(not pool.spot)))
 
 
 def _asks_for_priority(pods: list[Object]) -> bool:

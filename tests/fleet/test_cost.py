@@ -35,9 +35,9 @@ def known(cloud: Cloud, region: str, name: str) -> tuple[Machine, Offer]:
     return row, price
 
 
-def cost(cloud: Cloud, region: str, name: str, *, spot: bool = False, nodes: int = 1) -> PoolCost:
+def cost(cloud: Cloud, region: str, name: str, *, purchase: str = "on-demand", nodes: int = 1) -> PoolCost:
     row, price = known(cloud, region, name)
-    return pool_cost(cloud, region, row, price, spot=spot, nodes=nodes)
+    return pool_cost(cloud, region, row, price, purchase=purchase, nodes=nodes)
 
 
 PLACES = [
@@ -57,7 +57,7 @@ def test_a_month_is_nodes_times_730_hours_at_the_price_of_the_purchase(
     cloud: Cloud, region: str, name: str, nodes: int, spot: bool
 ) -> None:
     cells = line("prices.csv", cloud=cloud, region=region, machine=name)
-    found = cost(cloud, region, name, spot=spot, nodes=nodes)
+    found = cost(cloud, region, name, purchase="spot" if spot else "on-demand", nodes=nodes)
     if not (hourly := cells["spot_usd_hour" if spot else "on_demand_usd_hour"]):
         assert found.usd_month is None
         return
@@ -82,12 +82,12 @@ def test_a_month_emits_every_accelerators_watts_on_that_regions_grid(cloud: Clou
 def test_one_l4_by_hand() -> None:
     row, price = known(Cloud.AWS, "us-east-1", "g6.xlarge")
     priced = replace(price, on_demand=Decimal("0.8048"), spot=Decimal("0.4104"))
-    assert pool_cost(Cloud.AWS, "us-east-1", row, priced, spot=False, nodes=2).usd_month == Decimal("1175.01")
-    assert pool_cost(Cloud.AWS, "us-east-1", row, priced, spot=True, nodes=2).usd_month == Decimal("599.18")
+    assert pool_cost(Cloud.AWS, "us-east-1", row, priced, purchase="on-demand", nodes=2).usd_month == Decimal("1175.01")
+    assert pool_cost(Cloud.AWS, "us-east-1", row, priced, purchase="spot", nodes=2).usd_month == Decimal("599.18")
 
 
 def test_purchase_changes_the_money_and_not_the_carbon() -> None:
-    spot, on_demand = (cost(Cloud.AWS, "us-east-1", "g6.xlarge", spot=spot) for spot in (True, False))
+    spot, on_demand = (cost(Cloud.AWS, "us-east-1", "g6.xlarge", purchase=how) for how in ("spot", "on-demand"))
     assert spot.usd_month is not None
     assert on_demand.usd_month is not None
     assert spot.usd_month < on_demand.usd_month
@@ -108,7 +108,7 @@ def test_without_a_published_tdp_there_is_no_carbon_but_money(name: str) -> None
 
 def test_without_a_price_row_there_is_no_money_but_carbon() -> None:
     row = machine(Cloud.AWS, "g6.xlarge")
-    found = pool_cost(Cloud.AWS, "us-east-1", row, None, spot=False, nodes=1)
+    found = pool_cost(Cloud.AWS, "us-east-1", row, None, purchase="on-demand", nodes=1)
     assert (found.usd_month, found.price_as_of) == (None, None)
     assert found.kg_month
 
@@ -117,12 +117,21 @@ def test_without_a_price_row_there_is_no_money_but_carbon() -> None:
 def test_a_price_of_the_other_purchase_is_no_substitute(spot: bool) -> None:
     row, price = known(Cloud.AWS, "us-east-1", "g6.xlarge")
     gap = replace(price, spot=None) if spot else replace(price, on_demand=None)
-    assert pool_cost(Cloud.AWS, "us-east-1", row, gap, spot=spot, nodes=1).usd_month is None
-    assert pool_cost(Cloud.AWS, "us-east-1", row, gap, spot=not spot, nodes=1).usd_month
+    these, others = ("spot", "on-demand") if spot else ("on-demand", "spot")
+    assert pool_cost(Cloud.AWS, "us-east-1", row, gap, purchase=these, nodes=1).usd_month is None
+    assert pool_cost(Cloud.AWS, "us-east-1", row, gap, purchase=others, nodes=1).usd_month
+
+
+def test_a_reservation_is_billed_as_on_demand_and_what_has_no_list_price_is_unknown() -> None:
+    on_demand = cost(Cloud.AWS, "us-east-1", "p4d.24xlarge")
+    assert cost(Cloud.AWS, "us-east-1", "p4d.24xlarge", purchase="reservation") == on_demand
+    for purchase in ("capacity-block", "flex-start"):
+        unknown = cost(Cloud.AWS, "us-east-1", "p4d.24xlarge", purchase=purchase)
+        assert (unknown.usd_month, unknown.kg_month) == (None, on_demand.kg_month)
 
 
 def test_an_unknown_grid_or_machine_or_a_cpu_machine_has_no_carbon() -> None:
     row, price = known(Cloud.AWS, "us-east-1", "g6.xlarge")
-    assert pool_cost(Cloud.AWS, "mars-north-1", row, price, spot=False, nodes=1).kg_month is None
-    assert pool_cost(Cloud.AWS, "us-east-1", None, None, spot=False, nodes=1) == PoolCost(None, None, None)
+    assert pool_cost(Cloud.AWS, "mars-north-1", row, price, purchase="on-demand", nodes=1).kg_month is None
+    assert pool_cost(Cloud.AWS, "us-east-1", None, None, purchase="on-demand", nodes=1) == PoolCost(None, None, None)
     assert cost(Cloud.AWS, "us-east-1", "m7i.xlarge").kg_month is None

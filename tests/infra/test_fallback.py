@@ -54,13 +54,13 @@ def test_pain_06_a_pod_may_run_on_either_and_goes_to_spot_first(cloud):
         assert placement.node_selector.items() <= labels.items()
         for taint in rung.all_taints:
             assert any(tolerates(t, taint) for t in placement.tolerations), f"{taint} keeps pods off {rung.physical_name}"
-    preferred = [r.physical_name for r in pool.rungs if placement.prefer.items() <= r.node_labels.items()]
+    preferred = [r.physical_name for r in pool.rungs if placement.prefer[0].items() <= r.node_labels.items()]
     assert preferred == ["gpu"]
 
 
 def test_without_a_fallback_nothing_is_preferred_and_no_table_made():
     alone = replace(laddered(Cloud.AWS), fallback=None)
-    assert alone.placement(1).prefer == {}
+    assert alone.placement(1).prefer == ()
     assert priorities([alone]) == ""
 
 

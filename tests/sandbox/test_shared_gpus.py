@@ -17,7 +17,7 @@ from fleet.catalog.sharing import Sharing, SharingMode, mig
 from fleet.contract import AcceleratorPool
 from infra.clouds.aws.node_pool import mig_user_data
 from infra.kubernetes import gpu_sharing
-from sandbox.cloud.aws import _cut_at_boot
+from sandbox.cloud.aws_node_groups import _cut_at_boot
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.pools import cut
 from sandbox.cloud.records import Record

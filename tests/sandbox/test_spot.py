@@ -123,7 +123,8 @@ def _deployment(pool: AcceleratorPool) -> dict[str, Any]:
     placed = pool.placement(1)
     prefer = [
         {"weight": 100, "preference": {"matchExpressions": [{"key": k, "operator": "In", "values": [v]}]}}
-        for k, v in placed.prefer.items()
+        for labels in placed.prefer
+        for k, v in labels.items()
     ]
     spec = {
         "nodeSelector": placed.node_selector,

@@ -17,7 +17,8 @@ from fleet import naming
 from fleet.catalog.accelerators import Family
 from fleet.catalog.nodes import Taint
 from fleet.catalog.sharing import Sharing
-from fleet.contract import AcceleratorPool
+from fleet.contract import AcceleratorPool, Terms
+from infra.clouds.aws import reservations
 from infra.clouds.aws.cluster import EksCluster, addon
 from infra.clouds.base import NodePoolArgs, SystemPoolArgs
 
@@ -44,6 +45,7 @@ class _Nodes:
     taints: Sequence[Taint]
     autoscaler_tags: Mapping[str, str]
     user_data: str | None = None
+    terms: Terms | None = None
 
 
 class EksSystemPool(pulumi.ComponentResource):
@@ -104,6 +106,7 @@ class EksNodePool(pulumi.ComponentResource):
             taints=pool.node_taints,
             autoscaler_tags=pool.autoscaler_tags(args.cluster.physical_name),
             user_data=mig_user_data(pool.sharing),
+            terms=pool.terms,
         )
         super().__init__("accelfleet:aws:EksNodePool", name, {}, opts)
         self.node_group_name = _node_group(self, name, args.cluster, nodes, args.tags).node_group_name
@@ -181,6 +184,7 @@ def _launch_template(
             aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags={**tags, "Name": full_name})
             for kind in ("instance", "volume", "network-interface")
         ],
+        **reservations.template_args(nodes.terms, nodes.machine),
         opts=pulumi.ResourceOptions(parent=parent),
     )
 
@@ -198,8 +202,9 @@ def _node_group(
         node_role_arn=cluster.node_role_arn,
         version=cluster.version,
         ami_type=nodes.ami,
-        capacity_type="SPOT" if nodes.spot else "ON_DEMAND",
-        instance_types=[nodes.machine],
+        capacity_type="SPOT" if nodes.spot else reservations.capacity_type(nodes.terms),
+        # A block's machine is named in its template, and may not be named twice.
+        instance_types=None if reservations.is_block(nodes.terms) else [nodes.machine],
         subnet_ids=subnets,
         launch_template=aws.eks.NodeGroupLaunchTemplateArgs(
             id=template.id, version=template.latest_version.apply(lambda version: str(int(version)))
@@ -220,4 +225,5 @@ def _node_group(
             tag=aws.autoscaling.TagTagArgs(key=key, value=value, propagate_at_launch=False),
             opts=pulumi.ResourceOptions(parent=parent),
         )
+    reservations.drain_before_the_end(parent, name, nodes.terms, asg)
     return group

@@ -66,6 +66,9 @@ class AksNodePool(pulumi.ComponentResource):
             scale_set_priority="Spot" if pool.spot else "Regular",
             scale_set_eviction_policy="Delete" if pool.spot else None,
             spot_max_price=-1 if pool.spot else None,  # up to the on-demand price: evicted for capacity alone
+            # The cluster's identity needs a role on the group: it is not ours, so whoever reserved it grants that.
+            # https://learn.microsoft.com/azure/aks/use-capacity-reservation-groups
+            capacity_reservation_group_id=pool.terms.reservation if pool.terms else None,
             # An upgrade must not ask for accelerators that nobody has: drain one node, then replace it (pain 20).
             # AKS refuses any such setting on a spot pool (azurerm#19355).
             upgrade_settings=None

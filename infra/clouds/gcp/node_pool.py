@@ -15,7 +15,7 @@ import pulumi_gcp as gcp
 from fleet.catalog.accelerators import Family
 from fleet.catalog.nodes import Taint
 from fleet.catalog.sharing import Sharing, SharingMode
-from fleet.contract import AcceleratorPool
+from fleet.contract import AcceleratorPool, Terms
 from infra.clouds.base import NodePoolArgs, SystemPoolArgs
 from infra.clouds.gcp.cluster import SCOPES, GkeCluster
 
@@ -80,7 +80,8 @@ class GkeNodePool(pulumi.ComponentResource):
             cluster=args.cluster.cluster_name,
             location=args.cluster.region,
             node_locations=list(pool.zones),
-            management=gcp.container.NodePoolManagementArgs(auto_repair=True, auto_upgrade=True),
+            # A flex-start node that is ill would be replaced by one that queues anew.
+            management=gcp.container.NodePoolManagementArgs(auto_repair=not _flex(pool.terms), auto_upgrade=True),
             # Accelerators are scarce: an upgrade takes one node away before it asks for its successor (pain 20).
             upgrade_settings=gcp.container.NodePoolUpgradeSettingsArgs(max_surge=0, max_unavailable=1),
             node_config=_node_config(
@@ -92,6 +93,7 @@ class GkeNodePool(pulumi.ComponentResource):
                 taints=pool.node_taints,
                 spot=pool.spot,
                 guest_accelerators=_gpus(pool),
+                **_bought(pool.terms),
             ),
             # A slice's size is its shape's: ignored, a new topology would be made with the old one's hosts.
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=[] if atomic else _AUTOSCALED),
@@ -141,6 +143,29 @@ def _slice(pool: AcceleratorPool) -> dict[str, Any]:
     }
 
 
+def _flex(terms: Terms | None) -> bool:
+    return terms is not None and terms.purchase == "flex-start"
+
+
+def _bought(terms: Terms | None) -> dict[str, Any]:
+    """Nodes from one reservation and no other, or from the queue that flex-start is.
+
+    https://cloud.google.com/kubernetes-engine/docs/how-to/consuming-reservations and …/concepts/dws
+    """
+    affinity = gcp.container.NodePoolNodeConfigReservationAffinityArgs
+    if terms is None:
+        return {}
+    if _flex(terms):
+        none = affinity(consume_reservation_type="NO_RESERVATION")
+        return {"flex_start": True, "max_run_duration": f"{terms.longest_s}s", "reservation_affinity": none}
+    one = affinity(
+        consume_reservation_type="SPECIFIC_RESERVATION",
+        key="compute.googleapis.com/reservation-name",
+        values=[terms.reservation or ""],
+    )
+    return {"reservation_affinity": one}
+
+
 def _gpus(pool: AcceleratorPool) -> list[gcp.container.NodePoolNodeConfigGuestAcceleratorArgs] | None:
     """GPUs are named even where the machine type implies them, or GKE installs no driver; it does for TPUs unasked."""
     if pool.family is not Family.NVIDIA:
@@ -181,6 +206,7 @@ def _node_config(
     taints: Sequence[Taint] = (),
     spot: bool = False,
     guest_accelerators: list[gcp.container.NodePoolNodeConfigGuestAcceleratorArgs] | None = None,
+    **bought: Any,
 ) -> gcp.container.NodePoolNodeConfigArgs:
     return gcp.container.NodePoolNodeConfigArgs(
         machine_type=machine,
@@ -199,4 +225,5 @@ def _node_config(
         shielded_instance_config=gcp.container.NodePoolNodeConfigShieldedInstanceConfigArgs(
             enable_integrity_monitoring=True, enable_secure_boot=True
         ),
+        **bought,
     )
