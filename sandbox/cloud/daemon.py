@@ -82,6 +82,9 @@ def stop(directory: Path | None = None, timeout_s: float = 60) -> bool:
     for left in alive:
         left.kill()
     psutil.wait_procs(alive, timeout=5)
+    for child in [c for c in _STARTED if c.pid == process.pid]:
+        child.poll()
+        _STARTED.remove(child)
     (directory / "daemon.json").unlink(missing_ok=True)
     # What killed plugins left, kubeconfigs among it.
     shutil.rmtree(directory / "scratch", ignore_errors=True)
