@@ -13,6 +13,7 @@ from functools import cached_property
 
 from fleet.catalog.accelerators import Accelerator, Family
 from fleet.catalog.clouds import Cloud
+from fleet.catalog.fabric import EFA_RESOURCE
 from fleet.catalog.machines import Machine
 from fleet.catalog.nodes import Taint, brings_device_plugin, cloud_labels, cloud_taints, family_taint, spot_grace_s
 from fleet.catalog.sharing import Sharing
@@ -22,6 +23,7 @@ POOL_LABEL = "accelfleet.io/pool"
 ACCELERATOR_LABEL = "accelfleet.io/accelerator"
 PURCHASE_LABEL = "accelfleet.io/purchase"
 SHARING_LABEL = "accelfleet.io/sharing"
+FABRIC_LABEL = "accelfleet.io/fabric"
 # GKE's own, label and taint of the pools of a ComputeClass.
 # https://cloud.google.com/kubernetes-engine/docs/concepts/about-custom-compute-classes
 COMPUTE_CLASS = "cloud.google.com/compute-class"
@@ -34,6 +36,7 @@ class Placement:
     """What a pod must carry to run on a pool, in Kubernetes' own field shapes.
 
     Attributes:
+        extra: further resources in proportion to `count`, such as the node's network fabric.
         prefer: labels of the nodes it goes to first, the most wanted in front; empty where all of the pool's are alike.
     """
 
@@ -42,6 +45,7 @@ class Placement:
     resource: str
     count: int
     prefer: tuple[dict[str, str], ...] = ()
+    extra: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class AcceleratorPool:
         sharing: how each GPU is cut for several pods, None for whole ones.
         terms: how it is bought where that is neither spot nor on-demand.
         fallback: the same machines bought otherwise, taken while there is none of these (pain 6); None without.
+        efa: Elastic Fabric Adapters of a node, 0 for a pool without that fabric.
         bound: nodes of all its rungs together, as the stack file says; None where that is max_nodes.
         compute_class: on GKE, the ComputeClass whose order of rungs it belongs to; None for a pool of one rung.
     """
@@ -92,6 +97,7 @@ class AcceleratorPool:
     sharing: Sharing | None = None
     terms: Terms | None = None
     fallback: AcceleratorPool | None = None
+    efa: int = 0
     bound: int | None = None
     compute_class: str | None = None
     extra_labels: dict[str, str] = field(default_factory=dict)
@@ -149,8 +155,9 @@ class AcceleratorPool:
         """Labels we put on the pool; the cloud's own come on top."""
         shared = {SHARING_LABEL: str(self.sharing)} if self.sharing else {}
         ours = {POOL_LABEL: self.name, ACCELERATOR_LABEL: self.accelerator.name, PURCHASE_LABEL: self.purchase}
+        fabric = {FABRIC_LABEL: "efa"} if self.efa else {}
         ranked = {COMPUTE_CLASS: self.compute_class} if self.compute_class else {}
-        return {**ours, **shared, **ranked, **self.extra_labels}
+        return {**ours, **shared, **fabric, **ranked, **self.extra_labels}
 
     @cached_property
     def node_taints(self) -> tuple[Taint, ...]:
@@ -216,6 +223,7 @@ class AcceleratorPool:
             tolerations=[{"key": t.key, "operator": "Equal", "value": t.value, "effect": t.effect} for t in taints],
             resource=self.resource,
             count=count,
+            extra={EFA_RESOURCE: self.efa * count // self.per_node} if self.efa * count >= self.per_node else {},
             prefer=tuple({PURCHASE_LABEL: how} for how in dict.fromkeys(rung.purchase for rung in self.rungs[:-1])),
         )
 
@@ -230,6 +238,7 @@ class AcceleratorPool:
             **{f"{prefix}/node-template/label/{k}": v for k, v in self.node_labels.items()},
             **{f"{prefix}/node-template/taint/{t.key}": f"{t.value}:{t.effect}" for t in self.all_taints},
             f"{prefix}/node-template/resources/{self.resource}": str(self.slots),
+            **({f"{prefix}/node-template/resources/{EFA_RESOURCE}": str(self.efa)} if self.efa else {}),
         }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from fleet.catalog.clouds import Cloud, zones
+from fleet.catalog.fabric import efa_interfaces
 from fleet.catalog.machines import Machine, machine, machines_with
 from fleet.catalog.sharing import Sharing, SharingMode, mig
 from fleet.catalog.tpu import TpuSlice, tpu_slice
@@ -86,6 +87,8 @@ def _pool(
     cut = sharing(spec)
     where = tuple(spec.zones) or network_zones(cluster)
     low, high = spec.nodes.min, spec.nodes.max
+    if spec.fabric:
+        where = where[:1]  # it does not reach from one subnet to another
     start = spec.nodes.start
     if start is None:
         start = min(high, max(low, least_nodes(models, hardware, tpu, cut)))
@@ -107,6 +110,7 @@ def _pool(
         disk_gib=spec.disk_gib or min(disk_gib(models), LARGEST_DISK_GIB[cluster.cloud]),
         tpu=tpu,
         sharing=cut,
+        efa=efa_interfaces(hardware) if spec.fabric else 0,
         # GKE's way to say which pool comes first; elsewhere cluster-autoscaler has a table.
         compute_class=name if cluster.cloud is Cloud.GCP and len(spec.ladder) > 1 else None,
         extra_labels=dict(spec.labels),

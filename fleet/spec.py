@@ -65,6 +65,12 @@ class Purchase(StrEnum):
     ON_DEMAND = "on-demand"
 
 
+class Fabric(StrEnum):
+    """What joins the nodes of a pool beside their ordinary network."""
+
+    EFA = "efa"
+
+
 class Environment(StrEnum):
     DEV = "dev"
     STAGING = "staging"
@@ -155,6 +161,9 @@ class PoolSpec(_Spec):
         default=None, ge=50, le=16384, description="Boot disk; default: computed from images and weights."
     )
     sharing: SharingSpec | None = Field(default=None, description="Several pods a GPU; NVIDIA only.")
+    fabric: Fabric | None = Field(
+        default=None, description="For work over several nodes: efa, on AWS machines that have it; nodes are then in one zone."
+    )
     labels: dict[str, str] = Field(default_factory=dict, description="Further node labels.")
 
     @property

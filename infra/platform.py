@@ -29,6 +29,7 @@ from infra.clouds.base import (
 from infra.kubernetes import cluster_autoscaler
 from infra.kubernetes.compute_class import ComputeClass
 from infra.kubernetes.device_plugins import DevicePlugins
+from infra.kubernetes.efa import EfaPlugin
 from infra.kubernetes.model_serving import ModelServing, ModelServingArgs
 from infra.kubernetes.namespaces import MODELS, ModelsNamespace
 from infra.stack import Stack
@@ -68,6 +69,8 @@ class _Cluster(pulumi.ComponentResource):
         )
         in_kubernetes = pulumi.ResourceOptions(parent=self, providers=[api])
         plugins = DevicePlugins(f"{name}-device-plugins", rungs, opts=in_kubernetes)
+        with_fabric = [rung for rung in rungs if rung.efa]
+        fabric = [EfaPlugin(f"{name}-efa", with_fabric, plugins, opts=in_kubernetes)] if with_fabric else []
         self._autoscaler(cluster, list(accelerators.values()), in_cloud, in_kubernetes)
         classes = [
             ComputeClass(f"{name}-{key}-class", pool, opts=in_kubernetes)
@@ -76,7 +79,7 @@ class _Cluster(pulumi.ComponentResource):
         ]
         namespace = ModelsNamespace(f"{name}-models", opts=in_kubernetes)
         for key, model in spec.models.items():
-            before = [*node_pools[model.pool], *classes, plugins, namespace]
+            before = [*node_pools[model.pool], *classes, plugins, *fabric, namespace]
             ready = pulumi.ResourceOptions(parent=self, providers=[self.provider, api], depends_on=before)
             self._model(key, model, accelerators[model.pool], cluster, stores, ready)
 
@@ -127,6 +130,7 @@ class _Cluster(pulumi.ComponentResource):
             network=network,
             system_machine=system.machine or self.cloud.default_machine,
             system_nodes=(system.nodes.min, system.nodes.max),
+            fabric=any(pool.fabric for pool in self.spec.pools.values()),
             by_priority=any(len(pool.ladder) > 1 for pool in self.spec.pools.values()),
         )
         return self.cloud.cluster(self.name, args, opts)

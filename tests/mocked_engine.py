@@ -162,6 +162,7 @@ def _computed(type_: str, name: str, inputs: Json) -> Json:
             extra |= {
                 "endpoint": f"https://{name}.eks.test",
                 "certificateAuthority": {"data": CA},
+                "vpcConfig": {**(inputs.get("vpcConfig") or {}), "clusterSecurityGroupId": f"sg-{name}"},
                 "identities": [{"oidcs": [{"issuer": f"https://oidc.test/{name}"}]}],
                 "status": "ACTIVE",
             }

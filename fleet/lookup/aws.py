@@ -28,6 +28,11 @@ _BY_NAME_TAG = {
     ),
     "aws:ec2/routeTable:RouteTable": ("describe-route-tables", "--filters", "RouteTables[].RouteTableId"),
     "aws:ec2/securityGroup:SecurityGroup": ("describe-security-groups", "--filters", "SecurityGroups[].GroupId"),
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": (
+        "describe-security-group-rules",
+        "--filters",
+        "SecurityGroupRules[].SecurityGroupRuleId",
+    ),
     "aws:ec2/subnet:Subnet": ("describe-subnets", "--filters", "Subnets[].SubnetId"),
     "aws:ec2/vpc:Vpc": ("describe-vpcs", "--filters", "Vpcs[].VpcId"),
     "aws:ec2/vpcEndpoint:VpcEndpoint": ("describe-vpc-endpoints", "--filters", "VpcEndpoints[?State!='deleted'].VpcEndpointId"),

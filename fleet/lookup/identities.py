@@ -22,6 +22,7 @@ IDENTITIES: dict[str, str] = {
     "aws:autoscaling/schedule:Schedule": "{autoscalingGroupName}/{scheduledActionName}",
     "aws:autoscaling/tag:Tag": "{autoscalingGroupName},{tag.key}",
     "aws:cloudwatch/logGroup:LogGroup": "{name}",
+    "aws:ec2/placementGroup:PlacementGroup": "{name}",
     "aws:ec2/route:Route": "{routeTableId}_{destinationCidrBlock}",
     "aws:ec2/routeTableAssociation:RouteTableAssociation": "{subnetId}/{routeTableId}",
     "aws:eks/accessEntry:AccessEntry": "{clusterName}:{principalArn}",

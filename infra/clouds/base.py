@@ -59,6 +59,8 @@ class ClusterArgs(Generic[N]):
     system_nodes: tuple[int, int]
     # Whether some pool has a fallback: AKS's autoscaler is told here to go by priorities.
     by_priority: bool = False
+    # Whether some pool's nodes have a fabric of their own: EKS lets it through its security group.
+    fabric: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

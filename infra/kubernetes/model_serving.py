@@ -164,6 +164,7 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
         "image": {"name": args.image},
         "server": {"port": PORT},
         "accelerator": {"resource": placement.resource, "count": placement.count},
+        "extraResources": dict(placement.extra),
         "nodeSelector": placement.node_selector,
         "tolerations": placement.tolerations,
         "preferNodes": list(placement.prefer),

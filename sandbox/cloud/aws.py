@@ -311,6 +311,7 @@ TYPES: dict[str, Behaviour] = {
     "aws:ec2/networkInterface:NetworkInterface": Aws(prefix="eni-", arn="network-interface/{id}"),
     "aws:ec2/instance:Instance": Instance(prefix="i-", arn="instance/{id}", immutable=("ami", "subnetId", "availabilityZone")),
     "aws:ec2/launchTemplate:LaunchTemplate": LaunchTemplate(prefix="lt-", arn="launch-template/{id}", immutable=("name",)),
+    "aws:ec2/placementGroup:PlacementGroup": Aws(key=("name",), arn="placement-group/{id}", immutable=("name", "strategy")),
     "aws:ec2/flowLog:FlowLog": Aws(prefix="fl-", arn="vpc-flow-log/{id}"),
     "aws:lb/loadBalancer:LoadBalancer": Aws(service="elasticloadbalancing", arn="loadbalancer/app/{name}", immutable=("name",)),
     "aws:kms/key:Key": KmsKey(service="kms", prefix="key-", arn="key/{id}"),

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
+from fleet.catalog.fabric import efa_interfaces
+from fleet.catalog.machines import Machine
 from fleet.catalog.nodes import Taint
 from sandbox.cloud.aws import Aws, region
 from sandbox.cloud.behaviour import Behaviour
@@ -104,6 +106,7 @@ class NodeGroup(Aws):
             plugin_builtin=False,
             driver_ok=driver is None or driver in ami,
             disk_gib=_disk_gib(world, asked),
+            efa=_adapters(_template(world, asked), row),
             sharing=cut(Cloud.AWS, row, _cut_at_boot(_template(world, asked))),
         )
 
@@ -125,6 +128,20 @@ def _cut_at_boot(template: Record | None) -> str | None:
     script = base64.b64decode(template.inputs.get("userData") or "").decode(errors="replace") if template else ""
     found = re.search(r"nvidia-smi mig -cgi (\d+g\.\d+gb)", script)
     return found[1] if found else None
+
+
+def _adapters(template: Record | None, row: Machine | None) -> int:
+    """Fabric adapters that the template asks for.
+
+    Raises:
+        CloudError: the machine has fewer network cards, or none that carry the fabric.
+    """
+    asked = template.inputs.get("networkInterfaces") or [] if template else []
+    adapters = sum(str(i.get("interfaceType") or "").startswith("efa") for i in asked)
+    if adapters > (most := efa_interfaces(row) if row else 0):
+        name = row.name if row else "the machine"
+        raise CloudError("InvalidParameterValue", f"{adapters} EFA interfaces requested, {name} supports {most}")
+    return adapters
 
 
 def _disk_gib(world: World, asked: dict[str, Any]) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from fleet.catalog.fabric import EFA_RESOURCE
 from fleet.catalog.sharing import SharingMode
 from sandbox.cluster.api import Api, ApiError, Object, is_ready
 from sandbox.cluster.pool import POOL, NodePool
@@ -23,6 +24,8 @@ PLUGINS = {
     "neuron-device-plugin": "aws.amazon.com/neuron",
     "habana": "habana.ai/gaudi",
 }
+# Looked for first: its name has NVIDIA's in it.
+_EFA_PLUGIN = "aws-efa-k8s-device-plugin"
 _MPS_DAEMON = "mps-control-daemon"
 
 
@@ -41,6 +44,7 @@ def reconcile(api: Api, pools: dict[str, NodePool], nodes: list[Object], pods: l
     read = partial(_config_map, api, {})
     running: dict[str, list[_Plugin]] = {}
     mps: set[str] = set()
+    efa: set[str] = set()
     for pod in pods:
         if not is_ready(pod) or pod["metadata"].get("deletionTimestamp") is not None:
             continue
@@ -49,12 +53,17 @@ def reconcile(api: Api, pools: dict[str, NodePool], nodes: list[Object], pods: l
             if _MPS_DAEMON in (container.get("command") or []):
                 mps.add(node)
                 continue
+            if _EFA_PLUGIN in container.get("image", ""):
+                efa.add(node)
+                continue
             for part, resource in PLUGINS.items():
                 if part in container.get("image", ""):
                     running.setdefault(node, []).append(_plugin(resource, container, pod, read))
     for node_ in nodes:
         name = node_["metadata"]["name"]
         pool = pools.get((node_["metadata"].get("annotations") or {}).get(POOL, ""))
+        if pool is not None and pool.efa:
+            offer(api, node_, EFA_RESOURCE, pool.efa if name in efa else 0)
         if pool is not None and pool.resource:
             offer(api, node_, pool.resource, _count(pool, pool.resource, running.get(name, []), name in mps))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
+from fleet.catalog.fabric import EFA_RESOURCE
 from fleet.catalog.machines import Machine, machine
 from fleet.catalog.nodes import Taint, brings_device_plugin, cloud_labels, cloud_taints
 from fleet.catalog.sharing import Sharing, SharingMode
@@ -30,6 +31,7 @@ class NodePool:
         plugin_builtin: whether the cloud's own device plugin is left on, where it has one.
         driver_ok: whether the image carries the driver of the hardware.
         disk_gib: boot disk, GiB; pods' scratch space comes out of it.
+        efa: fabric adapters of a node, as its launch template says.
         sharing: how the cloud, or the node's own boot script, cut its GPUs; what a device plugin does comes on top.
     """
 
@@ -52,6 +54,7 @@ class NodePool:
     driver_ok: bool
     disk_gib: int
     sharing: Sharing | None = None
+    efa: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """A form that survives the daemon."""
@@ -121,7 +124,8 @@ class NodePool:
         return self.hardware.accelerators * (self.sharing.slots if self.sharing else 1) if self.hardware else 0
 
     def accelerators(self) -> dict[str, str]:
-        return {self.resource: str(self.parts)} if self.resource else {}
+        fabric = {EFA_RESOURCE: str(self.efa)} if self.efa else {}
+        return {self.resource: str(self.parts), **fabric} if self.resource else {}
 
     def node(self, number: int) -> dict[str, Any]:
         """The Node object of the pool's `number`-th machine, as its cloud would register it."""

@@ -131,9 +131,10 @@ def test_a_value_without_a_comment_is_refused():
 def test_the_schema_knows_every_value_and_no_other():
     schema = json.loads((CHART / "values.schema.json").read_text())
     for path, thing in keys_of(schema):
-        # Either the keys are listed, or they are the user's own (labels) and their values are strings.
+        # Either the keys are listed, or they are the user's own: labels with strings, resources with counts.
         closed = thing.get("additionalProperties") is False and thing.get("properties")
-        assert closed or thing.get("additionalProperties") == {"type": "string"}, f"{path} takes anything"
+        own = ({"type": "string"}, {"type": "integer", "minimum": 1})
+        assert closed or thing.get("additionalProperties") in own, f"{path} takes anything"
     given = yaml.safe_load((CHART / "values.yaml").read_text())
 
     def same(values, schema, path=()):

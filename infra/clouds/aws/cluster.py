@@ -13,6 +13,7 @@ import pulumi
 import pulumi_aws as aws
 
 from fleet import naming
+from infra.clouds.aws.fabric import way_out
 from infra.clouds.aws.network import AwsNetwork
 from infra.clouds.base import ClusterArgs
 
@@ -60,6 +61,7 @@ class EksCluster(pulumi.ComponentResource):
     kubeconfig: pulumi.Output[str]
     version: pulumi.Output[str]
     node_role_arn: pulumi.Output[str]
+    security_group_id: pulumi.Output[str]
 
     def __init__(self, name: str, args: ClusterArgs[AwsNetwork], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("accelfleet:aws:EksCluster", name, {}, opts)
@@ -95,6 +97,9 @@ class EksCluster(pulumi.ComponentResource):
         )
         self.cluster_name, self.endpoint, self.version = cluster.name, cluster.endpoint, cluster.version
         self.node_role_arn = nodes.arn
+        self.security_group_id = cluster.vpc_config.cluster_security_group_id
+        if args.fabric:
+            way_out(name, self.security_group_id, self._child)
         self.kubeconfig = pulumi.Output.json_dumps(self._kubeconfig(cluster))
         for arn in args.admins:
             self._admin(arn)

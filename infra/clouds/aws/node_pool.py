@@ -18,7 +18,7 @@ from fleet.catalog.accelerators import Family
 from fleet.catalog.nodes import Taint
 from fleet.catalog.sharing import Sharing
 from fleet.contract import AcceleratorPool, Terms
-from infra.clouds.aws import reservations
+from infra.clouds.aws import fabric, reservations
 from infra.clouds.aws.cluster import EksCluster, addon
 from infra.clouds.base import NodePoolArgs, SystemPoolArgs
 
@@ -45,7 +45,11 @@ class _Nodes:
     taints: Sequence[Taint]
     autoscaler_tags: Mapping[str, str]
     user_data: str | None = None
-    terms: Terms | None = None
+    pool: AcceleratorPool | None = None
+
+    @property
+    def terms(self) -> Terms | None:
+        return self.pool.terms if self.pool else None
 
 
 class EksSystemPool(pulumi.ComponentResource):
@@ -106,7 +110,7 @@ class EksNodePool(pulumi.ComponentResource):
             taints=pool.node_taints,
             autoscaler_tags=pool.autoscaler_tags(args.cluster.physical_name),
             user_data=mig_user_data(pool.sharing),
-            terms=pool.terms,
+            pool=pool,
         )
         super().__init__("accelfleet:aws:EksNodePool", name, {}, opts)
         self.node_group_name = _node_group(self, name, args.cluster, nodes, args.tags).node_group_name
@@ -185,6 +189,7 @@ def _launch_template(
             for kind in ("instance", "volume", "network-interface")
         ],
         **reservations.template_args(nodes.terms, nodes.machine),
+        **fabric.template_args(parent, name, cluster.physical_name, nodes.pool, cluster.security_group_id),
         opts=pulumi.ResourceOptions(parent=parent),
     )
 
