@@ -238,7 +238,7 @@ def _body(record: Record) -> bytes:
     if isinstance(encoded := record.inputs.get("contentBase64"), str):
         return base64.b64decode(encoded)
     content = record.inputs.get("content")
-    return content.encode() if isinstance(content, str) else bytes_of(record.inputs.get("source")) or b""
+    return content.encode() if isinstance(content, str) else bytes_of(record) or b""
 
 
 class Bucket(Aws):

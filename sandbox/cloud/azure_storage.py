@@ -62,7 +62,7 @@ class Blob(Azure):
         }
 
     def created(self, world: World, record: Record) -> dict[str, Any]:
-        body = bytes_of(record.inputs.get("source"))
+        body = bytes_of(record)
         if body is not None:
             self._client(world, record).upload_blob(body, overwrite=True)
         return {}

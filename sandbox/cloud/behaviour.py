@@ -117,12 +117,12 @@ def own_id(world: World, record: Record) -> str:
     return f"{record.type.rsplit(':', 1)[-1].lower()}-{world.next_serial(record.urn)}"
 
 
-def bytes_of(source: Any) -> bytes | None:
-    """The bytes of an asset as the engine sends it, of an archive as a zip; None where they are not to be had here.
+def bytes_of(record: Record) -> bytes | None:
+    """The bytes of a record's asset (`source`) as the engine sends it, of an archive as a zip; None where there are none.
 
-    A relative path is the program's, whose directory the cloud does not know.
+    A relative path is the program's, whose directory its plugin says.
     """
-    files = _files(source)
+    files = _files(record.inputs.get("source"), Path(record.config.get("directory") or "/"))
     if not files or "" in files:
         return files.get("")
     packed = io.BytesIO()
@@ -133,16 +133,16 @@ def bytes_of(source: Any) -> bytes | None:
     return packed.getvalue()
 
 
-def _files(source: Any) -> dict[str, bytes]:
+def _files(source: Any, base: Path) -> dict[str, bytes]:
     """The files of an archive by their path in it; a single asset has the empty one."""
     match source:
         case {"text": str(text)}:
             return {"": text.encode()}
         case {"assets": dict(inside)}:
-            parts = {name: _files(part) for name, part in inside.items()}
+            parts = {name: _files(part, base) for name, part in inside.items()}
             return {f"{name}/{below}".rstrip("/"): data for name, part in parts.items() for below, data in part.items()}
-        case {"path": str(path)} if Path(path).is_absolute():
-            place = Path(path)
+        case {"path": str(path)}:
+            place = base / path
             if place.is_file():
                 return {"": place.read_bytes()}
             return {file.relative_to(place).as_posix(): file.read_bytes() for file in place.rglob("*") if file.is_file()}

@@ -78,7 +78,7 @@ class Object(Gcp):
     @staticmethod
     def _body(record: Record) -> bytes | None:
         content = record.inputs.get("content")
-        return content.encode() if isinstance(content, str) else bytes_of(record.inputs.get("source"))
+        return content.encode() if isinstance(content, str) else bytes_of(record)
 
 
 TYPES: dict[str, Behaviour] = {

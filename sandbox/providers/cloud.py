@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from sandbox.cloud.client import Client
@@ -146,7 +147,8 @@ class CloudStandIn(StandIn):
 
     def _plain_config(self) -> dict[str, Any]:
         wanted = ("region", "project", "zone", "subscriptionId", "location", "defaultTags", "defaultLabels")
-        return {k: self._config[k] for k in wanted if self._config.get(k) is not None}
+        # The engine starts plugins in the program's directory, from which its assets' paths go.
+        return {k: self._config[k] for k in wanted if self._config.get(k) is not None} | {"directory": str(Path.cwd())}
 
     def _ask(self, route: str, **query: Any) -> Any:
         try:

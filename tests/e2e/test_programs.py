@@ -48,6 +48,8 @@ OUTPUTS: dict[str, dict[str, str]] = {
     "gcp_web": {"reader": "reader-of-site@demo.iam.gserviceaccount.com", "bucket": "gs://site-.*"},
     "gke": {"cluster": "cluster-.*", "ready": "3", "ip": r"10\.96\.\d+\.\d+"},
     "s3_website": {
+        # The MD5 of its file, which a path relative to the program leads to.
+        "missing": "b3b93d96acf70deee9ef40f56b4a4faa",
         "endpoint": r"site-.*\.s3-website-us-east-1\.amazonaws\.com",
         "policy": ".*s3:GetObject.*arn:aws:s3:::site-.*/\\*.*",
     },

@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
-PAGES = {"index.html": "<h1>Hello</h1>", "404.html": "<h1>Not here</h1>"}
+PAGES = {"index.html": "<h1>Hello</h1>"}
 
 bucket = aws.s3.Bucket("site", force_destroy=True)
 website = aws.s3.BucketWebsiteConfiguration(
@@ -24,6 +24,9 @@ aws.s3.BucketPolicy("site", bucket=bucket.id, policy=anyone.json, opts=pulumi.Re
 for name, text in PAGES.items():
     aws.s3.BucketObjectv2(name, bucket=bucket.id, key=name, content=text, content_type="text/html")
 
+missing = aws.s3.BucketObjectv2("404.html", bucket=bucket.id, key="404.html", source=pulumi.FileAsset("./404.html"))
+
+pulumi.export("missing", missing.etag)
 pulumi.export("bucket", bucket.bucket)
 pulumi.export("endpoint", website.website_endpoint)
 pulumi.export("policy", anyone.json)
