@@ -48,6 +48,12 @@ def status(as_json: AsJson = False) -> None:
             table.add_row(*first, pool.get("name", "-"), pool.get("machine", "-"), str(pool.get("size", "-")))
     console = Console()
     console.print(table)
+    for cluster in found["clusters"]:
+        for pool in cluster["pools"]:
+            if pool["refused"]:
+                console.print(
+                    f"{cluster['cluster']} {pool['name']} grows no more: {pool['refused']}", highlight=False, markup=False
+                )
     for cloud, endpoint in found["stores"].items():
         console.print(f"object store {cloud}: {endpoint}", highlight=False)
     console.print(f"{found['resources']} resources")
