@@ -51,14 +51,14 @@ def remove(api: Api, node: str, notice_s: float, replaceable: Callable[[list[Obj
 
 
 def delete(api: Api, node: str) -> None:
-    """Delete a node and its pods, at once."""
-    _delete_pods(api, node)
+    """Delete a node and its pods, at once; the node first, or the scheduler fills the room that they leave."""
     with contextlib.suppress(ApiError):
         api.call("DELETE", f"/api/v1/nodes/{node}")
+    _delete_pods(api, node)
 
 
 def sweep(api: Api, nodes: list[Object], pods: list[Object]) -> None:
-    """Delete pods of nodes that are gone: the scheduler binds some in that moment, and the garbage collector takes a minute."""
+    """Delete pods of nodes that are gone: the scheduler binds one as its node goes; the garbage collector takes a minute."""
     known = {node["metadata"]["name"] for node in nodes}
     for node in {pod["spec"].get("nodeName") or "" for pod in pods} - known - {""}:
         try:

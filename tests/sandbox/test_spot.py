@@ -79,7 +79,9 @@ class Fleet:
         return [p for p in items if not p["metadata"].get("deletionTimestamp")]
 
     def ready(self) -> int:
-        return sum(is_ready(p) for p in self.pods())
+        """Ready pods, without those that were bound to a node as it went."""
+        standing = {node["metadata"]["name"] for node in self.api.call("GET", "/api/v1/nodes")["items"]}
+        return sum(is_ready(p) and p["spec"]["nodeName"] in standing for p in self.pods())
 
     def on(self, rung: AcceleratorPool) -> int:
         nodes = set(self.sim.nodes(rung.physical_name))
@@ -217,7 +219,7 @@ def test_pain_06_what_a_wave_takes_comes_back_as_new_nodes(fleet: Fleet, turn: i
         assert budget.fewest >= REPLICAS - UNAVAILABLE, "the disruption budget was broken"
     else:
         assert budget.fewest < REPLICAS, "without notice pods just vanish"
-    assert fleet.on(fleet.pool) == REPLICAS
+    assert fleet.on(fleet.pool) == REPLICAS, fleet.where()
     after = identities(fleet)
     assert not after.keys() & set(taken)
     new = after.keys() - before.keys()
