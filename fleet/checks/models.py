@@ -75,6 +75,11 @@ def _room(path: Path, model: ModelSpec, pool: AcceleratorPool) -> Iterator[Findi
         remedy = "ask for less, or give the pool a larger per_node"
         yield Finding(where, message, str(count), f"1 to {pool.per_node}", remedy, needs=needs)
         return
+    if count not in pool.counts:
+        message = "Neuron devices of one pod lie side by side, and the scheduler sees to that for one or for all of a node"
+        near = min(pool.counts, key=lambda fine: (abs(fine - count), -fine))
+        yield Finding(where, message, str(count), f"{listed(pool.counts)}", f"set accelerators: {near}", needs=needs)
+        return
     if pool.tpu and count != pool.per_node:
         message = f"a TPU pod takes all {pool.per_node} chips of its host"
         yield Finding(where, message, str(count), str(pool.per_node), "leave accelerators out", needs=needs)

@@ -9,7 +9,7 @@ import pytest
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
-from fleet.catalog.machines import Machine
+from fleet.catalog.machines import Machine, machine
 from fleet.catalog.nodes import DriverOwner, Taint, driver_owner
 from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.contract import AcceleratorPool
@@ -128,3 +128,13 @@ def test_labels_of_the_stack_file_are_on_the_nodes_and_change_no_placement() -> 
     plain, labelled = pool_of(L4), pool_of(L4, extra_labels={"team": "search"})
     assert labels(labelled)["team"] == "search"
     assert labelled.placement(1) == plain.placement(1)
+
+
+def test_a_pod_takes_one_neuron_device_or_all_of_a_node() -> None:
+    row = machine(Cloud.AWS, "inf2.48xlarge")
+    assert row is not None
+    pool = pool_of(row)
+    assert [pool.placement(count).count for count in (1, 12)] == [1, 12]
+    for count in (2, 6, 11):
+        with pytest.raises(ValueError, match=f"takes 1 or all 12 Neuron devices of a inf2.48xlarge, not {count}"):
+            pool.placement(count)
