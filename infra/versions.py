@@ -7,3 +7,7 @@ KUBERNETES = "1.34"
 NVIDIA_DEVICE_PLUGIN_IMAGE = "nvcr.io/nvidia/k8s-device-plugin:v0.17.4"
 NEURON_DEVICE_PLUGIN_IMAGE = "public.ecr.aws/neuron/neuron-device-plugin:2.27.7.0"
 CLUSTER_AUTOSCALER_IMAGE = "registry.k8s.io/autoscaling/cluster-autoscaler:v1.34.0"
+
+# Kueue, for clusters with `queueing: kueue`: https://kueue.sigs.k8s.io/docs/installation/, read 2026-11-23.
+KUEUE_CHART = "oci://registry.k8s.io/kueue/charts/kueue"
+KUEUE_CHART_VERSION = "0.16.2"
