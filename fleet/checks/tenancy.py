@@ -139,8 +139,11 @@ def _alone(path: Path, key: str, model: ModelSpec, pool: AcceleratorPool, most: 
         return
     where = (*path, "models", key, "replicas", "max")
     message = f"{needed // size} replicas of {size} need {needed} {accelerator}, team {model.team} may hold {most}"
-    remedy = f"raise the team's share to {needed}, or lower max"
-    yield Finding(where, message, str(needed // size), f"up to {most // size}", remedy, needs=needs)
+    allowed, otherwise = f"up to {most // size}", "lower max"
+    if pool.tpu and pool.tpu.multi_host:
+        allowed, otherwise = f"a share of at least {needed}", "name another team"
+    remedy = f"raise the team's share to {needed}, or {otherwise}"
+    yield Finding(where, message, str(needed // size), allowed, remedy, needs=needs)
 
 
 def _demand(model: ModelSpec, pool: AcceleratorPool) -> tuple[int, int]:

@@ -154,7 +154,8 @@ class ModelServing(pulumi.ComponentResource):
             cleanup_on_fail=True,
             skip_await=False,
             timeout=_NODE_AND_IMAGE_S + start_up_seconds(args.weights_gib),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=before),
+            # In another team's namespace it is another release, and the one before it holds the accelerators.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=before, delete_before_replace=True),
         )
         self.url = pulumi.Output.from_input(f"http://{args.name}.{args.tenant.namespace}.svc:{PORT}")
         self.register_outputs({"url": self.url})

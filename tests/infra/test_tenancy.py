@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -12,9 +13,11 @@ from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import machine
 from fleet.catalog.sharing import Sharing, SharingMode
 from fleet.contract import ACCELERATOR_LABEL, POOL_LABEL
+from fleet.load import load_stack
 from fleet.spec import ClusterSpec, StackSpec
+from fleet.workspace import ROOT
 from infra import versions
-from infra.kubernetes.model_serving import chart_values
+from infra.kubernetes.model_serving import ModelServing, chart_values
 from infra.kubernetes.namespaces import pod_security
 from infra.kubernetes.queueing import cluster_queue, flavor
 from infra.kubernetes.tenancy import Tenancy, Tenant, accelerator_quota
@@ -304,3 +307,19 @@ def test_a_stack_without_teams_makes_none_of_it(deploy):
     del raw["clusters"]["main"]["teams"], raw["clusters"]["main"]["models"]["chat"]["team"]
     recorded = on_platform(deploy, raw)
     assert not {QUOTA, LIMITS, PRIORITY} & recorded.types()
+
+
+def test_a_model_that_changes_its_team_lets_go_of_its_accelerators_first(deploy):
+    served = deploy(in_cluster(lambda opts: ModelServing("main-chat", model(POOLS[0]), opts))).one(RELEASE)
+    assert served.delete_before_replace
+
+
+def test_the_pages_example_is_sound_and_deploys(deploy, tmp_path):
+    page = (ROOT / "docs" / "teams.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    file = tmp_path / "teams.yaml"
+    file.write_text(example)
+    spec = load_stack(file)
+    assert {"teams", "queueing"} <= spec.clusters["main"].model_fields_set
+    recorded = on_platform(deploy, spec.model_dump(mode="json"))
+    assert {r["namespace"] for r in recorded.of(RELEASE).values()} == {"team-search", "team-ads", "kueue-system"}
