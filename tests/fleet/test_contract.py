@@ -11,7 +11,7 @@ from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import Machine, machine
 from fleet.catalog.nodes import DriverOwner, Taint, driver_owner
-from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
+from fleet.catalog.tpu import TOPOLOGIES, gke_name, tpu_slice
 from fleet.contract import AcceleratorPool
 from fleet.plan import pools
 from fleet.spec import ClusterSpec
@@ -93,7 +93,7 @@ def test_pain_09_a_tpu_pod_says_version_and_shape_and_takes_its_host_whole(shape
     placement = pool.placement(shape.machine.accelerators)
     prefix = "cloud.google.com/gke-tpu-"
     assert placement.node_selector[f"{prefix}topology"] == shape.topology
-    assert placement.node_selector[f"{prefix}accelerator"] == pool.accelerator.gke_name
+    assert placement.node_selector[f"{prefix}accelerator"] == gke_name(shape.machine)
     assert (placement.resource, placement.count) == ("google.com/tpu", shape.machine.accelerators)
     if shape.machine.accelerators > 1:
         with pytest.raises(ValueError, match="takes all"):
