@@ -147,6 +147,17 @@ class AcceleratorPool:
         return self.per_node * (self.sharing.slots if self.sharing else 1)
 
     @property
+    def counts(self) -> tuple[int, ...]:
+        """Accelerators that one pod may take.
+
+        Neuron devices that work together must be neighbours, which the plain scheduler knows nothing of; one, or all of a
+        node, are so in any case. https://awsdocs-neuron.readthedocs-hosted.com/en/latest/containers/kubernetes-getting-started.html
+        """
+        if self.family is Family.NEURON:
+            return tuple(sorted({1, self.per_node}))
+        return tuple(range(1, self.per_node + 1))
+
+    @property
     def needs_device_plugin(self) -> bool:
         return not brings_device_plugin(self.cloud, self.family)
 
@@ -195,8 +206,9 @@ class AcceleratorPool:
         """What a pod that wants `count` accelerators of this pool carries.
 
         Raises:
-            ValueError: more than one node offers, a part of a TPU host (a TPU pod takes all chips of its VM), or more
-                than one part of shared GPUs (two parts may be of one GPU or of two, and CUDA sees one MIG device only).
+            ValueError: more than one node offers, a part of a TPU host (a TPU pod takes all chips of its VM), some Neuron
+                devices of a node and not all, or more than one part of shared GPUs (two parts may be of one GPU or of
+                two, and CUDA sees one MIG device only).
         """
         if self.sharing and count != 1:
             raise ValueError(
@@ -207,6 +219,11 @@ class AcceleratorPool:
             raise ValueError(
                 f"pool {self.name}: a pod asks for {count} {self.accelerator.name}, "
                 f"but a {self.machine.name} has {self.per_node}: ask for 1 to {self.per_node}"
+            )
+        if count not in self.counts:
+            raise ValueError(
+                f"pool {self.name}: a pod takes 1 or all {self.per_node} Neuron devices of a {self.machine.name}, not {count}: "
+                "those between must lie side by side, which only Neuron's own scheduler sees to"
             )
         if self.tpu and count != self.per_node:
             raise ValueError(

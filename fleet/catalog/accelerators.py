@@ -47,6 +47,7 @@ class Accelerator:
         memory_gib: device memory in GiB, marketing size.
         tdp_w: thermal design power in watts; None where the vendor publishes none.
         gke_name: value of GKE's `gke-accelerator` or `gke-tpu-accelerator` label; None where GKE has no such machine.
+            One machine bears another: `fleet.catalog.tpu.gke_name`.
         precisions: number formats that the hardware accelerates, by its data sheet.
         interconnect: what joins it to its like in one machine or slice, the host's bus if nothing else; None where unknown.
         withdrawn: why the cloud that had it no longer offers it; None while it is on offer.
@@ -79,8 +80,6 @@ _TPU_4: tuple[Precision, ...] = ("BF16", "INT8")
 _ICI = "ICI"
 _PCIE_3, _PCIE_4, _PCIE_5 = "PCIe 3.0 x16", "PCIe 4.0 x16", "PCIe 5.0 x16"
 _TPU_VM = "no GKE machine type has it: make a Cloud TPU VM (gcp.tpu.V2Vm), or take tpu-v5e"
-# GKE release notes 2024-10-31; machine names and topologies: PerfKitBenchmarker's google_kubernetes_engine.py.
-_TPU_V3 = "GKE's ct3-hightpu-4t and ct3p-hightpu-4t have it, the catalogue has neither: take tpu-v5e, or add them"
 _OWN_CLUSTER = "no cloud here has it: bring a cluster of your own"
 
 _ROWS = (
@@ -138,7 +137,7 @@ _ROWS = (
         instead=_OWN_CLUSTER,
     ),
     _tpu(name="tpu-v2", memory_gib=16, precisions=("BF16",), interconnect=_ICI, instead=_TPU_VM),
-    _tpu(name="tpu-v3", memory_gib=32, precisions=("BF16",), interconnect=_ICI, instead=_TPU_V3),
+    _tpu(name="tpu-v3", memory_gib=32, gke_name="tpu-v3-slice", precisions=("BF16",), interconnect=_ICI),
     _tpu(name="tpu-v4", memory_gib=32, gke_name="tpu-v4-podslice", precisions=_TPU_4, interconnect=_ICI),
     _tpu(name="tpu-v5e", memory_gib=16, gke_name="tpu-v5-lite-podslice", precisions=_TPU_4, interconnect=_ICI),
     _tpu(name="tpu-v5p", memory_gib=95, gke_name="tpu-v5p-slice", precisions=_TPU_4, interconnect=_ICI),

@@ -15,7 +15,7 @@ from fleet.catalog.clouds import Cloud, regions
 from fleet.catalog.machines import PURCHASES, Machine, machines, offers, regions_with
 from fleet.catalog.nodes import DriverOwner, driver_owner
 from fleet.catalog.sharing import mig_profiles, mig_profiles_on
-from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
+from fleet.catalog.tpu import TOPOLOGIES, gke_name, tpu_slice
 from fleet.contract import AcceleratorPool
 from fleet.generated import keep
 
@@ -127,6 +127,8 @@ def _prices(row: Machine) -> tuple[str, str, str, str]:
     prices = {"on-demand": [o.on_demand for o in found], "spot": [o.spot for o in found]}
     ranges = {how: _span([f"{usd:,.2f}" for usd in sorted(p for p in of if p is not None)]) for how, of in prices.items()}
     sold = [ranges[how] or "not priced" if how in row.purchases else "not sold" for how in PURCHASES]
+    if not set(PURCHASES).intersection(row.purchases):
+        sold[0] = f"{row.purchases[0]} alone"
     return str(len(found) or "none known"), sold[0], sold[1], _dates({o.as_of for o in found})
 
 
@@ -156,7 +158,8 @@ def _names(cloud: Cloud, here: list[Machine]) -> list[str]:
     """GKE's own names, the MIG profiles that can be cut here with how many of each, and the shapes of TPU slices."""
     rows = list(dict.fromkeys(_of(m) for m in here))
     cut = {a.name: ", ".join(f"{p} x {n}" for p, n in mig_profiles_on(cloud, a.name).items()) for a in rows}
-    named = {a.name: f"`{a.gke_name}`" for a in rows if cloud is Cloud.GCP}
+    names = {a.name: dict.fromkeys(f"`{gke_name(m)}`" for m in here if _of(m) is a) for a in rows if cloud is Cloud.GCP}
+    named = {name: ", ".join(of) for name, of in names.items()}
     shapes = {a.name: ", ".join(TOPOLOGIES.get(a.name, ())) for a in rows}
     tables = {"In GKE's label": named, "MIG profiles, and how many a GPU holds": cut, "Topologies of a slice": shapes}
     filled = {head: [row for row in of.items() if row[1]] for head, of in tables.items()}

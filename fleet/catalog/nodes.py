@@ -16,6 +16,7 @@ from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import Machine
 from fleet.catalog.sharing import Sharing, SharingMode
+from fleet.catalog.tpu import gke_name
 
 
 @dataclass(frozen=True, order=True)
@@ -110,12 +111,12 @@ def cloud_labels(
         labels["cloud.google.com/gke-nodepool"] = pool
         if spot:
             labels["cloud.google.com/gke-spot"] = "true"
-        if hardware and accelerator and accelerator.gke_name:
+        if hardware and accelerator and (named := gke_name(hardware)):
             if accelerator.family is Family.TPU:
-                labels["cloud.google.com/gke-tpu-accelerator"] = accelerator.gke_name
+                labels["cloud.google.com/gke-tpu-accelerator"] = named
                 labels["cloud.google.com/gke-tpu-topology"] = topology or ""
             else:
-                labels["cloud.google.com/gke-accelerator"] = accelerator.gke_name
+                labels["cloud.google.com/gke-accelerator"] = named
                 labels["cloud.google.com/gke-accelerator-count"] = str(hardware.accelerators)
                 labels |= _gke_sharing(sharing)
     else:

@@ -1,6 +1,8 @@
 """TPU slice arithmetic: from a version and a topology to machine, hosts and chips.
 
-Follows GKE "About TPUs in GKE" and the shapes in xpk@02b0c092 (system_characteristics.py), read 2026-11-23.
+Follows GKE "About TPUs in GKE" and the shapes in xpk@02b0c092 (system_characteristics.py), read 2026-11-23. TPU v3 has
+been in GKE since its release notes of 2024-10-31; machines, labels and shapes are those of GKE's own autoscaler
+(k8s.io/gke-autoscaling, gke/machinetypes) and of PerfKitBenchmarker's google_kubernetes_engine.py, read 2026-11-23.
 Refuses nothing about capacity or price; it only says which shapes exist.
 """
 
@@ -12,16 +14,28 @@ from dataclasses import dataclass
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import Machine, machine
 
-# Version -> chips a machine -> machine type. v5e and v6e have small single-host machines; v4 and v5p always 4 chips.
+# Version -> chips a machine -> machine type. v5e and v6e have small single-host machines; the others always 4 chips.
 _MACHINES = {
+    "tpu-v3": {4: "ct3-hightpu-4t"},
     "tpu-v4": {4: "ct4p-hightpu-4t"},
     "tpu-v5p": {4: "ct5p-hightpu-4t"},
     "tpu-v5e": {1: "ct5lp-hightpu-1t", 4: "ct5lp-hightpu-4t", 8: "ct5lp-hightpu-8t"},
     "tpu-v6e": {1: "ct6e-standard-1t", 4: "ct6e-standard-4t", 8: "ct6e-standard-8t"},
 }
+# Version -> machine type of a slice of many hosts, where that is not the machine of 4 chips.
+_OF_MANY = {"tpu-v3": "ct3p-hightpu-4t"}
+# Machine type -> value of `gke-tpu-accelerator`, where that is not the version's.
+_GKE_NAMES = {"ct3-hightpu-4t": "tpu-v3-device"}
 _FLAT = ("1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16")
 _CUBIC = ("2x2x1", "2x2x2", "2x2x4", "2x4x4", "4x4x4", "4x4x8", "4x8x8", "8x8x8")
-TOPOLOGIES: dict[str, tuple[str, ...]] = {"tpu-v4": _CUBIC, "tpu-v5p": _CUBIC, "tpu-v5e": _FLAT, "tpu-v6e": _FLAT}
+_SQUARE = ("2x2", "4x4", "4x8", "8x8", "8x16", "16x16", "16x32", "32x32")
+TOPOLOGIES: dict[str, tuple[str, ...]] = {
+    "tpu-v3": _SQUARE,
+    "tpu-v4": _CUBIC,
+    "tpu-v5p": _CUBIC,
+    "tpu-v5e": _FLAT,
+    "tpu-v6e": _FLAT,
+}
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,13 @@ def tpu_slice(accelerator: str, topology: str) -> TpuSlice:
     chips = math.prod(int(side) for side in topology.split("x"))
     by_chips = _MACHINES[accelerator]
     per_machine = chips if chips in by_chips else 4
-    found = machine(Cloud.GCP, by_chips[per_machine])
-    assert found is not None, f"machines.csv lacks {by_chips[per_machine]}"
-    return TpuSlice(accelerator, topology, found, chips // per_machine)
+    hosts = chips // per_machine
+    name = _OF_MANY.get(accelerator, by_chips[per_machine]) if hosts > 1 else by_chips[per_machine]
+    found = machine(Cloud.GCP, name)
+    assert found is not None, f"machines.csv lacks {name}"
+    return TpuSlice(accelerator, topology, found, hosts)
+
+
+def gke_name(row: Machine) -> str | None:
+    """Value of GKE's `gke-accelerator` or `gke-tpu-accelerator` label on such a machine; None where GKE has none."""
+    return _GKE_NAMES.get(row.name) or (row.accelerator.gke_name if row.accelerator else None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
+from fleet import naming
 from fleet.catalog.clouds import Cloud
 from fleet.checks.finding import Finding, Path
 from fleet.plan import rung_names
@@ -51,15 +53,45 @@ def in_stack(stack: str, spec: StackSpec) -> Iterator[Finding]:
     yield from _words(stack, spec)
 
 
+def kin(stack: str, others: Iterable[str]) -> list[str]:
+    """The stacks whose names are the beginning of this one's, or it of theirs: no others' clusters can be called alike.
+
+    >>> kin("prod", ["prod-eu", "product", "dev"])
+    ['prod-eu']
+    """
+    return [other for other in others if other.startswith(f"{stack}-") or stack.startswith(f"{other}-")]
+
+
+def beside(stack: str, spec: StackSpec, others: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Of clusters that have another stack's name in their cloud: whichever comes second would fail, or take the first's.
+
+    Args:
+        others: other stacks' files as they are written, checked or not.
+    """
+    for other, data in others.items():
+        clusters = data.get("clusters")
+        for theirs, about in clusters.items() if isinstance(clusters, dict) else ():
+            cloud = about.get("cloud") if isinstance(about, dict) else None
+            for name, cluster in spec.clusters.items():
+                physical = naming.cluster(stack, name)
+                if cluster.cloud == cloud and physical == naming.cluster(other, str(theirs)):
+                    where: Path = ("clusters", name)
+                    message = f"is '{physical}' on {cloud}, and so is cluster {theirs} of stack {other}"
+                    allowed, needs = "names that differ once joined to their stacks'", (where, (*where, "cloud"))
+                    yield Finding(where, message, allowed=allowed, remedy="rename one of them", at_key=True, needs=needs)
+
+
 def _joined(spec: StackSpec) -> Iterator[Finding]:
-    """A resource of the state is named `<cluster>-<entry>`, once for each type; a type is of one cloud, but a model's."""
+    """A resource of the state is named `<cluster>-<entry>`, once for each type; a type is of one cloud, but a model's
+    and a team's.
+    """
     seen: dict[tuple[str, str, str], Path] = {}
     for name, cluster in spec.clusters.items():
         # A pool is one in the cloud for each way in which it is bought.
         pools = {made: key for key, pool in cluster.pools.items() for made in rung_names(key, pool)}
-        stores, models = ({key: key for key in entries} for entries in (cluster.stores, cluster.models))
-        for kind, entries in (("pools", pools), ("stores", stores), ("models", models)):
-            scope = "" if kind == "models" else str(cluster.cloud)
+        stores, models, teams = ({key: key for key in entries} for entries in (cluster.stores, cluster.models, cluster.teams))
+        for kind, entries in (("pools", pools), ("stores", stores), ("models", models), ("teams", teams)):
+            scope = "" if kind in ("models", "teams") else str(cluster.cloud)
             for made, entry in entries.items():
                 where: Path = ("clusters", name, kind, entry)
                 other = seen.setdefault((kind, scope, f"{name}-{made}"), where)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud, zones
-from fleet.catalog.machines import machines_with
+from fleet.catalog.machines import PURCHASES, Machine, machines_with
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.plan import COMES_AND_GOES, LONGEST_FLEX_H, choose_machine
 from fleet.spec import ClusterSpec, PoolSpec, Purchase, RungSpec
@@ -22,6 +22,8 @@ _ONLY = {Purchase.CAPACITY_BLOCK: Cloud.AWS, Purchase.FLEX_START: Cloud.GCP}
 _IN_BLOCKS = ("p4d.", "p4de.", "p5.", "p5e.", "p5en.", "p6-b200.", "trn1.", "trn2.")
 # What Dynamic Workload Scheduler hands out.
 _QUEUED = (Family.NVIDIA, Family.TPU)
+# But for TPU v3, by GKE's own autoscaler (k8s.io/gke-autoscaling, gke/machinetypes), read 2026-11-23.
+_NOT_QUEUED = ("ct3-", "ct3p-")
 # Each cloud's own form, and an example to mend by.
 _FORM = {
     Cloud.AWS: (r"cr-[0-9a-f]{8,17}", "cr-0123456789abcdef0"),
@@ -141,13 +143,20 @@ def _sold(where: Path, purchase: Purchase, pool: PoolSpec, cluster: ClusterSpec)
         allowed = ", ".join(family.rstrip(".") for family in _IN_BLOCKS)
         message = f"{row.name} is not sold in capacity blocks"
         yield Finding(where, message, "'capacity-block'", allowed, "buy it otherwise, or choose another machine", needs=needs)
-    elif purchase is Purchase.FLEX_START and row.accelerator and row.accelerator.family not in _QUEUED:
+    elif purchase is Purchase.FLEX_START and not _queued(row):
         message = f"{row.name} is not sold flex-start"
-        yield Finding(where, message, "'flex-start'", "GPUs and TPUs", "buy it otherwise", needs=needs)
+        yield Finding(where, message, "'flex-start'", "GPUs, and TPUs from v4 on", "buy it otherwise", needs=needs)
     elif purchase in (Purchase.SPOT, Purchase.ON_DEMAND) and purchase not in row.purchases:
         here = machines_with(cluster.cloud, pool.accelerator, cluster.region)
         others = [m.name for m in here if purchase in m.purchases]
         message = f"{row.name} is not sold {purchase}"
         allowed = f"{listed(row.purchases)}; {purchase} there is {listed(others)}"
-        instead = "leave fallback out" if where[-1] == "fallback" else f"set purchase: {row.purchases[0]}"
+        how = row.purchases[0]
+        write = f"set purchase: {how}" if how in PURCHASES else f"write `capacity: [{{purchase: {how}, …}}]`"
+        instead = "leave fallback out" if where[-1] == "fallback" else write
         yield Finding(where, message, repr(str(purchase)), allowed, f"{instead}, or choose another machine", needs=needs)
+
+
+def _queued(row: Machine) -> bool:
+    assert row.accelerator is not None
+    return row.accelerator.family in _QUEUED and not row.name.startswith(_NOT_QUEUED)

@@ -13,7 +13,7 @@ import pytest
 
 from fleet.catalog.accelerators import ACCELERATORS, Family
 from fleet.catalog.clouds import Cloud, regions, zones
-from fleet.catalog.machines import machine, machines, machines_with, offer, offers, regions_with
+from fleet.catalog.machines import PURCHASES, machine, machines, machines_with, offer, offers, regions_with
 from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.workspace import ROOT
 
@@ -91,12 +91,20 @@ def test_numbers_are_such_as_a_machine_can_have() -> None:
         assert not row["pue"] or 1 <= Decimal(row["pue"]) < 2, row
 
 
-def test_prices_are_positive_and_spot_is_never_dearer() -> None:
+def test_prices_are_such_as_a_cloud_can_ask() -> None:
+    sold_otherwise = {key(row, KEYS["machines.csv"]) for row in MACHINES if row["sold_only"] not in ("", *PURCHASES)}
     for row in PRICES:
         on_demand, spot = price(row, "on_demand_usd_hour"), price(row, "spot_usd_hour")
-        assert on_demand is not None or spot is not None, f"a row without a price: {row}"
+        unlisted = on_demand is None and spot is None
+        assert unlisted == (key(row, KEYS["machines.csv"]) in sold_otherwise), f"a price that no list can have, or none: {row}"
         assert all(p is None or 0 < p < 1000 for p in (on_demand, spot)), row
-        assert on_demand is None or spot is None or spot <= on_demand, row
+
+
+def test_spot_is_cheaper_than_on_demand_but_not_by_more_than_nine_tenths() -> None:
+    """Equal to on-demand, or far below what any cloud has ever given away, it was read from the wrong cell."""
+    both = [(price(row, "spot_usd_hour"), price(row, "on_demand_usd_hour"), row) for row in PRICES]
+    odd = [row for spot, full, row in both if spot and full and not full / 10 <= spot < full]
+    assert odd == []
 
 
 def test_the_files_and_the_regions_name_the_same_places() -> None:

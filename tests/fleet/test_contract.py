@@ -10,9 +10,9 @@ import pytest
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
-from fleet.catalog.machines import Machine
+from fleet.catalog.machines import Machine, machine
 from fleet.catalog.nodes import DriverOwner, Taint, driver_owner
-from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
+from fleet.catalog.tpu import TOPOLOGIES, gke_name, tpu_slice
 from fleet.contract import AcceleratorPool
 from fleet.plan import pools
 from fleet.spec import ClusterSpec
@@ -106,7 +106,7 @@ def test_pain_09_a_tpu_pod_says_version_and_shape_and_takes_its_host_whole(shape
     placement = pool.placement(shape.machine.accelerators)
     prefix = "cloud.google.com/gke-tpu-"
     assert placement.node_selector[f"{prefix}topology"] == shape.topology
-    assert placement.node_selector[f"{prefix}accelerator"] == pool.accelerator.gke_name
+    assert placement.node_selector[f"{prefix}accelerator"] == gke_name(shape.machine)
     assert (placement.resource, placement.count) == ("google.com/tpu", shape.machine.accelerators)
     if shape.machine.accelerators > 1:
         with pytest.raises(ValueError, match="takes all"):
@@ -141,3 +141,13 @@ def test_labels_of_the_stack_file_are_on_the_nodes_and_change_no_placement() -> 
     plain, labelled = pool_of(L4), pool_of(L4, extra_labels={"team": "search"})
     assert labels(labelled)["team"] == "search"
     assert labelled.placement(1) == plain.placement(1)
+
+
+def test_a_pod_takes_one_neuron_device_or_all_of_a_node() -> None:
+    row = machine(Cloud.AWS, "inf2.48xlarge")
+    assert row is not None
+    pool = pool_of(row)
+    assert [pool.placement(count).count for count in (1, 12)] == [1, 12]
+    for count in (2, 6, 11):
+        with pytest.raises(ValueError, match=f"takes 1 or all 12 Neuron devices of a inf2.48xlarge, not {count}"):
+            pool.placement(count)

@@ -149,7 +149,7 @@ def test_a_computed_disk_is_never_larger_than_the_cloud_has() -> None:
 def test_machines_sold_in_one_way_say_where_it_was_read() -> None:
     with (ROOT / "fleet" / "catalog" / "data" / "machines.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {row["sold_only"] for row in rows} == {"", "spot"}
+    assert {row["sold_only"] for row in rows} == {"", "spot", "capacity-block"}
     for row in rows:
         assert bool(row["sold_only"]) == bool(row["sold_only_source"])
         assert row["sold_only"] in ("", *Purchase)

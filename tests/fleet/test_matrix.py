@@ -63,7 +63,9 @@ def test_every_machine_has_a_line_with_its_prices_or_that_there_are_none(row: Ma
     for cell, how, of in ((on_demand, "on-demand", [o.on_demand for o in prices]), (spot, "spot", [o.spot for o in prices])):
         known = [price for price in of if price is not None]
         if how not in row.purchases:
-            assert cell == "not sold"
+            assert cell == (
+                "capacity-block alone" if (row.purchases, how) == (("capacity-block",), "on-demand") else "not sold"
+            )
         elif known:
             assert cell.startswith(f"{min(known):,.2f}")
             assert cell.endswith(f"{max(known):,.2f}")

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from fleet.catalog.clouds import Cloud, zones
-from fleet.catalog.machines import machines_with, offers
+from fleet.catalog.machines import machines_with, offer, offers
 from fleet.catalog.sharing import SharingMode
+from fleet.catalog.tpu import gke_name, tpu_slice
 from fleet.contract import AcceleratorPool
+from fleet.cost import pool_cost
 from fleet.plan import choose_machine, disk_gib, needed_gib, network_zones, nodes_for, pools
 from fleet.spec import ClusterSpec, ModelSpec, PoolSpec
 
@@ -138,3 +140,23 @@ def test_the_network_has_the_zones_that_pools_name_and_fills_up_with_the_first()
     assert network_zones(cluster(network={"zones": 1}, pools={"gpu": {**L4, "zones": [d, c, b]}})) == (b, c, d)
     (made,) = pools("prod", "main", cluster(pools=pool)).values()
     assert made.zones == (d,)
+
+
+def test_what_is_sold_in_capacity_blocks_alone_is_planned_without_a_price() -> None:
+    block = {"purchase": "capacity-block", "reservation": "cr-0123456789abcdef0", "zone": "us-east-2a"}
+    spec = cluster(
+        "aws",
+        "us-east-2",
+        pools={"train": {"accelerator": "trainium2", "capacity": [{**block, "ends": "2099-01-31T11:30:00Z"}]}},
+    )
+    made = pools("dev", "main", spec)["train"]
+    assert (made.machine.name, made.purchase) == ("trn2.48xlarge", "capacity-block")
+    price = offer(made.machine, "us-east-2")
+    cost = pool_cost(Cloud.AWS, "us-east-2", made.machine, price, purchase=made.purchase, nodes=1)
+    assert cost.usd_month is None, "unknown, not zero"
+
+
+def test_one_host_of_tpu_v3_is_another_machine_under_another_name_than_many() -> None:
+    one, many = tpu_slice("tpu-v3", "2x2"), tpu_slice("tpu-v3", "4x8")
+    assert (one.machine.name, one.hosts, gke_name(one.machine)) == ("ct3-hightpu-4t", 1, "tpu-v3-device")
+    assert (many.machine.name, many.hosts, gke_name(many.machine)) == ("ct3p-hightpu-4t", 8, "tpu-v3-slice")
