@@ -125,7 +125,7 @@ def test_pain_07_pods_make_nodes_from_none_up_to_the_most_and_idle_ones_go(clust
         cluster.scale(0)
         assert until(lambda: cluster.nodes() == []), "the last one too"
     assert most == [MOST]
-    assert cluster.world.clusters.size(cluster.cloud, "c", "gpu") == 0
+    assert until(lambda: cluster.world.clusters.size(cluster.cloud, "c", "gpu") == 0), "it is written down a moment later"
 
 
 def test_a_quota_holds_growth_in_the_clouds_words_until_it_is_raised(cluster: Cluster) -> None:
