@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from fleet.catalog.clouds import Cloud
+from fleet.catalog.machines import machines
 from fleet.workspace import EnvironmentLacksError
 from sandbox.cloud import daemon
 from sandbox.cloud.client import Client, home
@@ -48,6 +50,12 @@ def status(as_json: AsJson = False) -> None:
             table.add_row(*first, pool.get("name", "-"), pool.get("machine", "-"), str(pool.get("size", "-")))
     console = Console()
     console.print(table)
+    for cluster in found["clusters"]:
+        for pool in cluster["pools"]:
+            if pool["refused"]:
+                console.print(
+                    f"{cluster['cluster']} {pool['name']} grows no more: {pool['refused']}", highlight=False, markup=False
+                )
     for cloud, endpoint in found["stores"].items():
         console.print(f"object store {cloud}: {endpoint}", highlight=False)
     console.print(f"{found['resources']} resources")
@@ -88,6 +96,24 @@ def exhaust(
     cloud, _ = _cluster(cluster)
     _call("exhaust", cloud=cloud, cluster=cluster, pool=pool, exhausted=not undo)
     Console().print(f"{pool}: {'there are machines again' if undo else 'no more machines'}", highlight=False)
+
+
+@app.command()
+def quota(
+    cloud: Annotated[Cloud, typer.Argument(help="Whose account.")],
+    region: Annotated[str, typer.Argument(help="Where.")],
+    name: Annotated[str, typer.Argument(help="The quota as its cloud calls it, such as L-DB2E81BA or NVIDIA_L4_GPUS.")],
+    limit: Annotated[int, typer.Argument(min=0, help="vCPUs on AWS and Azure, accelerators on GCP.")],
+) -> None:
+    """Limit what the account may have in a region: `fleet up` and autoscalers meet it; what runs goes on.
+
+    Example: `fleet sandbox quota aws us-east-1 L-DB2E81BA 4`
+    """
+    known = sorted({q for m in machines() if m.cloud is cloud for q in (m.quota, m.spot_quota) if q})
+    if name not in known:
+        raise typer.BadParameter(f"no machine counts against {name}; there are {', '.join(known)}", param_hint="NAME")
+    _call("quota", cloud=cloud, region=region, quota=name, limit=limit)
+    Console().print(f"{cloud} {region}: {name} is {limit} now", highlight=False, markup=False)
 
 
 def _cluster(name: str) -> tuple[str, list[dict[str, Any]]]:

@@ -80,9 +80,7 @@ class ControlPlane:
         kubeconfig.touch(mode=0o600)
         kubeconfig.write_text(self.kubeconfig())
         self._start_controllers(kubeconfig)
-        # A wrong flag ends a program within moments; say so now and not when the first pod waits for ever.
-        time.sleep(0.3)
-        self._check_alive()
+        self._wait_serving()
 
     def stop(self) -> None:
         """Stop everything; the API server before its etcd, or it hangs for minutes and keeps its port."""
@@ -214,6 +212,17 @@ class ControlPlane:
         raise RuntimeError(
             f"{self.name}: the API server was not ready in {_READY_S} s; the end of {log}:\n{processes.tail(log)}"
         )
+
+    def _wait_serving(self) -> None:
+        """A wrong flag or a taken port ends a program moments after it began: say so now, not when a pod waits for ever."""
+        deadline = time.monotonic() + _READY_S
+        while missing := [name for name, part in self._running.items() if not processes.listens(part.pid, self._ports[name])]:
+            self._check_alive()
+            if time.monotonic() > deadline:
+                self.stop()
+                log = self._logs / f"{missing[0]}.log"
+                raise RuntimeError(f"{self.name}: {missing[0]} did not serve; the end of {log}:\n{processes.tail(log)}")
+            time.sleep(0.05)
 
     def _check_alive(self) -> None:
         for name, process in self._running.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -12,19 +13,42 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
+
 _PR_SET_PDEATHSIG = 1
+# Below what Linux (32768) and macOS (49152) give to connections.
+_PORTS = range(20000, 32768)
 _LIBC = ctypes.CDLL(None, use_errno=True)
 # The kernel's death signal follows the *thread* that forked, and web servers let theirs go: fork from one that stays.
 _STARTER = ThreadPoolExecutor(1, thread_name_prefix="fork")
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now, all different: asked from the system, as the last run's may still linger."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports: list[int] = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+    """Ports that nobody uses now, all different; outgoing connections get theirs from above this range, at any moment.
+
+    Raises:
+        RuntimeError: there are not that many.
+    """
+    probes: list[socket.socket] = []
+    try:
+        for port in random.sample(_PORTS, len(_PORTS)):
+            if len(probes) == count:
+                break
+            with contextlib.suppress(OSError):
+                probes.append(socket.create_server(("127.0.0.1", port)))
+        if len(probes) < count:
+            raise RuntimeError(f"{count} ports are needed, and of {_PORTS[0]} to {_PORTS[-1]} only {len(probes)} are free")
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether the process, and no other, serves the port."""
+    with contextlib.suppress(psutil.Error):
+        return any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in psutil.Process(pid).net_connections("tcp"))
+    return False
 
 
 def _die_with_parent() -> None:

@@ -131,7 +131,7 @@ def test_where_no_price_list_has_it_the_stack_file_is_refused(cloud: Cloud, tmp_
 def test_the_sandbox_makes_its_nodes_and_its_pods_would_fit(cloud: Cloud, purchase: str, tmp_path: Path) -> None:
     pool = planned(cloud, tmp_path, purchase=purchase)
     made = as_the_cloud_makes_it(pool)
-    node = made.node(0)
+    node = made.node(made.zones[0])
     labels = node["metadata"]["labels"]
     assert (pool.node_labels | pool.cloud_labels).items() <= labels.items()
     assert labels["accelfleet.io/accelerator"] == NAME

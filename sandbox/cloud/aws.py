@@ -97,11 +97,6 @@ class LaunchTemplate(Aws):
         return {"latestVersion": version}
 
 
-class AsgTag(Aws):
-    def identify(self, world: World, record: Record) -> str:
-        return f"{record.inputs['autoscalingGroupName']},{record.inputs['tag']['key']}"
-
-
 class Cluster(Aws):
     """EKS cluster: a real control plane."""
 
@@ -325,7 +320,6 @@ TYPES: dict[str, Behaviour] = {
         key=("autoscalingGroupName", "scheduledActionName"), immutable=("autoscalingGroupName", "scheduledActionName")
     ),
     "aws:cloudwatch/logGroup:LogGroup": Aws(service="logs", arn="log-group:{name}", immutable=("name",)),
-    "aws:autoscaling/tag:Tag": AsgTag(immutable=("autoscalingGroupName", "tag.key")),
     "aws:eks/cluster:Cluster": Cluster(
         service="eks",
         arn="cluster/{id}",

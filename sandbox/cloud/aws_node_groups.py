@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import re
 import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fleet.catalog.accelerators import Family
@@ -19,12 +18,17 @@ from fleet.catalog.nodes import Taint
 from sandbox.cloud.aws import Aws, region
 from sandbox.cloud.behaviour import Behaviour
 from sandbox.cloud.errors import CloudError
-from sandbox.cloud.pools import cut, hardware, integer, refuse_absent, refuse_over_quota, size_after
+from sandbox.cloud.pools import cut, hardware, integer, refuse_absent, size_after
+from sandbox.cloud.quotas import refuse_over_quota
 from sandbox.cloud.records import Record
 from sandbox.cluster import NodePool
 
 if TYPE_CHECKING:
     from sandbox.cloud.world import World
+
+
+_NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
+_TAG = "aws:autoscaling/tag:Tag"
 
 
 class NodeGroup(Aws):
@@ -44,12 +48,12 @@ class NodeGroup(Aws):
         return {
             "nodeGroupName": name,
             "status": "ACTIVE",
-            "resources": [{"autoscalingGroups": [{"name": f"eks-{name}-{uuid.uuid5(uuid.NAMESPACE_URL, record.id)}"}]}],
+            "resources": [{"autoscalingGroups": [{"name": _group(record.id)}]}],
         }
 
     def created(self, world: World, record: Record) -> dict[str, Any]:
         pool = self._pool(world, record)
-        refuse_over_quota(world, Cloud.AWS, region(record), record.inputs["clusterName"], pool)
+        refuse_over_quota(world, record.inputs["clusterName"], pool)
         world.clusters.set_pool("aws", record.inputs["clusterName"], pool)
         return {}
 
@@ -57,8 +61,9 @@ class NodeGroup(Aws):
         pool = self._pool(world, record)
         current = world.clusters.size("aws", record.inputs["clusterName"], pool.name)
         before = _scaling(old)
-        size = size_after(before, _scaling(record.inputs), current if current is not None else before[2])
-        world.clusters.set_pool("aws", record.inputs["clusterName"], replace(pool, size=size))
+        pool = pool.at(size_after(before, _scaling(record.inputs), current if current is not None else before[2]))
+        refuse_over_quota(world, record.inputs["clusterName"], pool)
+        world.clusters.set_pool("aws", record.inputs["clusterName"], pool)
         return {}
 
     def observed(self, world: World, record: Record) -> dict[str, Any]:
@@ -106,9 +111,45 @@ class NodeGroup(Aws):
             plugin_builtin=False,
             driver_ok=driver is None or driver in ami,
             disk_gib=_disk_gib(world, asked),
+            group_tags=_group_tags(world, _group(record.id)),
             efa=_adapters(_template(world, asked), row),
             sharing=cut(Cloud.AWS, row, _cut_at_boot(_template(world, asked))),
         )
+
+
+class GroupTag(Aws):
+    """A tag of an Auto Scaling group, which is how cluster-autoscaler comes to know of the group."""
+
+    def identify(self, world: World, record: Record) -> str:
+        return f"{record.inputs['autoscalingGroupName']},{record.inputs['tag']['key']}"
+
+    def created(self, world: World, record: Record) -> dict[str, Any]:
+        self._pass_on(world, record, {record.inputs["tag"]["key"]: record.inputs["tag"]["value"]})
+        return {}
+
+    def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
+        return self.created(world, record)
+
+    def deleting(self, world: World, record: Record) -> None:
+        self._pass_on(world, record, {})
+
+    def _pass_on(self, world: World, record: Record, now: dict[str, str]) -> None:
+        """Tell the cluster of the group's tags, of which this record's may not be written yet."""
+        named = record.inputs["autoscalingGroupName"]
+        others = {k: v for k, v in _group_tags(world, named).items() if k != record.inputs["tag"]["key"]}
+        for group in world.records.all("aws", _NODE_GROUP):
+            if _group(group.id) == named:
+                world.clusters.set_tags("aws", group.inputs["clusterName"], group.id.partition(":")[2], {**others, **now})
+
+
+def _group(id_: str) -> str:
+    """The Auto Scaling group of a node group."""
+    return f"eks-{id_.partition(':')[2]}-{uuid.uuid5(uuid.NAMESPACE_URL, id_)}"
+
+
+def _group_tags(world: World, group: str) -> dict[str, str]:
+    tags = [r.inputs for r in world.records.all("aws", _TAG)]
+    return {t["tag"]["key"]: t["tag"]["value"] for t in tags if t["autoscalingGroupName"] == group}
 
 
 def _template(world: World, asked: dict[str, Any]) -> Record | None:
@@ -162,7 +203,8 @@ def _scaling(inputs: dict[str, Any]) -> tuple[int, int, int]:
 
 
 TYPES: dict[str, Behaviour] = {
-    "aws:eks/nodeGroup:NodeGroup": NodeGroup(
+    _TAG: GroupTag(immutable=("autoscalingGroupName", "tag.key")),
+    _NODE_GROUP: NodeGroup(
         service="eks",
         arn="nodegroup/{id}",
         immutable=("nodeGroupName", "clusterName", "amiType", "capacityType", "instanceTypes", "subnetIds", "nodeRoleArn"),

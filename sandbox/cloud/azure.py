@@ -15,7 +15,8 @@ from fleet.catalog.nodes import Taint
 from fleet.catalog.sharing import mig_profiles_on
 from sandbox.cloud.behaviour import AZURE_SUBSCRIPTION, AZURE_TENANT, Behaviour, serial
 from sandbox.cloud.errors import CloudError
-from sandbox.cloud.pools import cut, hardware, integer, refuse_absent, refuse_over_quota, size_after
+from sandbox.cloud.pools import cut, hardware, integer, refuse_absent, size_after
+from sandbox.cloud.quotas import refuse_over_quota
 from sandbox.cloud.records import Record
 from sandbox.cluster import NodePool
 
@@ -247,7 +248,7 @@ class Cluster(Azure):
         name = record.inputs["resourceName"]
         pools = [_pool(profile, profile["name"], record) for profile in record.inputs.get("agentPoolProfiles") or []]
         for pool in pools:
-            refuse_over_quota(world, Cloud.AZURE, pool.region, name, pool)
+            refuse_over_quota(world, name, pool)
         world.clusters.start("azure", name)
         _choose_expander(world, record)
         for pool in pools:
@@ -293,7 +294,7 @@ class AgentPool(Azure):
 
     def created(self, world: World, record: Record) -> dict[str, Any]:
         pool = _pool(record.inputs, record.inputs["agentPoolName"], record, _location(world, record))
-        refuse_over_quota(world, Cloud.AZURE, pool.region, record.inputs["resourceName"], pool)
+        refuse_over_quota(world, record.inputs["resourceName"], pool)
         world.clusters.set_pool("azure", record.inputs["resourceName"], pool)
         return self._live(pool)
 
@@ -382,7 +383,7 @@ def _resize(
     current = world.clusters.size("azure", cluster, name)
     bounds = (before.min_nodes, before.max_nodes, before.size), (after.min_nodes, after.max_nodes, after.size)
     pool = replace(after, size=size_after(*bounds, current if current is not None else before.size))
-    refuse_over_quota(world, Cloud.AZURE, pool.region, cluster, pool)
+    refuse_over_quota(world, cluster, pool)
     world.clusters.set_pool("azure", cluster, pool)
     return pool
 

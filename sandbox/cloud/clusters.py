@@ -5,9 +5,11 @@ Owns the life of control planes; how a pool becomes nodes is `sandbox.cluster`'s
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,15 @@ from sandbox.control_plane import ControlPlane
 
 
 class Clusters:
-    """Control planes by `<cloud>/<cluster name>`."""
+    """Control planes by `<cloud>/<cluster name>`.
 
-    def __init__(self, home: Path, records: Records) -> None:
+    Args:
+        afford: of a cluster's name and a pool, the nodes that the account's quota leaves it, and what the cloud says
+            where that is fewer than the pool's size.
+    """
+
+    def __init__(self, home: Path, records: Records, afford: Callable[[str, NodePool], tuple[int, CloudError | None]]) -> None:
+        self._afford = afford
         self._home = home / "clusters"
         self._records = records
         self._lock = threading.Lock()
@@ -35,7 +43,7 @@ class Clusters:
                 raise CloudError("ResourceInUse", f"cluster {name} exists", 409)
         plane = ControlPlane(key.replace("/", "-"), directory)
         plane.start()
-        sim = ClusterSim(plane, lambda pool, size: self._resized(key, pool, size))
+        sim = ClusterSim(plane, lambda pool, size: self._resized(key, pool, size), lambda pool: self._afforded(name, pool))
         if cloud == "gcp":
             compute_class.install(sim.api)
         with self._lock:
@@ -81,6 +89,12 @@ class Clusters:
         self.sim(cloud, cluster).set_pool(pool)
         self._remember(cloud, cluster)
 
+    def set_tags(self, cloud: str, cluster: str, pool: str, tags: dict[str, str]) -> None:
+        """What the pool's group is tagged with; a cluster that is going has forgotten it."""
+        with contextlib.suppress(CloudError):
+            self.sim(cloud, cluster).set_tags(pool, tags)
+            self._remember(cloud, cluster)
+
     def set_expander(self, cloud: str, cluster: str, expander: str | None) -> None:
         """What the cloud's own autoscaler goes by when several pools could grow."""
         self.sim(cloud, cluster).expander = expander
@@ -100,6 +114,10 @@ class Clusters:
         self._records.set(f"size/{key}/{pool}", size)
         self._remember(cloud, name)
 
+    def _afforded(self, cluster: str, pool: NodePool) -> tuple[int, str]:
+        size, refused = self._afford(cluster, pool)
+        return size, str(refused or "")
+
     def size(self, cloud: str, cluster: str, pool: str) -> int | None:
         """The size an autoscaler last gave a pool, if one did."""
         size: int | None = self._records.setting(f"size/{cloud}/{cluster}/{pool}")
@@ -113,7 +131,16 @@ class Clusters:
             {
                 "cluster": key,
                 "endpoint": sim.control_plane.endpoint,
-                "pools": [{"name": p.name, "machine": p.machine_name, "size": p.size, "spot": p.spot} for p in sim.pools()],
+                "pools": [
+                    {
+                        "name": p.name,
+                        "machine": p.machine_name,
+                        "size": p.size,
+                        "spot": p.spot,
+                        "refused": sim.refusals.of(p.name),
+                    }
+                    for p in sim.pools()
+                ],
             }
             for key, sim in sorted(running.items())
         ]

@@ -18,7 +18,8 @@ from fleet.catalog.nodes import Taint
 from fleet.catalog.sharing import Sharing, SharingMode
 from sandbox.cloud.behaviour import GCP_PROJECT, GCP_PROJECT_NUMBER, Behaviour, own_id, serial
 from sandbox.cloud.errors import CloudError
-from sandbox.cloud.pools import cut, hardware, integer, refuse_absent, refuse_over_quota, size_after
+from sandbox.cloud.pools import cut, hardware, integer, refuse_absent, size_after
+from sandbox.cloud.quotas import refuse_over_quota
 from sandbox.cloud.records import Record
 from sandbox.cluster import NodePool
 
@@ -139,7 +140,7 @@ class GkeNodePool(Gcp):
 
     def created(self, world: World, record: Record) -> dict[str, Any]:
         pool, cluster = self._pool(world, record), cluster_name(record.inputs["cluster"])
-        refuse_over_quota(world, Cloud.GCP, region(record), cluster, pool)
+        refuse_over_quota(world, cluster, pool)
         world.clusters.set_pool("gcp", cluster, pool)
         return {"nodeCount": record.inputs.get("nodeCount", pool.size // max(1, len(pool.zones)))}
 
@@ -150,7 +151,7 @@ class GkeNodePool(Gcp):
         current = world.clusters.size("gcp", cluster, pool.name)
         bounds = (before.min_nodes, before.max_nodes, before.size), (pool.min_nodes, pool.max_nodes, pool.size)
         pool = replace(pool, size=size_after(*bounds, current if current is not None else before.size))
-        refuse_over_quota(world, Cloud.GCP, pool.region, cluster, pool)
+        refuse_over_quota(world, cluster, pool)
         world.clusters.set_pool("gcp", cluster, pool)
         return {}
 

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.invokes import answer
+from sandbox.cloud.quotas import refuse_over_quota
 from sandbox.cloud.records import Record
 from sandbox.cloud.world import World
 
@@ -96,7 +97,10 @@ def _latency(world: World, q: dict[str, Any]) -> Any:
 
 def _resize(world: World, q: dict[str, Any]) -> Any:
     """What an autoscaler or a person does behind the engine's back."""
-    world.clusters.sim(q["cloud"], q["cluster"]).resize(q["pool"], q["size"])
+    sim = world.clusters.sim(q["cloud"], q["cluster"])
+    for pool in [pool for pool in sim.pools() if pool.name == q["pool"]]:
+        refuse_over_quota(world, q["cluster"], pool.at(q["size"]))
+    sim.resize(q["pool"], q["size"])
 
 
 def _reclaim(world: World, q: dict[str, Any]) -> Any:

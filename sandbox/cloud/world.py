@@ -10,6 +10,7 @@ import itertools
 import threading
 import time
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sandbox.cloud.behaviour import Behaviour, serial
 from sandbox.cloud.buckets import ObjectStores
 from sandbox.cloud.clusters import Clusters
 from sandbox.cloud.errors import CloudError, already_exists, not_found
+from sandbox.cloud.quotas import affordable
 from sandbox.cloud.records import Record, Records
 
 BEHAVIOURS: dict[str, dict[str, Behaviour]] = {
@@ -34,7 +36,7 @@ class World:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.records = Records(home / "cloud.db")
-        self.clusters = Clusters(home, self.records)
+        self.clusters = Clusters(home, self.records, partial(affordable, self))
         self.buckets = ObjectStores(home)
         self._serials = itertools.count(int(self.records.setting("serial") or 0))
         self._serial_lock = threading.Lock()

@@ -9,12 +9,15 @@ import contextlib
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
-from sandbox.cluster import autoscaler, devices, expander
-from sandbox.cluster.api import Api, ApiError, Object, is_daemon, nodes, pods
+from sandbox.cluster import autoscaler, devices, draining, expander
+from sandbox.cluster.api import Api, ApiError, Object, nodes, pods
 from sandbox.cluster.pool import POOL, NodePool
+from sandbox.cluster.refusals import Refusals
 from sandbox.control_plane import ControlPlane
 
 _TICK_S = 0.5
@@ -28,12 +31,19 @@ class ClusterSim:
 
     Args:
         on_resize: called with a pool's name and new size when something other than `set_pool` changed it.
+        afford: of a pool, the nodes up to its size that its cloud would give, and the cloud's words where that is fewer.
     """
 
-    def __init__(self, control_plane: ControlPlane, on_resize: Callable[[str, int], None]) -> None:
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        on_resize: Callable[[str, int], None],
+        afford: Callable[[NodePool], tuple[int, str]] = lambda pool: (pool.size, ""),
+    ) -> None:
         self.control_plane = control_plane
         self.api = Api(control_plane.endpoint, control_plane.ca_pem, control_plane.token)
-        self._on_resize = on_resize
+        self.refusals = Refusals(self.api)
+        self._on_resize, self._afford = on_resize, afford
         self._pools: dict[str, NodePool] = {}
         self._idle: dict[str, float] = {}
         self._exhausted: set[str] = set()
@@ -78,17 +88,27 @@ class ClusterSim:
             self._fill(changed)
         self._on_resize(pool, size)
 
-    def reclaim(self, pool: str, count: int, notice_s: float = 0) -> list[str]:
-        """Take spot nodes away, as the cloud does; the pool replaces them if it may.
+    def reclaim(
+        self, pool: str, count: int, notice_s: float = 0, choose: Callable[[list[str], int], list[str]] | None = None
+    ) -> list[str]:
+        """Take spot nodes away, as the cloud does; the pool replaces them by others if it may.
 
         Args:
+            choose: which ones, of the pool's nodes and a number; the first by name without.
             notice_s: how long before its end a node is cordoned and its pods are evicted, as far as their disruption
                 budgets allow: AWS gives 120 seconds, AKS 30, GKE 15 and 15 more. Without notice pods just vanish.
         """
-        taken = self.nodes(pool)[:count]
+        standing = self.nodes(pool)
+        taken = choose(standing, min(count, len(standing))) if choose else standing[:count]
         with ThreadPoolExecutor(max(1, len(taken))) as together:
             list(together.map(lambda name: self._remove(name, notice_s) if notice_s else self._delete_node(name), taken))
         return taken
+
+    def set_tags(self, pool: str, tags: dict[str, str]) -> None:
+        """What its Auto Scaling group is tagged with now."""
+        with self._lock:
+            if pool in self._pools:
+                self._pools[pool] = replace(self._pools[pool], group_tags=tags)
 
     def exhaust(self, pool: str, exhausted: bool) -> None:
         """Have no more machines for a pool, or have them again; nodes that stand stay."""
@@ -104,89 +124,42 @@ class ClusterSim:
         return [n for n in self.api.call("GET", "/api/v1/nodes").get("items", []) if _pool_of(n) == pool]
 
     def _fill(self, pool: NodePool) -> None:
-        """Make the pool have exactly its size: first free numbers up, last nodes down. No machines, no nodes."""
-        present = {n["metadata"]["name"] for n in self._nodes_of(pool.name)}
-        number = 0
-        while len(present) < pool.size and pool.name not in self._exhausted:
-            node = pool.node(number)
-            number += 1
-            if node["metadata"]["name"] not in present:
-                self._register(node)
-                present.add(node["metadata"]["name"])
-        for name in sorted(present)[pool.size :]:
-            self._remove(name)
+        """Make the pool have exactly its size: up in the emptiest zone, the youngest down. No machines, no nodes."""
+        present = sorted(self._nodes_of(pool.name), key=lambda node: str(node["metadata"]["creationTimestamp"]))
+        zones = Counter(map(pool.zone_of, present))
+        missing = pool.size - len(present) if pool.name not in self._exhausted else 0
+        for _ in range(missing):
+            zone = min(pool.zones, key=lambda name: zones[name])
+            zones[zone] += 1
+            self._register(pool.node(zone))
+        for node in present[pool.size :]:
+            self._remove(node["metadata"]["name"])
 
     def _register(self, node: Object) -> None:
-        try:
-            self.api.call("POST", "/api/v1/nodes", node)
-        except ApiError as error:
-            if error.status != 409:
-                raise
+        self.api.call("POST", "/api/v1/nodes", node)
         # The API server drops status on create; a kubelet writes it right after.
         self.api.patch(f"/api/v1/nodes/{node['metadata']['name']}/status", {"status": node["status"]})
 
     def _relabel(self, pool: NodePool) -> None:
         for node in self._nodes_of(pool.name):
-            zone = node["metadata"]["labels"].get("topology.kubernetes.io/zone", pool.zones[0])
             body = {
-                "metadata": {"labels": pool.all_labels(zone, node["metadata"]["name"])},
+                "metadata": {"labels": pool.all_labels(pool.zone_of(node), node["metadata"]["name"])},
                 "spec": {"taints": pool.all_taints()},
             }
             self.api.patch(f"/api/v1/nodes/{node['metadata']['name']}", body)
 
     def _remove(self, name: str, notice_s: float = _DRAIN_S) -> None:
-        """Cordon, evict what a disruption budget allows, then delete the node and what is left on it."""
-        with contextlib.suppress(ApiError):
-            self.api.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": True}})
-        deadline = time.monotonic() + notice_s
-        while time.monotonic() < deadline:
-            left = [p for p in self._pods_on(name) if not is_daemon(p)]
-            if not left:
-                break
-            evicted = [self._evict(p) for p in left if p["metadata"].get("deletionTimestamp") is None]
-            # Where the budget allows nothing there is nothing to wait for on a node that goes away for good.
-            if evicted and not any(evicted) and not self._replaceable(left):
-                break
-            time.sleep(0.3)
-        self._delete_node(name)
+        draining.remove(self.api, name, notice_s, self._replaceable)
+        self._idle.pop(name, None)
 
     def _replaceable(self, left: list[Object]) -> bool:
-        """Whether the pods could run elsewhere, so that waiting for their replacements makes sense."""
         with self._lock:
             others = [p for p in self._pools.values() if p.size < p.max_nodes]
         return any(autoscaler.fits(pod, pool) for pod in left for pool in others)
 
-    def _pods_on(self, node: str) -> list[Object]:
-        items = self.api.call("GET", "/api/v1/pods", fieldSelector=f"spec.nodeName={node}").get("items", [])
-        return [p for p in items if p["status"].get("phase") not in ("Succeeded", "Failed")]
-
-    def _evict(self, pod: Object) -> bool:
-        """Evict a pod; False when its disruption budget does not allow it now."""
-        meta = pod["metadata"]
-        body = {
-            "apiVersion": "policy/v1",
-            "kind": "Eviction",
-            "metadata": {"name": meta["name"], "namespace": meta["namespace"]},
-        }
-        try:
-            self.api.call("POST", f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/eviction", body)
-        except ApiError as error:
-            return error.status == 404
-        return True
-
     def _delete_node(self, name: str) -> None:
-        self._delete_pods(name)
-        with contextlib.suppress(ApiError):
-            self.api.call("DELETE", f"/api/v1/nodes/{name}")
-        # The scheduler may have bound one in between; the garbage collector would take a minute to see it.
-        self._delete_pods(name)
+        draining.delete(self.api, name)
         self._idle.pop(name, None)
-
-    def _delete_pods(self, node: str) -> None:
-        for pod in self._pods_on(node):
-            meta = pod["metadata"]
-            with contextlib.suppress(ApiError):
-                self.api.call("DELETE", f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}", gracePeriodSeconds="0")
 
     def _run(self) -> None:
         pause = _TICK_S
@@ -204,27 +177,47 @@ class ClusterSim:
         if not pools:
             return
         seen_nodes, seen_pods = nodes(self.api), pods(self.api)
+        draining.sweep(self.api, seen_nodes, seen_pods)
         devices.reconcile(self.api, pools, seen_nodes, seen_pods)
         for pool in pools.values():
             standing = sum(_pool_of(n) == pool.name for n in seen_nodes)
             if standing < pool.size:
                 self._make_up(pool, standing)
-        # A node of the same name that comes later was not idle all the while.
         for name in self._idle.keys() - {n["metadata"]["name"] for n in seen_nodes}:
             self._idle.pop(name, None)
         served: set[str] = set()
         scaled = [pool for pool in pools.values() if autoscaler.acts(pool, seen_pods)]
         for pool in expander.ranked(self.api, scaled, seen_pods, self.expander):
-            # An autoscaler that met a lack of machines leaves the pool alone for a while, and asks the next.
-            lacking = pool.name in self._exhausted
-            if not lacking and (more := autoscaler.growth(pool, seen_nodes, seen_pods, served)):
+            if more := self._growth(pool, seen_nodes, seen_pods, served):
                 self.resize(pool.name, pool.size + more)
             elif gone := autoscaler.idle(pool, seen_nodes, seen_pods, self._idle, _IDLE_S):
-                with self._lock:
-                    self._pools[pool.name] = pool.at(pool.size - len(gone))
-                for name in gone:
-                    self._remove(name)
-                self._on_resize(pool.name, pool.size - len(gone))
+                self._give_back(pool.name, gone)
+        for pool in scaled:
+            if self.refusals.of(pool.name):
+                self.refusals.tell(pool, autoscaler.waiting(pool, seen_nodes, seen_pods, served))
+
+    def _growth(self, pool: NodePool, nodes: list[Object], pods: list[Object], served: set[str]) -> int:
+        """Nodes to add and to be had; what cannot be had of this pool the next is asked for."""
+        # An autoscaler that met a lack of machines leaves the pool alone for a while.
+        if pool.name in self._exhausted:
+            return 0
+        wanted = autoscaler.growth(pool, nodes, pods, set(served))
+        size, words = self._afford(pool.at(pool.size + wanted)) if wanted else (pool.max_nodes, "")
+        self.refusals.note(pool, expander.group(pool), words)
+        most = min(pool.max_nodes, max(size, pool.size)) if words else pool.max_nodes
+        return autoscaler.growth(replace(pool, max_nodes=most), nodes, pods, served)
+
+    def _give_back(self, pool: str, idle: list[str]) -> None:
+        """Take idle nodes out of a pool and its size; one that got work since it was looked at stays."""
+        with self._lock:
+            gone = [name for name in idle if draining.cordon_if_idle(self.api, name)]
+            size = self._pools[pool].size - len(gone)
+            self._pools[pool] = self._pools[pool].at(size)
+            for name in idle:
+                self._idle.pop(name, None)
+            for name in gone:
+                draining.delete(self.api, name)
+        self._on_resize(pool, size)
 
     def _make_up(self, pool: NodePool, standing: int) -> None:
         """Nodes were reclaimed by the cloud or deleted by hand: the group replaces them, or shrinks where there are none."""

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from fleet.catalog.clouds import Cloud
 from sandbox.cluster.api import Object, is_daemon, is_ready
-from sandbox.cluster.pool import POOL, NodePool
+from sandbox.cluster.pool import FOUND_BY, POOL, NodePool
 
 _UNITS = {unit: Decimal(2) ** power for unit, power in (("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40))} | {
     unit: Decimal(10) ** power for unit, power in (("m", -3), ("k", 3), ("M", 6), ("G", 9))
@@ -27,12 +27,12 @@ def quantity(text: str) -> Decimal:
 
 
 def acts(pool: NodePool, pods: list[Object]) -> bool:
-    """Whether anything scales this pool."""
+    """Whether anything scales this pool: on EKS cluster-autoscaler, if it runs and the group's tags let it be found."""
     if not pool.autoscaled:
         return False
     if pool.cloud is not Cloud.AWS:
         return True
-    return any(
+    return FOUND_BY in pool.group_tags and any(
         is_ready(p) and p["metadata"].get("labels", {}).get("app.kubernetes.io/name") == "cluster-autoscaler" for p in pods
     )
 
@@ -47,13 +47,19 @@ def requests(pod: Object) -> dict[str, Decimal]:
     return total
 
 
-def _room(pool: NodePool) -> dict[str, Decimal]:
-    """What an empty node of the pool offers."""
-    return {key: quantity(amount) for key, amount in {**pool.capacity(), **pool.accelerators()}.items()}
+def room(pool: NodePool, nodes: list[Object] | None = None) -> dict[str, Decimal]:
+    """What an empty node of the pool offers, as far as the autoscaler knows.
+
+    Args:
+        nodes: the cluster's; of a pool that has one there cluster-autoscaler on EKS knows all, of another what it is told.
+    """
+    told = nodes is not None and pool.cloud is Cloud.AWS and not _names(pool, nodes)
+    accelerators = pool.told() if told else pool.accelerators()
+    return {key: quantity(amount) for key, amount in {**pool.capacity(), **accelerators}.items()}
 
 
-def fits(pod: Object, pool: NodePool) -> bool:
-    """Whether the pod could run on an empty node of the pool."""
+def fits(pod: Object, pool: NodePool, nodes: list[Object] | None = None) -> bool:
+    """Whether the pod could run on an empty node of the pool; `nodes` as for `room`."""
     labels = pool.all_labels(pool.zones[0], "template")
     if any(labels.get(k) != v for k, v in (pod["spec"].get("nodeSelector") or {}).items()):
         return False
@@ -62,8 +68,8 @@ def fits(pod: Object, pool: NodePool) -> bool:
     tolerations = pod["spec"].get("tolerations") or []
     if any(not any(_tolerates(t, taint) for t in tolerations) for taint in pool.all_taints()):
         return False
-    room = _room(pool)
-    return all(amount <= room.get(key, Decimal(0)) for key, amount in requests(pod).items())
+    offered = room(pool, nodes)
+    return all(amount <= offered.get(key, Decimal(0)) for key, amount in requests(pod).items())
 
 
 def _tolerates(toleration: Object, taint: dict[str, str]) -> bool:
@@ -97,24 +103,28 @@ def _affinity(pod: Object, labels: dict[str, str]) -> bool:
     return any(matches(term) for term in required.get("nodeSelectorTerms") or [])
 
 
+def waiting(pool: NodePool, nodes: list[Object], pods: list[Object], served: set[str]) -> list[Object]:
+    """Pending pods that a node of the pool would take, and that no pool grows for."""
+    return [p for p in pods if _unschedulable(p) and p["metadata"]["uid"] not in served and fits(p, pool, nodes)]
+
+
 def growth(pool: NodePool, nodes: list[Object], pods: list[Object], served: set[str]) -> int:
     """Nodes to add now: enough for the pending pods, less the empty nodes that are still on their way to take them.
 
     Args:
         served: uids of the pods that another pool grows for; gets those that this one grows for.
     """
-    waiting = [p for p in pods if _unschedulable(p) and p["metadata"]["uid"] not in served and fits(p, pool)]
-    room = _room(pool)
+    empty = room(pool, nodes)
     # Up to the pool's size all nodes are there or ordered, replacements of reclaimed ones too.
     coming = max(0, pool.size - len(_busy(pods) & set(_names(pool, nodes))))
     most = coming + max(0, pool.max_nodes - pool.size)
     needed, left = 0, dict[str, Decimal]()
-    for pod in waiting:
+    for pod in waiting(pool, nodes, pods, served):
         wants = requests(pod)
         if not left or any(amount > left.get(key, Decimal(0)) for key, amount in wants.items()):
             if needed == most:
                 break
-            needed, left = needed + 1, dict(room)
+            needed, left = needed + 1, dict(empty)
         left = {key: amount - wants.get(key, Decimal(0)) for key, amount in left.items()}
         served.add(pod["metadata"]["uid"])
     return max(0, needed - coming)

@@ -20,7 +20,11 @@ from sandbox.cluster.pool import NodePool
 
 _TABLE = "/api/v1/namespaces/kube-system/configmaps/cluster-autoscaler-priority-expander"
 # A node group's name in its cloud, as the table's patterns see it.
-_GROUP = {Cloud.AWS: "eks-{}-0b5d9a1e-6c1f-4d52-9d3a-0f2b7c8e1a44", Cloud.AZURE: "aks-{}-12345678-vmss"}
+_GROUP = {
+    Cloud.AWS: "eks-{}-0b5d9a1e-6c1f-4d52-9d3a-0f2b7c8e1a44",
+    Cloud.GCP: "gke-{}-12345678-grp",
+    Cloud.AZURE: "aks-{}-12345678-vmss",
+}
 
 
 def ranked(api: Api, pools: Iterable[NodePool], pods: list[Object], managed: str | None) -> list[NodePool]:
@@ -37,7 +41,12 @@ def ranked(api: Api, pools: Iterable[NodePool], pods: list[Object], managed: str
     if not (managed == "priority" or _asks_for_priority(pods)):
         return pools
     table = _table(api)
-    return sorted(pools, key=lambda pool: -_priority(table, _GROUP[pool.cloud].format(pool.name)))
+    return sorted(pools, key=lambda pool: -_priority(table, group(pool)))
+
+
+def group(pool: NodePool) -> str:
+    """The pool's node group, as its cloud calls it."""
+    return _GROUP[pool.cloud].format(pool.name)
 
 
 def _by_compute_class(api: Api, pools: list[NodePool]) -> list[NodePool]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import asdict, dataclass, replace
+import secrets
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from fleet.catalog.accelerators import Family
@@ -15,7 +15,10 @@ from fleet.catalog.sharing import Sharing, SharingMode
 
 # Which pool a node belongs to: the simulation's own note, on the node itself.
 POOL = "sandbox.accelfleet.io/pool"
-IDLE_SINCE = "sandbox.accelfleet.io/idle-since"
+# Tags of Auto Scaling groups: by the first cluster-autoscaler finds a group, by the others it knows an empty group's nodes.
+# https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/cloudprovider/aws/README.md
+FOUND_BY = "k8s.io/cluster-autoscaler/enabled"
+_RESOURCES = "k8s.io/cluster-autoscaler/node-template/resources/"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class NodePool:
         plugin_builtin: whether the cloud's own device plugin is left on, where it has one.
         driver_ok: whether the image carries the driver of the hardware.
         disk_gib: boot disk, GiB; pods' scratch space comes out of it.
+        group_tags: of its Auto Scaling group, on AWS.
         efa: fabric adapters of a node, as its launch template says.
         sharing: how the cloud, or the node's own boot script, cut its GPUs; what a device plugin does comes on top.
     """
@@ -55,6 +59,7 @@ class NodePool:
     disk_gib: int
     sharing: Sharing | None = None
     efa: int = 0
+    group_tags: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A form that survives the daemon."""
@@ -107,6 +112,21 @@ class NodePool:
         place = {"topology.kubernetes.io/region": self.region, "topology.kubernetes.io/zone": where}
         return {**self.labels, **given, **place, "kubernetes.io/hostname": name}
 
+    def told(self) -> dict[str, str]:
+        """Accelerators of a node of an EKS pool at zero: NVIDIA's as EC2 counts them, whatever else as the group's tags say.
+
+        Labels and taints it reads from the node group itself; extended resources are not in there (autoscaler#5278).
+        """
+        nvidia = Family.NVIDIA.resource
+        counted = {nvidia: str(self.hardware.accelerators)} if self.hardware and self.resource == nvidia else {}
+        tagged = {k.removeprefix(_RESOURCES): v for k, v in self.group_tags.items() if k.startswith(_RESOURCES)}
+        return {**counted, **tagged}
+
+    def zone_of(self, node: dict[str, Any]) -> str:
+        """The zone that one of its nodes stands in, as the pool names it."""
+        where = str(node["metadata"]["labels"].get("topology.kubernetes.io/zone", self.zones[0]))
+        return where.removeprefix(f"{self.region}-") if self.cloud is Cloud.AZURE else where
+
     def all_taints(self) -> list[dict[str, str]]:
         given = cloud_taints(self.cloud, spot=self.spot, hardware=self.hardware, has_cpu_pool=self.has_cpu_pool)
         merged = {(t.key, t.effect): t for t in (*self.taints, *given)}
@@ -127,11 +147,10 @@ class NodePool:
         fabric = {EFA_RESOURCE: str(self.efa)} if self.efa else {}
         return {self.resource: str(self.parts), **fabric} if self.resource else {}
 
-    def node(self, number: int) -> dict[str, Any]:
-        """The Node object of the pool's `number`-th machine, as its cloud would register it."""
-        serial = hashlib.sha256(f"{self.cloud}/{self.name}/{number}".encode()).hexdigest()
-        name = self._node_name(number, serial)
-        zone = self.zones[number % len(self.zones)]
+    def node(self, zone: str) -> dict[str, Any]:
+        """The Node object of a new machine in the zone, as its cloud would register it: no name or id comes twice."""
+        serial = secrets.token_hex(10)
+        name = self._node_name(serial)
         resources = self.capacity() | (self.accelerators() if self.offered_at_once else {})
         return {
             "apiVersion": "v1",
@@ -152,16 +171,18 @@ class NodePool:
             },
         }
 
-    def _node_name(self, number: int, serial: str) -> str:
+    def _node_name(self, serial: str) -> str:
         if self.cloud is Cloud.AWS:
             return f"ip-10-0-{int(serial[:2], 16)}-{int(serial[2:4], 16)}-{serial[4:8]}.{self.region}.compute.internal"
         if self.cloud is Cloud.GCP:
             return f"gke-{self.name}-{serial[:8]}"[-63:].strip("-")
-        return f"aks-{self.name}-{serial[:8]}-vmss{number:06d}"
+        # A scale set counts its machines in base 36.
+        return f"aks-{self.name}-{serial[:8]}-vmss{serial[8:14]}"
 
     def _provider_id(self, zone: str, name: str, serial: str) -> str:
         if self.cloud is Cloud.AWS:
             return f"aws:///{zone}/i-{serial[:17]}"
         if self.cloud is Cloud.GCP:
             return f"gce://accelfleet-sandbox/{zone}/{name}"
-        return f"azure:///subscriptions/0/resourceGroups/mc/providers/Microsoft.Compute/virtualMachineScaleSets/{self.name}/virtualMachines/{name}"
+        machines = f"virtualMachineScaleSets/{name[:-6]}/virtualMachines/{int(serial[8:14], 36)}"
+        return f"azure:///subscriptions/0/resourceGroups/mc/providers/Microsoft.Compute/{machines}"

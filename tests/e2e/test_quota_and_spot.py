@@ -130,9 +130,9 @@ class Rig:
         return self.api
 
     def nodes(self, pool: str) -> dict[str, str]:
-        """uid -> name of the pool's nodes that are ready: a new node may have an old one's name."""
+        """Name -> providerID of the pool's nodes that are ready."""
         found = self.kube().call("GET", "/api/v1/nodes", labelSelector=f"pool={pool}")["items"]
-        return {n["metadata"]["uid"]: n["metadata"]["name"] for n in found if is_ready(n)}
+        return {n["metadata"]["name"]: n["spec"]["providerID"] for n in found if is_ready(n)}
 
     def quota(self, limit: int) -> None:
         _, region, quota, *_ = CLOUDS[self.cloud]
@@ -202,13 +202,13 @@ def test_a_reclaimed_spot_node_is_replaced_with_its_pod_and_on_demand_nodes_stay
 
     wait_for(lambda: len(running()) == 1)
     (before,) = running()
-    assert [before["spec"]["nodeName"]] == list(spot.values())
+    assert [before["spec"]["nodeName"]] == list(spot)
 
-    assert call("reclaim", cloud=standing.cloud, cluster="c", pool="spot", count=1) == list(spot.values())
+    assert call("reclaim", cloud=standing.cloud, cluster="c", pool="spot", count=1) == list(spot)
     wait_for(lambda: len(standing.nodes("spot")) == 1 and not standing.nodes("spot").keys() & spot.keys())
     wait_for(lambda: [pod["metadata"]["uid"] for pod in running()] not in ([], [before["metadata"]["uid"]]))
     (after,) = running()
-    assert [after["spec"]["nodeName"]] == list(standing.nodes("spot").values())
+    assert [after["spec"]["nodeName"]] == list(standing.nodes("spot"))
 
     with pytest.raises(CloudError, match="no spot pool steady"):
         call("reclaim", cloud=standing.cloud, cluster="c", pool="steady", count=1)

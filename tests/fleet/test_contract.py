@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -75,6 +76,18 @@ def test_at_zero_nodes_the_autoscaler_sees_the_same_node_as_the_pod(hardware: Ma
     assert told("label") == pool.node_labels
     assert told("resources") == {pool.resource: str(hardware.accelerators)}
     assert tags["k8s.io/cluster-autoscaler/main"] == "owned"
+
+
+# The notice of each cloud: the last of GKE's 30 seconds are for its own pods.
+NOTICE_S = {Cloud.AWS: 120, Cloud.GCP: 15, Cloud.AZURE: 30}
+
+
+@pytest.mark.parametrize("hardware", ON_OFFER, ids=lambda m: f"{m.cloud}-{m.name}")
+def test_pain_16_a_pod_that_may_be_on_spot_ends_within_its_clouds_notice(hardware: Machine) -> None:
+    spot, steady = pool_of(hardware, spot=True), pool_of(hardware)
+    for pool in (spot, replace(spot, fallback=steady), replace(steady, fallback=spot)):
+        assert 0 < pool.grace_s <= NOTICE_S[hardware.cloud]
+    assert steady.grace_s == 120
 
 
 @every_pool

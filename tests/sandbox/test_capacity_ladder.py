@@ -97,7 +97,7 @@ def where(sim: ClusterSim, pool: AcceleratorPool) -> list[int]:
 
 def test_rungs_fill_in_their_order_and_the_next_stands_in(climber: tuple[ClusterSim, AcceleratorPool]) -> None:
     sim, pool = climber
-    sim.api.call("POST", "/apis/apps/v1/namespaces/default/deployments", _deployment(pool))
+    sim.api.call("POST", "/apis/apps/v1/namespaces/default/deployments", _deployment(pool, REPLICAS))
     assert until(lambda: where(sim, pool) == [RESERVED, REPLICAS - RESERVED, 0]), where(sim, pool)
     spot = pool.rungs[1].physical_name
     sim.exhaust(spot, exhausted=True)
@@ -110,6 +110,6 @@ def test_gke_grows_nothing_for_a_class_that_is_not_there(climber: tuple[ClusterS
     sim, pool = climber
     sim.api.call("DELETE", f"/apis/cloud.google.com/v1/computeclasses/{pool.compute_class}")
     assert until(lambda: compute_class.order(sim.api) == {})
-    sim.api.call("POST", "/apis/apps/v1/namespaces/default/deployments", _deployment(pool))
+    sim.api.call("POST", "/apis/apps/v1/namespaces/default/deployments", _deployment(pool, REPLICAS))
     assert not waiting.until(lambda: any(where(sim, pool)), seconds=6)
     assert [p.size for p in sim.pools()] == [0, 0, 0]

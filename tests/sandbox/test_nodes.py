@@ -5,19 +5,24 @@ Nodes are made as the cloud makes them, from what the pool asks for; pods carry 
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from fleet.catalog.clouds import Cloud
 from fleet.contract import AcceleratorPool
+from sandbox import processes
 from sandbox.cluster import ClusterSim, NodePool
 from sandbox.cluster.api import is_ready
 from sandbox.control_plane import ControlPlane
 from tests.accelerator_pools import ON_OFFER, pool_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
 PLUGIN_IMAGES = ("nvcr.io/nvidia/k8s-device-plugin:v0.17.4", "public.ecr.aws/neuron/neuron-device-plugin:2.27.7.0")
@@ -49,6 +54,7 @@ def as_the_cloud_makes_it(pool: AcceleratorPool) -> NodePool:
         plugin_builtin=True,
         driver_ok=True,
         disk_gib=pool.disk_gib,
+        group_tags=pool.autoscaler_tags("c"),
     )
 
 
@@ -205,11 +211,50 @@ def test_a_pool_grows_from_zero_for_a_pod_that_would_fit(cluster: Cluster) -> No
     cluster.sim.remove_pool("fromzero")
 
 
+@pytest.mark.parametrize("cloud", list(Cloud), ids=str)
+def test_a_node_that_replaces_another_is_a_new_one_where_it_was_lost(cluster: Cluster, cloud: Cloud) -> None:
+    pool = replace(as_the_cloud_makes_it(next(p for p in cluster.pools.values() if p.cloud is cloud)), name="again", labels={})
+    pool = replace(pool, zones=(pool.zones[0], pool.zones[0][:-1] + "9"), max_nodes=4, size=4)
+    cluster.sim.set_pool(pool)
+
+    def standing() -> dict[str, dict[str, Any]]:
+        mine, found = cluster.sim.nodes("again"), cluster.sim.api.call("GET", "/api/v1/nodes")["items"]
+        return {n["metadata"]["name"]: n for n in found if n["metadata"]["name"] in mine}
+
+    before = standing()
+    assert sorted(map(pool.zone_of, before.values())) == sorted(pool.zones * 2)
+    lost = next(name for name, node in before.items() if pool.zone_of(node) == pool.zones[1])
+    cluster.sim.reclaim("again", 1, choose=lambda _names, _count: [lost])
+    assert until(lambda: len(standing()) == 4, seconds=60)
+    after = standing()
+    (new,) = after.keys() - before.keys()
+    assert after.keys() == before.keys() - {lost} | {new}
+    assert pool.zone_of(after[new]) == pool.zones[1]
+    assert after[new]["spec"]["providerID"] not in [node["spec"]["providerID"] for node in before.values()]
+
+    # Its labels change; where it stands does not.
+    cluster.sim.set_pool(replace(pool, labels={"new": "label"}))
+    assert [n["metadata"]["labels"]["new"] for n in standing().values()] == ["label"] * 4
+    assert sorted(map(pool.zone_of, standing().values())) == sorted(pool.zones * 2)
+    cluster.sim.remove_pool("again")
+
+
+def test_a_pod_that_was_bound_to_a_node_as_it_went_goes_too(cluster: Cluster) -> None:
+    cluster.create(plugin("late", "any:1", "gone"))
+    assert until(lambda: "late" not in cluster.pods(), seconds=20), "the garbage collector takes a minute"
+
+
+def test_a_part_of_a_control_plane_that_does_not_come_up_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plane = ControlPlane("taken", tmp_path)
+    real = processes.free_ports(6)
+    with socket.create_server(("127.0.0.1", real[4])):
+        monkeypatch.setattr(processes, "free_ports", lambda _count: real)
+        with pytest.raises(RuntimeError, match=r"(?s)taken: scheduler ended with 1.*address already in use"):
+            plane.start()
+    assert plane.pids == {}
+
+
 def test_a_control_plane_stops_whole_and_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory) -> None:
-    import socket
-
-    import psutil
-
     directory = tmp_path_factory.mktemp("plane")
     plane = ControlPlane("again", directory)
     plane.start()
