@@ -169,8 +169,9 @@ def test_nodes_wait_for_what_makes_them_ready(deploy):
     assert {"main-private-us-east-1b", "main-nat-us-east-1a", "main-s3"} <= waits  # routes, so images can be pulled
 
 
-def test_an_update_takes_no_second_accelerator(deploy):
-    group = deploy(lambda: node_pool(pool_of())).one(NODE_GROUP).inputs
+@pytest.mark.parametrize("spot", [False, True], ids=["on-demand", "spot"])
+def test_pain_20_an_update_takes_no_second_accelerator(deploy, spot):
+    group = deploy(lambda: node_pool(pool_of(spot=spot))).one(NODE_GROUP).inputs
     assert group["updateConfig"] == {"maxUnavailable": 1, "updateStrategy": "MINIMAL"}
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
+from fleet.catalog.drivers import DriverOwner, driver_owner
 from fleet.catalog.machines import machine, machines
-from fleet.catalog.nodes import DriverOwner, brings_device_plugin, credential_endpoints, driver_owner
+from fleet.catalog.nodes import brings_device_plugin, credential_endpoints
 from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.contract import ACCELERATOR_LABEL
 from fleet.spec import Autoscaler, ModelSpec, WeightsSpec
