@@ -26,6 +26,7 @@ OPTIONS = {
     "destroy": {"--stack", "--sandbox", "--format", "--parallel"},
     "status": {"--stack", "--sandbox", "--format"},
     "check": {"--stack", "--format"},
+    "quota": {"--stack", "--format"},
 }
 
 
