@@ -159,6 +159,8 @@ def _operate(verb: str, patterns: list[str], sandbox: bool, as_: Format, expect_
                 console.print(f"{name}: swept {escape(name_)}, which a cluster had made", highlight=False)
             for error in result.outcome.errors + result.leftovers:
                 console.print(f"[red]{name}:[/] {escape(error)}", highlight=False)
+            for said in result.advice:
+                console.print(f"[yellow]{name}:[/] {escape(said)}", highlight=False)
             if not result.ok:
                 console.print(f"{name}: the engine's full output is in {OUT / 'logs' / f'{name}.{verb}.log'}")
         if verb == "up" and not failed:

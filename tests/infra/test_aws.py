@@ -207,7 +207,7 @@ def test_what_default_tags_do_not_reach_is_tagged(deploy):
 @pytest.mark.parametrize(
     "hardware", [machine(Cloud.AWS, "g6.12xlarge"), machine(Cloud.AWS, "inf2.48xlarge")], ids=lambda m: m.name
 )
-def test_a_pool_at_zero_tells_the_autoscaler_its_template(deploy, hardware):
+def test_pain_07_a_pool_at_zero_tells_the_autoscaler_its_template(deploy, hardware):
     pool = pool_of(hardware)
     tags = deploy(lambda: node_pool(pool)).of(ASG_TAG).values()
     assert {t["autoscalingGroupName"] for t in tags} == {"asg-main-gpu-nodes"}

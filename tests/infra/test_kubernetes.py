@@ -294,7 +294,7 @@ def test_a_release_that_does_not_come_up_is_taken_back_and_is_given_time(deploy)
     assert release["chart"] == CHART == "./charts/model-serving"
 
 
-def test_start_up_is_two_minutes_and_five_seconds_a_gib():
+def test_pain_16_start_up_is_two_minutes_and_five_seconds_a_gib():
     assert start_up_seconds(0) == 120
     assert start_up_seconds(100) == 620
     startup = chart_values(model())["probes"]["startup"]
