@@ -206,6 +206,7 @@ class ModelSpec(_Spec):
     """A model served on a pool of the same cluster."""
 
     pool: str = Field(description="A pool of the same cluster.")
+    team: str | None = Field(default=None, description="The team whose share its replicas take; default: none, and no limit.")
     accelerators: StrictInt | None = Field(
         default=None, ge=1, le=16, description="Accelerators a replica; default: 1, on a TPU a whole host."
     )
@@ -213,6 +214,34 @@ class ModelSpec(_Spec):
     weights: WeightsSpec | None = None
     replicas: ReplicasSpec = Field(default=ReplicasSpec())
     autoscaler: Autoscaler = Autoscaler.NONE
+
+
+class Priority(StrEnum):
+    """Whose pods go first where a pool is full: a higher team's push out a lower one's."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+class Queueing(StrEnum):
+    """What becomes of a pod that its team's share has no room for: `none` refuses it, `kueue` lets it wait."""
+
+    NONE = "none"
+    KUEUE = "kueue"
+
+
+class TeamSpec(_Spec):
+    """A team with a namespace of its own and a share of the cluster's accelerators."""
+
+    accelerators: dict[str, Annotated[StrictInt, Field(ge=1)]] = Field(
+        default_factory=dict,
+        description="How many it may hold at once, by catalogue name; a part of a shared GPU counts as one.",
+    )
+    priority: Priority = Priority.NORMAL
+    borrow: StrictBool = Field(
+        default=False, description="Take what other teams leave idle, until they want it; with kueue only."
+    )
 
 
 class ClusterSpec(_Spec):
@@ -230,6 +259,8 @@ class ClusterSpec(_Spec):
     pools: dict[PoolName, PoolSpec] = Field(default_factory=dict)
     stores: dict[Name, StoreSpec] = Field(default_factory=dict)
     models: dict[Name, ModelSpec] = Field(default_factory=dict)
+    teams: dict[Name, TeamSpec] = Field(default_factory=dict, description="Who shares the accelerators, and how.")
+    queueing: Queueing = Queueing.NONE
 
 
 class StackSpec(_Spec):

@@ -31,7 +31,8 @@ from infra.kubernetes.compute_class import ComputeClass
 from infra.kubernetes.device_plugins import DevicePlugins
 from infra.kubernetes.efa import EfaPlugin
 from infra.kubernetes.model_serving import ModelServing, ModelServingArgs
-from infra.kubernetes.namespaces import MODELS, ModelsNamespace
+from infra.kubernetes.namespaces import ModelsNamespace
+from infra.kubernetes.tenancy import NO_TEAM, Tenancy, Tenant
 from infra.stack import Stack
 
 
@@ -78,10 +79,12 @@ class _Cluster(pulumi.ComponentResource):
             if pool.compute_class
         ]
         namespace = ModelsNamespace(f"{name}-models", opts=in_kubernetes)
+        tenancy = Tenancy(name, spec, list(accelerators.values()), in_kubernetes) if spec.teams else None
         for key, model in spec.models.items():
-            before = [*node_pools[model.pool], *classes, plugins, *fabric, namespace]
+            tenant, place = (tenancy.tenants[model.team], tenancy) if tenancy and model.team else (NO_TEAM, namespace)
+            before = [*node_pools[model.pool], *classes, plugins, *fabric, place]
             ready = pulumi.ResourceOptions(parent=self, providers=[self.provider, api], depends_on=before)
-            self._model(key, model, accelerators[model.pool], cluster, stores, ready)
+            self._model(key, model, accelerators[model.pool], cluster, stores, tenant, ready)
 
         self.outputs = {
             "cloud": str(spec.cloud),
@@ -210,6 +213,7 @@ class _Cluster(pulumi.ComponentResource):
         pool: AcceleratorPool,
         cluster: Any,
         stores: dict[str, Any],
+        tenant: Tenant,
         opts: pulumi.ResourceOptions,
     ) -> None:
         identity, url = None, None
@@ -217,12 +221,15 @@ class _Cluster(pulumi.ComponentResource):
             store = stores[model.weights.store]
             identity = self.cloud.workload_identity(
                 f"{self.name}-{key}-identity",
-                WorkloadIdentityArgs(cluster=cluster, namespace=MODELS, service_account=key, store=store, tags=self.tags),
+                WorkloadIdentityArgs(
+                    cluster=cluster, namespace=tenant.namespace, service_account=key, store=store, tags=self.tags
+                ),
                 pulumi.ResourceOptions(parent=self, providers=[self.provider]),
             )
             path = model.weights.path
             url = store.url.apply(lambda base: f"{base}/{path}".rstrip("/"))
-        ModelServing(f"{self.name}-{key}", ModelServingArgs.of(key, model, pool, weights_url=url, identity=identity), opts)
+        args = ModelServingArgs.of(key, model, pool, weights_url=url, identity=identity, tenant=tenant)
+        ModelServing(f"{self.name}-{key}", args, opts)
 
 
 def _describe(pool: AcceleratorPool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path as File
 from typing import Any
 
 from fleet.catalog.clouds import Cloud
-from fleet.checks import access, capacity, models, names, network, pools, versions
+from fleet.checks import access, capacity, models, names, network, pools, tenancy, versions
 from fleet.checks.finding import Finding, Path, listed, nearest
 from fleet.positions import YamlError, parse
 from fleet.spec import ClusterSpec, StackSpec
@@ -30,7 +30,11 @@ def run(file: File, spec: StackSpec, broken: set[Path]) -> list[Finding]:
     # Models are measured against pools, and networks against each other, only where nothing is wrong with those.
     wrong = broken | {f.path for f in first}
     on_pools = [f for name, cluster in spec.clusters.items() for f in _models(("clusters", name), cluster)]
-    return first + [f for f in [*on_pools, *network.overlaps(spec.clusters)] if not f.hangs_on(wrong)]
+    second = [f for f in [*on_pools, *network.overlaps(spec.clusters)] if not f.hangs_on(wrong)]
+    # Shares are measured against models and pools that are sound by themselves: what no pool can hold no team can.
+    wrong |= {f.path for f in second}
+    of_teams = [f for name, cluster in spec.clusters.items() for f in tenancy.check(("clusters", name), cluster)]
+    return first + second + [f for f in of_teams if not f.hangs_on(wrong)]
 
 
 def _places(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:

@@ -17,9 +17,9 @@ _TAGGED = re.compile(r"^[^\s@]+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-
 def check(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Finding]:
     """Faults of one model by itself, and against its pool and store."""
     yield from _image(path, model) or versions.of_image_on(path, model, cluster)
-    pool = _planned(cluster, model.pool) if model.pool in cluster.pools else None
+    pool = planned(cluster, model.pool) if model.pool in cluster.pools else None
     if pool is not None and pool.tpu and pool.tpu.multi_host:
-        yield from scaling.on_slice(path, model, pool, _hardware(path, model.pool))
+        yield from scaling.on_slice(path, model, pool, hardware(path, model.pool))
     else:
         yield from scaling.check(path, model)
     if model.weights and model.weights.store not in cluster.stores:
@@ -48,13 +48,13 @@ def _image(path: Path, model: ModelSpec) -> list[Finding]:
     return [Finding((*path, "image"), message, repr(model.image), "name:tag or name@sha256:…", remedy)]
 
 
-def _hardware(path: Path, pool: str) -> tuple[Path, ...]:
+def hardware(path: Path, pool: str) -> tuple[Path, ...]:
     """What a pool's machine follows from."""
     place = fields(path[:2], "cloud", "region")
     return (*place, *fields((*path[:2], "pools", pool), "accelerator", "per_node", "machine", "topology"))
 
 
-def _planned(cluster: ClusterSpec, pool: str) -> AcceleratorPool | None:
+def planned(cluster: ClusterSpec, pool: str) -> AcceleratorPool | None:
     """The pool as it would be made, without its models; None where its own faults leave it no machine."""
     only = cluster.model_copy(update={"pools": {pool: cluster.pools[pool]}, "models": {}})
     try:
@@ -64,7 +64,7 @@ def _planned(cluster: ClusterSpec, pool: str) -> AcceleratorPool | None:
 
 
 def _room(path: Path, model: ModelSpec, pool: AcceleratorPool) -> Iterator[Finding]:
-    needs = (*_hardware(path, model.pool), *fields(path, "pool", "accelerators"))
+    needs = (*hardware(path, model.pool), *fields(path, "pool", "accelerators"))
     count = accelerators_of(model, pool.machine, pool.tpu)
     where = (*path, "accelerators")
     if pool.sharing and count != 1:
@@ -105,7 +105,7 @@ def together(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     """Pools too small for the minimum replicas of all their models, each of which would fit alone."""
     for name in cluster.pools:
         on_pool = {key: model for key, model in cluster.models.items() if model.pool == name}
-        pool = _planned(cluster, name)
+        pool = planned(cluster, name)
         if len(on_pool) < 2 or pool is None:
             continue
         if pool.tpu and pool.tpu.multi_host:
@@ -120,7 +120,7 @@ def together(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
             message = f"the minimum replicas of {listed(on_pool)} need {nodes} nodes together"
             remedy = f"set nodes.max to {nodes}, or give a model a pool of its own"
             read = (field for key in on_pool for field in fields((*path, "models", key), "pool", "accelerators", "replicas"))
-            needs = (where, *_hardware(path, name), (*path, "pools", name, "sharing"), *read)
+            needs = (where, *hardware(path, name), (*path, "pools", name, "sharing"), *read)
             yield Finding(where, message, str(pool.most_nodes), f"at least {nodes}", remedy, needs=needs)
 
 
@@ -128,7 +128,7 @@ def _one_model(path: Path, name: str, models: list[str]) -> Iterator[Finding]:
     """Every model after the first on a slice: that one has a worker on each host, and each takes the host whole."""
     for model in models[1:]:
         where = (*path, "models", model, "pool")
-        needs = (where, (*path, "models", models[0], "pool"), *_hardware(where, name))
+        needs = (where, (*path, "models", models[0], "pool"), *hardware(where, name))
         message = f"model {models[0]} takes the slice of pool {name} whole"
         yield Finding(where, message, repr(name), "a pool that no other model is on", "give it a pool of its own", needs=needs)
 

@@ -82,14 +82,16 @@ def beside(stack: str, spec: StackSpec, others: Mapping[str, Mapping[str, Any]])
 
 
 def _joined(spec: StackSpec) -> Iterator[Finding]:
-    """A resource of the state is named `<cluster>-<entry>`, once for each type; a type is of one cloud, but a model's."""
+    """A resource of the state is named `<cluster>-<entry>`, once for each type; a type is of one cloud, but a model's
+    and a team's.
+    """
     seen: dict[tuple[str, str, str], Path] = {}
     for name, cluster in spec.clusters.items():
         # A pool is one in the cloud for each way in which it is bought.
         pools = {made: key for key, pool in cluster.pools.items() for made in rung_names(key, pool)}
-        stores, models = ({key: key for key in entries} for entries in (cluster.stores, cluster.models))
-        for kind, entries in (("pools", pools), ("stores", stores), ("models", models)):
-            scope = "" if kind == "models" else str(cluster.cloud)
+        stores, models, teams = ({key: key for key in entries} for entries in (cluster.stores, cluster.models, cluster.teams))
+        for kind, entries in (("pools", pools), ("stores", stores), ("models", models), ("teams", teams)):
+            scope = "" if kind in ("models", "teams") else str(cluster.cloud)
             for made, entry in entries.items():
                 where: Path = ("clusters", name, kind, entry)
                 other = seen.setdefault((kind, scope, f"{name}-{made}"), where)

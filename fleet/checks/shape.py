@@ -189,7 +189,9 @@ def _finding(document: Document, path: Path, detail: ErrorDetails) -> Finding:
         message = "is empty" if value is None else words[0]
         return Finding(path, message, got, _allowed(about) or words[1], words[2])
     if kind.startswith(("greater_than", "less_than")):
-        return Finding(path, "is out of range", got, _allowed(about), f"write a number: {_allowed(about)}")
+        # Values of a map of numbers have no field of their own.
+        allowed = _allowed(about) or f"at least {detail['ctx']['ge']}"
+        return Finding(path, "is out of range", got, allowed, f"write a number: {allowed}")
     return _text(path, got, about, detail)
 
 

@@ -16,12 +16,13 @@ import pulumi_kubernetes as kubernetes
 
 from fleet.catalog.nodes import credential_endpoints
 from fleet.catalog.sharing import SharingMode
-from fleet.contract import AcceleratorPool
+from fleet.contract import ACCELERATOR_LABEL, AcceleratorPool
 from fleet.plan import accelerators_of
 from fleet.spec import Autoscaler, ModelSpec
 from infra.clouds.base import WorkloadIdentity
 from infra.kubernetes.model_servers import ModelServer, server_of
-from infra.kubernetes.namespaces import KEDA, MODELS, MONITORING
+from infra.kubernetes.namespaces import KEDA, MONITORING
+from infra.kubernetes.tenancy import NO_TEAM, Tenant
 
 # From the program's directory: an absolute path would be in the state, and differ on everybody's machine
 # (pulumi-kubernetes#2573).
@@ -50,6 +51,7 @@ class ModelServingArgs:
     Attributes:
         name: release, service account and Service. count: accelerators a replica takes.
         replicas: least and most; the same without an autoscaler.
+        tenant: where it runs, and on whose share.
         weights_url, weights_gib: where the weights are and their size; None and 0 where the image brings them.
         identity: what lets the pods read them; the release waits for it.
     """
@@ -60,7 +62,7 @@ class ModelServingArgs:
     image: str
     replicas: tuple[int, int]
     autoscaler: Autoscaler
-    namespace: str = MODELS
+    tenant: Tenant = NO_TEAM
     weights_url: pulumi.Input[str] | None = None
     weights_gib: int = 0
     service_account_annotations: pulumi.Input[Mapping[str, str]] = field(default_factory=dict)
@@ -77,6 +79,7 @@ class ModelServingArgs:
         *,
         weights_url: pulumi.Input[str] | None = None,
         identity: WorkloadIdentity | None = None,
+        tenant: Tenant = NO_TEAM,
     ) -> ModelServingArgs:
         """What the stack file says of a model, on the pool it names.
 
@@ -90,6 +93,7 @@ class ModelServingArgs:
             image=model.image,
             replicas=_replicas(name, model, pool),
             autoscaler=model.autoscaler,
+            tenant=tenant,
             weights_url=weights_url,
             weights_gib=model.weights.size_gib if model.weights else 0,
             service_account_annotations=identity.service_account_annotations if identity else {},
@@ -143,16 +147,17 @@ class ModelServing(pulumi.ComponentResource):
         kubernetes.helm.v3.Release(
             name,
             name=args.name,
-            namespace=args.namespace,
+            namespace=args.tenant.namespace,
             chart=args.chart,
             values=values,
             atomic=True,
             cleanup_on_fail=True,
             skip_await=False,
             timeout=_NODE_AND_IMAGE_S + start_up_seconds(args.weights_gib),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=before),
+            # In another team's namespace it is another release, and the one before it holds the accelerators.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=before, delete_before_replace=True),
         )
-        self.url = pulumi.Output.from_input(f"http://{args.name}.{args.namespace}.svc:{PORT}")
+        self.url = pulumi.Output.from_input(f"http://{args.name}.{args.tenant.namespace}.svc:{PORT}")
         self.register_outputs({"url": self.url})
 
 
@@ -165,9 +170,10 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
         "server": {"port": PORT},
         "accelerator": {"resource": placement.resource, "count": placement.count},
         "extraResources": dict(placement.extra),
-        "nodeSelector": placement.node_selector,
+        "nodeSelector": {**placement.node_selector, **_flavor(args)},
         "tolerations": placement.tolerations,
         "preferNodes": list(placement.prefer),
+        "priorityClassName": args.tenant.priority_class,
         "terminationGracePeriodSeconds": args.pool.grace_s,
         **_share_of_node(args.pool, args.count),
         "weights": {"sizeGiB": args.weights_gib},
@@ -179,7 +185,7 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
             "readiness": {"path": server.ready},
         },
         "serviceAccount": {"annotations": args.service_account_annotations},
-        "podLabels": dict(args.pod_labels),
+        "podLabels": {**args.pod_labels, **args.tenant.queue_labels},
         "networkPolicy": {"fromNamespaces": [MONITORING]},
     }
     if args.weights_url is not None:
@@ -194,6 +200,11 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
         values["autoscaling"]["keda"] = {"triggers": [_queue(args)]}
         values["networkPolicy"]["fromNamespaces"].append(KEDA)
     return values
+
+
+def _flavor(args: ModelServingArgs) -> dict[str, str]:
+    """What a queue tells accelerators apart by; a pod without it could be given another one's share, and fit no node."""
+    return {ACCELERATOR_LABEL: args.pool.accelerator.name} if args.tenant.queue_labels else {}
 
 
 def _share_of_node(pool: AcceleratorPool, count: int) -> dict[str, Any]:
@@ -233,7 +244,7 @@ def _queue(args: ModelServingArgs) -> dict[str, Any]:
     return {
         "type": "metrics-api",
         "metadata": {
-            "url": f"http://{args.name}.{args.namespace}.svc:{PORT}/metrics",
+            "url": f"http://{args.name}.{args.tenant.namespace}.svc:{PORT}/metrics",
             "format": "prometheus",
             "valueLocation": waiting.replace("$MODEL", args.name),
             "targetValue": "4",

@@ -5,6 +5,8 @@ Owns their names and the labels that everything of ours carries; what runs in th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pulumi
 import pulumi_kubernetes as kubernetes
 
@@ -25,27 +27,37 @@ def pod_security(level: str) -> dict[str, str]:
     return {f"pod-security.kubernetes.io/{mode}": level for mode in ("enforce", "audit", "warn")}
 
 
-def namespace(name: str, physical: str, level: str, parent: pulumi.Resource) -> kubernetes.core.v1.Namespace:
+def namespace(
+    name: str, physical: str, level: str, parent: pulumi.Resource, labels: Mapping[str, str] | None = None
+) -> kubernetes.core.v1.Namespace:
     """A namespace at a Pod Security level."""
     return kubernetes.core.v1.Namespace(
         name,
-        metadata=kubernetes.meta.v1.ObjectMetaArgs(name=physical, labels={**LABELS, **pod_security(level)}),
+        metadata=kubernetes.meta.v1.ObjectMetaArgs(name=physical, labels={**LABELS, **pod_security(level), **(labels or {})}),
         opts=pulumi.ResourceOptions(parent=parent),
     )
 
 
+def serving_namespace(
+    name: str, physical: str, parent: pulumi.Resource, labels: Mapping[str, str] | None = None
+) -> kubernetes.core.v1.Namespace:
+    """A namespace of restricted pods, with no traffic that a policy of their own does not allow."""
+    made = namespace(name, physical, "restricted", parent, labels)
+    kubernetes.networking.v1.NetworkPolicy(
+        f"{name}-deny",
+        metadata=kubernetes.meta.v1.ObjectMetaArgs(name="default-deny", namespace=physical, labels=LABELS),
+        spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
+            pod_selector=kubernetes.meta.v1.LabelSelectorArgs(), policy_types=["Ingress", "Egress"]
+        ),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[made]),
+    )
+    return made
+
+
 class ModelsNamespace(pulumi.ComponentResource):
-    """Where models are served: restricted pods, and no traffic that a model's own policy does not allow."""
+    """Where models without a team are served."""
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("accelfleet:kubernetes:ModelsNamespace", name, {}, opts)
-        made = namespace(name, MODELS, "restricted", self)
-        kubernetes.networking.v1.NetworkPolicy(
-            f"{name}-deny",
-            metadata=kubernetes.meta.v1.ObjectMetaArgs(name="default-deny", namespace=MODELS, labels=LABELS),
-            spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
-                pod_selector=kubernetes.meta.v1.LabelSelectorArgs(), policy_types=["Ingress", "Egress"]
-            ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[made]),
-        )
+        serving_namespace(name, MODELS, self)
         self.register_outputs({})

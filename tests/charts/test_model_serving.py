@@ -182,6 +182,12 @@ def test_without_an_accelerator_there_is_no_model(render):
 
 
 @pytest.mark.sandbox
+def test_a_class_of_priority_is_the_pods_where_one_is_given(render):
+    assert pod_of(render(with_(priorityClassName="accelfleet-high")))["priorityClassName"] == "accelfleet-high"
+    assert "priorityClassName" not in pod_of(render(MINIMAL))
+
+
+@pytest.mark.sandbox
 def test_an_old_cluster_is_refused(helm):
     with pytest.raises(HelmRefused, match="incompatible with Kubernetes"):
         helm("template", "chat", str(CHART), "--kube-version", "1.32.0", values=MINIMAL)
