@@ -108,6 +108,27 @@ def check(
         Console().print("[green]all stack files are sound[/]")
 
 
+@app.command()
+def quota(stack: Stacks, as_: AsFormat = Format.TEXT) -> None:
+    """Show the quotas that the stacks' accelerator pools need at their bounds, and where to ask for them. Offline.
+
+    Example: `fleet quota --stack 'prod-*'`
+    """
+    from fleet.quota import needs  # noqa: PLC0415 - `fleet check` need not pay for it
+
+    found = needs(_specs(_select(stack), as_))
+    if as_ is Format.JSON:
+        print(json.dumps({"version": 1, "quotas": [need.as_json() for need in found]}, indent=2))  # noqa: T201
+        return
+    console = Console(soft_wrap=True)
+    for need in found:
+        what = f"{need.quota or 'a quota the catalogue does not know'}: {need.amount} {need.unit}"
+        console.print(f"{need.cloud} {need.region}  {what}, for {', '.join(need.pools)}", highlight=False, markup=False)
+        console.print(f"    {need.ask}", highlight=False, markup=False)
+    if not found:
+        console.print("no accelerator pools")
+
+
 def _operate(verb: str, patterns: list[str], sandbox: bool, as_: Format, expect_no_changes: bool, parallel: int) -> None:
     from fleet.operations import Operation  # noqa: PLC0415 - `fleet check` must not pay for the engine's modules
     from fleet.progress import Board  # noqa: PLC0415
@@ -138,6 +159,8 @@ def _operate(verb: str, patterns: list[str], sandbox: bool, as_: Format, expect_
                 console.print(f"{name}: swept {escape(name_)}, which a cluster had made", highlight=False)
             for error in result.outcome.errors + result.leftovers:
                 console.print(f"[red]{name}:[/] {escape(error)}", highlight=False)
+            for said in result.advice:
+                console.print(f"[yellow]{name}:[/] {escape(said)}", highlight=False)
             if not result.ok:
                 console.print(f"{name}: the engine's full output is in {OUT / 'logs' / f'{name}.{verb}.log'}")
         if verb == "up" and not failed:

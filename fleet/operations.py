@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet import naming
+from fleet.advice import advice
 from fleet.engine import Engine, Outcome
 from fleet.file_backend import break_dead_locks, drop_torn_attributes
 from fleet.leftovers import remaining, sweep
@@ -35,6 +36,11 @@ class Result:
     def ok(self) -> bool:
         return self.outcome.ok and not self.leftovers
 
+    @property
+    def advice(self) -> list[str]:
+        """What to do about the errors, where anything is known to help; each once."""
+        return list(dict.fromkeys(said for error in self.outcome.errors if (said := advice(self.stack, error))))
+
     def as_json(self) -> dict[str, Any]:
         return {
             "stack": self.stack,
@@ -43,6 +49,7 @@ class Result:
             "seconds": round(self.outcome.seconds, 1),
             "changes": self.outcome.changes,
             "errors": self.outcome.errors,
+            "advice": self.advice,
             "recovered": self.recovered.lines() if self.recovered else [],
             "swept": self.swept,
             "leftovers": self.leftovers,

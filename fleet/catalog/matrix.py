@@ -12,8 +12,9 @@ from pathlib import Path
 
 from fleet.catalog.accelerators import ACCELERATORS, Accelerator, Family
 from fleet.catalog.clouds import Cloud, regions
+from fleet.catalog.compatibility import kubernetes_minors
+from fleet.catalog.drivers import DriverOwner, driver_owner, drivers
 from fleet.catalog.machines import PURCHASES, Machine, machines, offers, regions_with
-from fleet.catalog.nodes import DriverOwner, driver_owner
 from fleet.catalog.sharing import mig_profiles, mig_profiles_on
 from fleet.catalog.tpu import TOPOLOGIES, gke_name, tpu_slice
 from fleet.contract import AcceleratorPool
@@ -50,7 +51,8 @@ def _hardware(row: Accelerator) -> tuple[str, str, str, str]:
 def _cloud(cloud: Cloud) -> str:
     listed = [m for m in machines() if m.cloud is cloud and m.accelerator]
     here = [m for m in listed if not _of(m).withdrawn]
-    parts = [f"## {_TITLES[cloud]}", *_nodes(cloud, here), _machines(listed), _quotas(listed), *_names(cloud, here)]
+    minors = f"Kubernetes of a new cluster: {', '.join(kubernetes_minors(cloud))}."
+    parts = [f"## {_TITLES[cloud]}", minors, *_nodes(cloud, here), _machines(listed), _quotas(listed), *_names(cloud, here)]
     return "\n\n".join([*parts, _regions(cloud, here)])
 
 
@@ -65,11 +67,12 @@ def _nodes(cloud: Cloud, here: list[Machine]) -> tuple[str, str]:
             for mark in _marks(pools):
                 carriers.setdefault(mark, set()).add((family, pools[0].purchase))
         driver = {DriverOwner.CLOUD: "the cloud", DriverOwner.NONE: "nobody"}.get(driver_owner(cloud, family), "an operator")
-        owners.append((family, f"`{family.resource}`", driver, "us" if pools[0].needs_device_plugin else "the cloud"))
+        versions = ", ".join(drivers(cloud, family)) or "-"
+        owners.append((family, f"`{family.resource}`", driver, versions, "us" if pools[0].needs_device_plugin else "the cloud"))
     everywhere = set().union(*carriers.values())
     marks = sorted(carriers, key=lambda mark: (mark[0], mark[2] != "us", mark[1]))
     rows = ((kind, f"`{text}`", by, _which(carriers[kind, text, by], everywhere)) for kind, text, by in marks)
-    whose = _table(("Family", "Kubernetes resource", "Driver by", "Device plugin by"), owners)
+    whose = _table(("Family", "Kubernetes resource", "Driver by", "Driver", "Device plugin by"), owners)
     return whose, _table(("A node's", "Key and value", "By", "Nodes"), rows)
 
 

@@ -10,7 +10,6 @@ AI-Hypercomputer/xpk@02b0c092, MicrosoftDocs/azure-aks-docs@04921f5f, karpenter-
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
@@ -36,31 +35,6 @@ def family_taint(family: Family) -> Taint:
 def brings_device_plugin(cloud: Cloud, family: Family) -> bool:
     """Whether the cloud runs the family's device plugin itself (GKE does; EKS's AL2023 images and AKS do not)."""
     return cloud is Cloud.GCP and family in (Family.NVIDIA, Family.TPU)
-
-
-class DriverOwner(StrEnum):
-    """Who puts an accelerator's kernel driver on a node. Exactly one may: two that fight break the node (pain 4)."""
-
-    CLOUD = "cloud"
-    OPERATOR = "operator"
-    NONE = "none"
-
-
-def driver_owner(cloud: Cloud, family: Family) -> DriverOwner:
-    """Who installs the family's driver: the cloud wherever its node image carries it, which is everywhere we make pools.
-
-    EKS: AL2023_x86_64_NVIDIA and _NEURON images. GKE: driver version `DEFAULT`, and TPU images. AKS: its GPU profile.
-    NONE for the rest, such as Gaudi on EKS, for which AWS publishes no image any more. An operator owns the driver
-    only in clusters that were not made here.
-    """
-    return DriverOwner.CLOUD if family in _DRIVERS_IN_IMAGE[cloud] else DriverOwner.NONE
-
-
-_DRIVERS_IN_IMAGE = {
-    Cloud.AWS: (Family.NVIDIA, Family.NEURON),
-    Cloud.GCP: (Family.NVIDIA, Family.TPU),
-    Cloud.AZURE: (Family.NVIDIA,),
-}
 
 
 def spot_grace_s(cloud: Cloud) -> int:

@@ -11,6 +11,7 @@ https://cloud.google.com/kubernetes-engine/docs/concepts/timesharing-gpus, https
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -70,6 +71,27 @@ def mig_profiles_on(cloud: Cloud, accelerator: str) -> dict[str, int]:
         largest = list(all_)[-1:]
         return {p: n for p, n in all_.items() if not p.startswith("4g") or p in largest}
     return all_
+
+
+def nearest_profile(profile: str, offered: Iterable[str]) -> str:
+    """Of these, the one nearest in memory, then in compute slices; of two, the larger, which holds what was meant.
+
+    >>> nearest_profile("2g.15gb", ("1g.10gb", "2g.20gb", "3g.40gb"))
+    '2g.20gb'
+    """
+    slices, memory = _sizes(profile)
+
+    def distance(other: str) -> tuple[int, int, int]:
+        of_slices, of_memory = _sizes(other)
+        return abs(of_memory - memory), abs(of_slices - slices), -of_memory
+
+    return min(offered, key=distance)
+
+
+def _sizes(profile: str) -> tuple[int, int]:
+    """`2g.20gb` -> (2, 20)."""
+    slices, _, memory = profile.removesuffix("gb").partition("g.")
+    return int(slices), int(memory)
 
 
 def mig(accelerator: str, profile: str) -> Sharing:

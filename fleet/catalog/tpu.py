@@ -66,7 +66,7 @@ def tpu_slice(accelerator: str, topology: str) -> TpuSlice:
     allowed = TOPOLOGIES[accelerator]
     if topology not in allowed:
         raise ValueError(f"{accelerator} has no topology {topology}; it has {', '.join(allowed)}")
-    chips = math.prod(int(side) for side in topology.split("x"))
+    chips = _chips(topology)
     by_chips = _MACHINES[accelerator]
     per_machine = chips if chips in by_chips else 4
     hosts = chips // per_machine
@@ -74,6 +74,20 @@ def tpu_slice(accelerator: str, topology: str) -> TpuSlice:
     found = machine(Cloud.GCP, name)
     assert found is not None, f"machines.csv lacks {name}"
     return TpuSlice(accelerator, topology, found, hosts)
+
+
+def nearest_topology(accelerator: str, topology: str) -> str:
+    """The shape of that version whose number of chips is nearest; of two, the larger, which holds what was meant.
+
+    >>> nearest_topology("tpu-v5e", "3x3"), nearest_topology("tpu-v5p", "4x4")
+    ('2x4', '2x2x4')
+    """
+    wanted = _chips(topology)
+    return min(TOPOLOGIES[accelerator], key=lambda shape: (abs(_chips(shape) - wanted), -_chips(shape)))
+
+
+def _chips(topology: str) -> int:
+    return math.prod(int(side) for side in topology.split("x"))
 
 
 def gke_name(row: Machine) -> str | None:

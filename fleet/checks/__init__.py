@@ -11,7 +11,7 @@ from pathlib import Path as File
 from typing import Any
 
 from fleet.catalog.clouds import Cloud
-from fleet.checks import access, capacity, models, names, network, pools, tenancy
+from fleet.checks import access, capacity, models, names, network, pools, tenancy, versions
 from fleet.checks.finding import Finding, Path, listed, nearest
 from fleet.positions import YamlError, parse
 from fleet.spec import ClusterSpec, StackSpec
@@ -40,6 +40,7 @@ def run(file: File, spec: StackSpec, broken: set[Path]) -> list[Finding]:
 def _places(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     yield from network.check(path, cluster)
     yield from access.check(path, cluster)
+    yield from versions.of_cluster(path, cluster)
     for name, pool in cluster.pools.items():
         yield from pools.check((*path, "pools", name), name, pool, cluster)
     yield from names.in_cluster(path, cluster)

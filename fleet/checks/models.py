@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fleet.checks import scaling
+from fleet.checks import scaling, versions
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.contract import AcceleratorPool
 from fleet.plan import accelerators_of, least_nodes, pools
@@ -16,7 +16,7 @@ _TAGGED = re.compile(r"^[^\s@]+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-
 
 def check(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Finding]:
     """Faults of one model by itself, and against its pool and store."""
-    yield from _image(path, model)
+    yield from _image(path, model) or versions.of_image_on(path, model, cluster)
     pool = planned(cluster, model.pool) if model.pool in cluster.pools else None
     if pool is not None and pool.tpu and pool.tpu.multi_host:
         yield from scaling.on_slice(path, model, pool, hardware(path, model.pool))
@@ -36,13 +36,16 @@ def check(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Findin
         yield from _room(path, model, pool)
 
 
-def _image(path: Path, model: ModelSpec) -> Iterator[Finding]:
+def _image(path: Path, model: ModelSpec) -> list[Finding]:
     name, _, tag = model.image.partition("@")[0].rpartition(":")
     if not _TAGGED.match(model.image):
-        yield Finding((*path, "image"), "is no image name", repr(model.image), "name:tag or name@sha256:…", "write name:tag")
+        message, remedy = "is no image name", "write name:tag"
     elif "@" not in model.image and (not name or "/" in tag or tag == "latest"):
-        what = "'latest' is another image tomorrow" if tag == "latest" else "the image has no tag"
-        yield Finding((*path, "image"), what, repr(model.image), "name:tag or name@sha256:…", "name a version")
+        message = "'latest' is another image tomorrow" if tag == "latest" else "the image has no tag"
+        remedy = "name a version"
+    else:
+        return []
+    return [Finding((*path, "image"), message, repr(model.image), "name:tag or name@sha256:…", remedy)]
 
 
 def hardware(path: Path, pool: str) -> tuple[Path, ...]:

@@ -10,8 +10,6 @@ from fleet.catalog.machines import machine, machines
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.spec import ClusterSpec, Nat, NodesSpec
 
-# Minors that EKS, GKE's regular channel and AKS all offer, 2026-11.
-SUPPORTED_KUBERNETES = ("1.33", "1.34", "1.35")
 PRIVATE = tuple(IPv4Network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
 # AKS's pods and services live here (infra/clouds/azure); a network over them would swallow their routes.
 _AKS_TAKEN = tuple(IPv4Network(n) for n in ("100.64.0.0/12", "100.80.0.0/16"))
@@ -34,9 +32,6 @@ def check(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
         )
     yield from _network(path, cluster)
     yield from _system_pool(path, cluster)
-    if cluster.kubernetes is not None and cluster.kubernetes not in SUPPORTED_KUBERNETES:
-        message = f"Kubernetes {cluster.kubernetes} is not on offer on all three clouds"
-        yield Finding((*path, "kubernetes"), message, repr(cluster.kubernetes), listed(SUPPORTED_KUBERNETES), "use one of them")
 
 
 def _network(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:

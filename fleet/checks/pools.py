@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from fleet.catalog.accelerators import ACCELERATORS
 from fleet.catalog.clouds import Cloud, regions, zones
 from fleet.catalog.machines import machine, machines, machines_with, regions_with
-from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
+from fleet.catalog.tpu import TOPOLOGIES, nearest_topology, tpu_slice
 from fleet.checks import fabric, purchase, sharing
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.checks.network import bounds
@@ -175,7 +175,7 @@ def _tpu(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]:
         yield Finding(path, message, "", listed(shapes), "add topology:", at_key=True, needs=needs)
         return
     if pool.topology not in shapes:
-        remedy = nearest(pool.topology, shapes, "use a shape on offer")
+        remedy = f"nearest: {nearest_topology(pool.accelerator, pool.topology)}"
         message = f"{pool.accelerator} has no such topology"
         yield Finding((*path, "topology"), message, repr(pool.topology), listed(shapes), remedy, needs=needs)
         return

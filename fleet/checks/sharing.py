@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from fleet.catalog.accelerators import ACCELERATORS, Family
 from fleet.catalog.machines import machines_with
-from fleet.catalog.sharing import mig_profiles, mig_profiles_on
-from fleet.checks.finding import Finding, Path, closest, fields, listed
+from fleet.catalog.sharing import mig_profiles, mig_profiles_on, nearest_profile
+from fleet.checks.finding import Finding, Path, fields, listed
 from fleet.spec import ClusterSpec, PoolSpec
 
 _WAYS = ("mig", "mps_clients", "time_slices")
@@ -43,7 +43,7 @@ def _mig(path: Path, profile: str, accelerator: str, cluster: ClusterSpec, needs
         remedy = "use time_slices or mps_clients"
         yield Finding(path, f"{accelerator} has no MIG", got, "a GPU such as nvidia-a100-80gb", remedy, needs=needs)
         return
-    near = closest(profile, offered) or next(iter(offered))
+    near = nearest_profile(profile, offered)
     if profile in mig_profiles(accelerator):
         message, read = f"{cluster.cloud} cannot cut {accelerator} so", (*needs, (*path[:2], "cloud"))
     else:

@@ -15,7 +15,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from fleet.catalog.accelerators import Family
-from fleet.catalog.nodes import DriverOwner, driver_owner
+from fleet.catalog.drivers import DriverOwner, driver_owner
 from fleet.catalog.sharing import SharingMode
 from fleet.contract import ACCELERATOR_LABEL, SHARING_LABEL, AcceleratorPool
 from infra import versions
@@ -151,7 +151,7 @@ def _refuse_what_cannot_work(pool: AcceleratorPool) -> None:
     if owner is not DriverOwner.CLOUD:
         raise ValueError(
             f"pool {pool.name}: the driver of {pool.accelerator.name} on {pool.cloud} is owned by {owner}, and a device "
-            "plugin brings none: choose an accelerator whose node image has it (fleet/catalog/nodes.py)"
+            "plugin brings none: choose an accelerator whose node image has it (fleet/catalog/data/drivers.csv)"
         )
 
 

@@ -245,7 +245,7 @@ def test_resources_are_whole(render):
 
 @pytest.mark.sandbox
 @pytest.mark.parametrize("gib", [0, 1, 16, 140, 1500])
-def test_a_start_has_the_time_its_weights_take(render, gib):
+def test_pain_16_a_start_has_the_time_its_weights_take(render, gib):
     (container,) = pod_of(render(chart_values(model(pool_of(L4), weights_gib=gib))))["containers"]
     probe = container["startupProbe"]
     assert 0 <= probe["failureThreshold"] * probe["periodSeconds"] - start_up_seconds(gib) < probe["periodSeconds"]

@@ -184,7 +184,7 @@ def standing(rig: Rig) -> Rig:
     return rig
 
 
-def test_a_quota_stops_up_in_the_clouds_words_and_once_raised_the_same_command_succeeds(standing: Rig) -> None:
+def test_pain_01_a_quota_stops_up_in_the_clouds_words_and_once_raised_the_same_command_succeeds(standing: Rig) -> None:
     wait_for(lambda: len(standing.nodes("more")) == 1)
     again = standing.engine.run("up", "--expect-no-changes")
     assert again.ok, again.errors

@@ -33,6 +33,9 @@ KEYS: dict[str, tuple[str, ...]] = {
     "prices.csv": ("cloud", "region", "machine", "accelerator"),
     "carbon.csv": ("cloud", "region"),
     "mig.csv": ("accelerator", "profile"),
+    "drivers.csv": ("cloud", "family", "accelerator", "kubernetes"),
+    "kubernetes.csv": ("cloud", "minor"),
+    "compatibility.csv": ("part", "version", "cloud", "relation", "other"),
 }
 
 
@@ -52,7 +55,7 @@ def test_no_row_is_there_twice_and_none_has_a_cell_too_many_or_few(name: str) ->
     assert [row for row in FILES[name] for cell in row.values() if cell != cell.strip()] == []
 
 
-@pytest.mark.parametrize("name", ["prices.csv", "carbon.csv", "mig.csv"])
+@pytest.mark.parametrize("name", [name for name in FILES if name != "machines.csv"])
 def test_every_row_says_where_it_was_read_and_when(name: str) -> None:
     assert [row for row in FILES[name] if not row["source"]] == []
     undated = [row for row in FILES[name] if not re.search(r"\b20\d\d\b", row["as_of"])]

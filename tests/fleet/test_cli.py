@@ -26,6 +26,7 @@ OPTIONS = {
     "destroy": {"--stack", "--sandbox", "--format", "--parallel"},
     "status": {"--stack", "--sandbox", "--format"},
     "check": {"--stack", "--format"},
+    "quota": {"--stack", "--format"},
 }
 
 
@@ -170,7 +171,8 @@ def test_an_operation_as_json_is_one_document(
     assert document == {"version": 1, "verb": verb, "interrupted": False}
     assert (stack["stack"], stack["ok"]) == ("aws-dev", code == 0)
     if end:
-        assert stack.keys() == {"stack", "started", "ok", "seconds", "changes", "errors", "recovered", "swept", "leftovers"}
+        of_run = {"stack", "started", "ok", "seconds", "changes", "errors", "advice"}
+        assert stack.keys() == of_run | {"recovered", "swept", "leftovers"}
 
 
 def test_what_stands_as_json_is_one_document(results: dict[str, Result | None]) -> None:
@@ -186,6 +188,16 @@ def test_a_failure_is_told_with_the_log_that_has_all_of_it(results: dict[str, Re
     assert "aws-dev: NodeGroup: no capacity" in done.stdout
     assert "aws-dev.up.log" in done.stdout.replace("\n", "")
     assert "gcp-dev: not started" in done.stdout
+
+
+def test_pain_05_a_refusal_for_want_of_capacity_is_told_once_with_what_to_do(results: dict[str, Result | None]) -> None:
+    refused = "Could not launch On-Demand Instances. InsufficientInstanceCapacity"
+    results["aws-dev"] = ended(1, f"l4: {refused}", f"a100: {refused}")
+    told = " ".join(run("up", "--stack", "aws-dev").stdout.split())
+    assert told.count("name more zones in the pool") == 1
+    document = json.loads(run("up", "--stack", "aws-dev", "--format", "json").stdout)
+    (said,) = document["stacks"]["aws-dev"]["advice"]
+    assert "docs/capacity.md" in said
 
 
 @pytest.mark.parametrize("text", ["no scope [/subscriptions/1]", "must match [a-z]+", "[red] is no zone"])

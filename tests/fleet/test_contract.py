@@ -10,8 +10,9 @@ import pytest
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
+from fleet.catalog.drivers import DriverOwner, driver_owner
 from fleet.catalog.machines import Machine, machine
-from fleet.catalog.nodes import DriverOwner, Taint, driver_owner
+from fleet.catalog.nodes import Taint
 from fleet.catalog.tpu import TOPOLOGIES, gke_name, tpu_slice
 from fleet.contract import AcceleratorPool
 from fleet.plan import pools

@@ -70,6 +70,18 @@ def test_across_the_border_the_same_file_is_sound(name: str, tmp_path: Path) -> 
     load_stack(file)
 
 
+def test_pain_09_twenty_wrong_slices_and_partitions_are_refused_with_the_nearest_right_one() -> None:
+    found = {"topology": 0, "mig": 0}
+    for name in SOUND:
+        kind, remedy = EXPECTED[name]["path"].rpartition(".")[2], EXPECTED[name]["remedy"]
+        if kind in found and remedy.startswith("nearest: "):
+            found[kind] += 1
+            ((_, mended),) = EXPECTED[name]["sound_with"]  # which the test above holds to be sound
+            assert remedy.removeprefix("nearest: ").replace("\\", "").strip(" $") == mended.partition(": ")[2]
+    assert min(found.values()) >= 10
+    assert sum(found.values()) >= 20
+
+
 # Where a component refuses what a stack file can say -> files of which the checks say so first, with the line.
 GUARDS = {
     "kubernetes/model_serving.py _replicas": ("tpu-slice-autoscaled", "tpu-slice-replicas"),

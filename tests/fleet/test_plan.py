@@ -160,3 +160,10 @@ def test_one_host_of_tpu_v3_is_another_machine_under_another_name_than_many() ->
     one, many = tpu_slice("tpu-v3", "2x2"), tpu_slice("tpu-v3", "4x8")
     assert (one.machine.name, one.hosts, gke_name(one.machine)) == ("ct3-hightpu-4t", 1, "tpu-v3-device")
     assert (many.machine.name, many.hosts, gke_name(many.machine)) == ("ct3p-hightpu-4t", 8, "tpu-v3-slice")
+
+
+def test_pain_05_a_pool_looks_for_capacity_in_every_zone_of_its_network_or_where_it_is_told_to() -> None:
+    for cloud, region in (("aws", "us-east-1"), ("gcp", "us-central1"), ("azure", "westeurope")):
+        name = {"aws": "nvidia-l4", "gcp": "nvidia-l4", "azure": "nvidia-t4"}[cloud]
+        assert len(planned({"accelerator": name}, cloud=cloud, region=region).zones) == 2
+    assert planned({**L4, "zones": ["us-east-1c"]}).zones == ("us-east-1c",)

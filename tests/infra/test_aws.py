@@ -169,8 +169,9 @@ def test_nodes_wait_for_what_makes_them_ready(deploy):
     assert {"main-private-us-east-1b", "main-nat-us-east-1a", "main-s3"} <= waits  # routes, so images can be pulled
 
 
-def test_an_update_takes_no_second_accelerator(deploy):
-    group = deploy(lambda: node_pool(pool_of())).one(NODE_GROUP).inputs
+@pytest.mark.parametrize("spot", [False, True], ids=["on-demand", "spot"])
+def test_pain_20_an_update_takes_no_second_accelerator(deploy, spot):
+    group = deploy(lambda: node_pool(pool_of(spot=spot))).one(NODE_GROUP).inputs
     assert group["updateConfig"] == {"maxUnavailable": 1, "updateStrategy": "MINIMAL"}
 
 
@@ -206,7 +207,7 @@ def test_what_default_tags_do_not_reach_is_tagged(deploy):
 @pytest.mark.parametrize(
     "hardware", [machine(Cloud.AWS, "g6.12xlarge"), machine(Cloud.AWS, "inf2.48xlarge")], ids=lambda m: m.name
 )
-def test_a_pool_at_zero_tells_the_autoscaler_its_template(deploy, hardware):
+def test_pain_07_a_pool_at_zero_tells_the_autoscaler_its_template(deploy, hardware):
     pool = pool_of(hardware)
     tags = deploy(lambda: node_pool(pool)).of(ASG_TAG).values()
     assert {t["autoscalingGroupName"] for t in tags} == {"asg-main-gpu-nodes"}

@@ -242,8 +242,12 @@ def test_a_pool_never_starts_beyond_its_bound(zones, most):
         assert (made == 0) <= (start < zones)
 
 
-def test_a_scarce_pool_upgrades_without_a_surge(deploy):
-    made = made_pool(deploy, pool_of()).inputs
+POOLS = {"gpu": pool_of(), "spot": pool_of(spot=True), "slice": tpu_pool(tpu_slice("tpu-v5e", "4x4"))}
+
+
+@pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
+def test_pain_20_a_scarce_pool_upgrades_without_a_surge(deploy, pool):
+    made = made_pool(deploy, pool).inputs
     assert made["upgradeSettings"] == {"maxSurge": 0, "maxUnavailable": 1}
     assert made["management"] == {"autoRepair": True, "autoUpgrade": True}
 

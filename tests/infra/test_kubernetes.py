@@ -11,8 +11,9 @@ import pytest
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
+from fleet.catalog.drivers import DriverOwner, driver_owner
 from fleet.catalog.machines import machine, machines
-from fleet.catalog.nodes import DriverOwner, brings_device_plugin, credential_endpoints, driver_owner
+from fleet.catalog.nodes import brings_device_plugin, credential_endpoints
 from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.contract import ACCELERATOR_LABEL
 from fleet.spec import Autoscaler, ModelSpec, WeightsSpec
@@ -293,7 +294,7 @@ def test_a_release_that_does_not_come_up_is_taken_back_and_is_given_time(deploy)
     assert release["chart"] == CHART == "./charts/model-serving"
 
 
-def test_start_up_is_two_minutes_and_five_seconds_a_gib():
+def test_pain_16_start_up_is_two_minutes_and_five_seconds_a_gib():
     assert start_up_seconds(0) == 120
     assert start_up_seconds(100) == 620
     startup = chart_values(model())["probes"]["startup"]

@@ -85,7 +85,7 @@ def by_name(recorded, type_, key):
     return {inputs[key]: inputs for inputs in recorded.of(type_).values() if inputs[key].startswith("train")}
 
 
-def test_eks_buys_each_rung_as_it_says(deploy, spec):
+def test_pain_13_eks_buys_each_rung_as_it_says(deploy, spec):
     recorded = made(deploy, spec, "aws")
     groups = by_name(recorded, "aws:eks/nodeGroup:NodeGroup", "nodeGroupName")
     assert {name: g["capacityType"] for name, g in groups.items()} == {
@@ -113,7 +113,7 @@ def test_eks_buys_each_rung_as_it_says(deploy, spec):
     assert (end["startTime"], end["maxSize"], end["desiredCapacity"]) == ("2099-01-31T10:45:00Z", 0, 0)
 
 
-def test_gke_buys_each_rung_as_it_says_and_is_told_their_order(deploy, spec):
+def test_pain_13_gke_buys_each_rung_as_it_says_and_is_told_their_order(deploy, spec):
     recorded = made(deploy, spec, "gcp")
     found = by_name(recorded, "gcp:container/nodePool:NodePool", "name")
     config = {name: pool["nodeConfig"] for name, pool in found.items()}
@@ -144,7 +144,7 @@ def test_gke_buys_each_rung_as_it_says_and_is_told_their_order(deploy, spec):
         assert taint in pool["taints"]
 
 
-def test_aks_buys_each_rung_as_it_says(deploy, spec):
+def test_pain_13_aks_buys_each_rung_as_it_says(deploy, spec):
     recorded = made(deploy, spec, "azure")
     found = by_name(recorded, "azure-native:containerservice:AgentPool", "agentPoolName")
     assert {name: p["scaleSetPriority"] for name, p in found.items()} == {

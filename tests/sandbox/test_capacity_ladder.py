@@ -95,7 +95,7 @@ def where(sim: ClusterSim, pool: AcceleratorPool) -> list[int]:
     return [sum(node in mine for node in ready) for mine in nodes]
 
 
-def test_rungs_fill_in_their_order_and_the_next_stands_in(climber: tuple[ClusterSim, AcceleratorPool]) -> None:
+def test_pain_05_rungs_fill_in_their_order_and_the_next_stands_in(climber: tuple[ClusterSim, AcceleratorPool]) -> None:
     sim, pool = climber
     sim.api.call("POST", "/apis/apps/v1/namespaces/default/deployments", _deployment(pool, REPLICAS))
     assert until(lambda: where(sim, pool) == [RESERVED, REPLICAS - RESERVED, 0]), where(sim, pool)

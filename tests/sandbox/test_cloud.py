@@ -82,7 +82,7 @@ def test_azure_wants_its_group_first_and_takes_all_in_it_along(world: World) -> 
     assert world.records.all() == []
 
 
-def test_a_region_without_the_machine_refuses_it_and_names_those_that_have_it() -> None:
+def test_pain_05_a_region_without_the_machine_refuses_it_and_names_those_that_have_it() -> None:
     with pytest.raises(CloudError, match=r"p5\.48xlarge is not offered in eu-west-1; it is in .*us-east-1"):
         refuse_absent(hardware(Cloud.AWS, "p5.48xlarge"), "eu-west-1")
 

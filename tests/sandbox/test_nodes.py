@@ -197,7 +197,7 @@ def test_a_node_carries_what_the_cloud_gives_never_what_the_program_hoped(cluste
     cluster.sim.remove_pool("liar")
 
 
-def test_a_pool_grows_from_zero_for_a_pod_that_would_fit(cluster: Cluster) -> None:
+def test_pain_07_a_pool_grows_from_zero_for_a_pod_that_would_fit(cluster: Cluster) -> None:
     row, _ = next((row, spot) for row, spot in CASES.values() if row.cloud is Cloud.GCP and row.accelerators == 1)
     pool = pool_of(row, name="fromzero", physical_name="fromzero")
     cluster.sim.set_pool(replace(as_the_cloud_makes_it(pool), min_nodes=0, max_nodes=2, size=0, autoscaled=True))

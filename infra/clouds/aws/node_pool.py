@@ -14,7 +14,7 @@ import pulumi
 import pulumi_aws as aws
 
 from fleet import naming
-from fleet.catalog.accelerators import Family
+from fleet.catalog.drivers import driver
 from fleet.catalog.nodes import Taint
 from fleet.catalog.sharing import Sharing
 from fleet.contract import AcceleratorPool, Terms
@@ -22,8 +22,6 @@ from infra.clouds.aws import fabric, reservations
 from infra.clouds.aws.cluster import EksCluster, addon
 from infra.clouds.base import NodePoolArgs, SystemPoolArgs
 
-# https://docs.aws.amazon.com/eks/latest/userguide/ml-eks-optimized-ami.html
-_AMI = {Family.NVIDIA: "AL2023_x86_64_NVIDIA", Family.NEURON: "AL2023_x86_64_NEURON"}
 _SYSTEM_AMI = "AL2023_x86_64_STANDARD"
 _SYSTEM_POOL = "cluster-system"  # longer than any pool name of a stack file may be: no clash
 _SYSTEM_DISK_GIB = 80
@@ -118,10 +116,12 @@ class EksNodePool(pulumi.ComponentResource):
 
 
 def _ami(pool: AcceleratorPool) -> str:
-    if pool.family not in _AMI:
-        why = pool.accelerator.withdrawn or f"they carry drivers for {' and '.join(_AMI)}"
+    """https://docs.aws.amazon.com/eks/latest/userguide/ml-eks-optimized-ami.html"""
+    found = driver(pool.cloud, pool.accelerator)
+    if found is None or not found.setting:
+        why = pool.accelerator.withdrawn or "add the one that does to fleet/catalog/data/drivers.csv"
         raise ValueError(f"pool {pool.name}: no EKS image drives {pool.accelerator.name}: {why}")
-    return _AMI[pool.family]
+    return found.setting
 
 
 def mig_user_data(sharing: Sharing | None) -> str | None:

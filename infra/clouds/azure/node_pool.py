@@ -9,7 +9,9 @@ from __future__ import annotations
 import pulumi
 from pulumi_azure_native import containerservice
 
+from fleet.catalog.drivers import driver
 from fleet.catalog.sharing import Sharing
+from fleet.contract import AcceleratorPool
 from infra.clouds.azure.cluster import AksCluster
 from infra.clouds.base import NodePoolArgs
 
@@ -60,7 +62,7 @@ class AksNodePool(pulumi.ComponentResource):
             scale_down_mode="Delete",  # a deallocated node still holds its quota
             os_disk_size_gb=pool.disk_gib,
             gpu_instance_profile=_mig(pool.sharing),
-            gpu_profile=containerservice.GPUProfileArgs(driver="Install"),
+            gpu_profile=containerservice.GPUProfileArgs(driver=_driver(pool)),
             node_labels=pool.node_labels,
             node_taints=[f"{taint.key}={taint.value}:{taint.effect}" for taint in pool.node_taints],
             scale_set_priority="Spot" if pool.spot else "Regular",
@@ -79,6 +81,13 @@ class AksNodePool(pulumi.ComponentResource):
         )
         self.pool_name = agent_pool.name
         self.register_outputs({"pool_name": self.pool_name})
+
+
+def _driver(pool: AcceleratorPool) -> str:
+    """`Install`: AKS puts the driver that fits the machine size."""
+    found = driver(pool.cloud, pool.accelerator)
+    assert found is not None and found.setting, f"drivers.csv lacks {pool.accelerator.name} on AKS"
+    return found.setting
 
 
 def _mig(sharing: Sharing | None) -> str | None:

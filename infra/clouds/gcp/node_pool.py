@@ -13,6 +13,7 @@ import pulumi
 import pulumi_gcp as gcp
 
 from fleet.catalog.accelerators import Family
+from fleet.catalog.drivers import driver
 from fleet.catalog.nodes import Taint
 from fleet.catalog.sharing import Sharing, SharingMode
 from fleet.contract import AcceleratorPool, Terms
@@ -176,10 +177,17 @@ def _gpus(pool: AcceleratorPool) -> list[gcp.container.NodePoolNodeConfigGuestAc
             count=pool.per_node,
             **_sharing(pool.sharing),
             gpu_driver_installation_config=gcp.container.NodePoolNodeConfigGuestAcceleratorGpuDriverInstallationConfigArgs(
-                gpu_driver_version="DEFAULT"  # the one GKE tested with the node's version
+                gpu_driver_version=_driver(pool)
             ),
         )
     ]
+
+
+def _driver(pool: AcceleratorPool) -> str:
+    """`DEFAULT`: the driver that GKE tested with the node's version."""
+    found = driver(pool.cloud, pool.accelerator)
+    assert found is not None and found.setting, f"drivers.csv lacks {pool.accelerator.name} on GKE"
+    return found.setting
 
 
 def _sharing(sharing: Sharing | None) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+"""A cloud's refusal is answered with what to do: for want of capacity, for want of quota, and for nothing else."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fleet.advice import advice
+from fleet.catalog.clouds import Cloud
+from sandbox.cloud.pools import _over_quota
+
+CAPACITY = [
+    "AsgInstanceLaunchFailures: Could not launch On-Demand Instances. InsufficientInstanceCapacity - We currently do not have "
+    "sufficient p4d.24xlarge capacity in the Availability Zone you requested (us-east-1a).",
+    "Could not launch Spot Instances. UnfulfillableCapacity - Unable to fulfill capacity due to your request configuration.",
+    "googleapi: Error 503: ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS: The zone does not have enough resources available",
+    "GCE_STOCKOUT: error in node pool creation",
+    'Code="ZonalAllocationFailed" Message="Allocation failed. We do not have sufficient capacity for the VM size in this zone"',
+    "Code=\"SkuNotAvailable\" The requested size Standard_ND96isr_H100_v5 is currently not available in location 'westeurope'",
+]
+QUOTA = [
+    'googleapi: Error 403: Insufficient regional quota to satisfy request: resource "NVIDIA_L4_GPUS"',
+    "Quota 'GPUS_ALL_REGIONS' exceeded. Limit: 0.0 globally.",
+    'Code="QuotaExceeded" exceeding approved standardNDSH100v5Family Cores quota',
+    "Could not launch Spot Instances. MaxSpotInstanceCountExceeded - Max spot instance count exceeded",
+]
+
+
+@pytest.mark.parametrize("words", CAPACITY)
+def test_pain_05_without_capacity_it_says_where_else_to_look(words: str) -> None:
+    said = advice("prod", words)
+    assert said is not None
+    assert "more zones" in said and "capacity:" in said
+
+
+@pytest.mark.parametrize("words", QUOTA)
+def test_pain_01_without_quota_it_says_how_much_and_where_to_ask(words: str) -> None:
+    assert "`fleet quota --stack prod`" in (advice("prod", words) or "")
+
+
+@pytest.mark.parametrize("spot", [False, True], ids=["on-demand", "spot"])
+@pytest.mark.parametrize("cloud", Cloud)
+def test_pain_01_the_sandboxs_refusals_are_known_by_it(cloud: Cloud, spot: bool) -> None:
+    pool: Any = SimpleNamespace(spot=spot)
+    refused = _over_quota(cloud, "r", pool, "some-quota", limit=0, used=0, wanted=8)
+    assert "fleet quota" in (advice("prod", str(refused)) or "")
+
+
+@pytest.mark.parametrize(
+    "words", ["", "error: Duplicate resource URN", "AccessDenied: not authorized to perform eks:CreateCluster"]
+)
+def test_where_it_knows_no_better_it_says_nothing(words: str) -> None:
+    assert advice("prod", words) is None
