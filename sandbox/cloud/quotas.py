@@ -41,7 +41,7 @@ def affordable(world: World, cluster: str, pool: NodePool) -> tuple[int, CloudEr
     )
     if used + _units(pool) <= limit:
         return pool.size, None
-    return max(0, limit - used) // each, _over_quota(pool, name, limit, used)
+    return max(0, limit - used) // each, over_quota(pool, name, limit, used)
 
 
 def _quota(pool: NodePool) -> str:
@@ -57,7 +57,8 @@ def _units(pool: NodePool) -> int:
     return pool.size * (row.accelerators or row.vcpus if pool.cloud is Cloud.GCP else row.vcpus)
 
 
-def _over_quota(pool: NodePool, name: str, limit: int, used: int) -> CloudError:
+def over_quota(pool: NodePool, name: str, limit: int, used: int) -> CloudError:
+    """The cloud's own refusal of a pool that wants more than is left of a quota."""
     wanted = _units(pool)
     if pool.cloud is Cloud.GCP:
         free = max(0, limit - used)

@@ -9,7 +9,7 @@ import pytest
 
 from fleet.advice import advice
 from fleet.catalog.clouds import Cloud
-from sandbox.cloud.pools import _over_quota
+from sandbox.cloud.quotas import over_quota
 
 CAPACITY = [
     "AsgInstanceLaunchFailures: Could not launch On-Demand Instances. InsufficientInstanceCapacity - We currently do not have "
@@ -43,8 +43,9 @@ def test_pain_01_without_quota_it_says_how_much_and_where_to_ask(words: str) -> 
 @pytest.mark.parametrize("spot", [False, True], ids=["on-demand", "spot"])
 @pytest.mark.parametrize("cloud", Cloud)
 def test_pain_01_the_sandboxs_refusals_are_known_by_it(cloud: Cloud, spot: bool) -> None:
-    pool: Any = SimpleNamespace(spot=spot)
-    refused = _over_quota(cloud, "r", pool, "some-quota", limit=0, used=0, wanted=8)
+    hardware = SimpleNamespace(accelerators=8, vcpus=96)
+    pool: Any = SimpleNamespace(cloud=cloud, region="r", size=1, spot=spot, hardware=hardware)
+    refused = over_quota(pool, "some-quota", limit=0, used=0)
     assert "fleet quota" in (advice("prod", str(refused)) or "")
 
 
