@@ -105,6 +105,10 @@ class _Cluster(pulumi.ComponentResource):
         return ProviderArgs(region=self.spec.region, account=account, tags=self.tags)
 
     @property
+    def _minor(self) -> str:
+        return self.spec.kubernetes or versions.KUBERNETES
+
+    @property
     def _physical(self) -> str:
         return naming.cluster(self.stack.name, self.name)
 
@@ -125,7 +129,7 @@ class _Cluster(pulumi.ComponentResource):
         args = ClusterArgs(
             name=self._physical,
             region=self.spec.region,
-            kubernetes=self.spec.kubernetes or versions.KUBERNETES,
+            kubernetes=self._minor,
             api=self.spec.api,
             admins=tuple(self.spec.admins),
             protect=self.protect,
@@ -175,6 +179,7 @@ class _Cluster(pulumi.ComponentResource):
         cluster_autoscaler.ClusterAutoscaler(
             f"{self.name}-autoscaler",
             cluster=self._physical,
+            minor=self._minor,
             env=role.env,
             by_priority=bool(priorities),
             opts=pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[role])),

@@ -43,9 +43,14 @@ def test_the_pinned_versions_run_on_every_node_of_every_cloud(cloud: Cloud, name
 
 
 @pytest.mark.parametrize("cloud", Cloud)
-def test_the_default_minor_is_on_offer_and_the_autoscaler_is_of_the_same(cloud: Cloud) -> None:
+def test_the_default_minor_is_on_offer(cloud: Cloud) -> None:
     assert versions.KUBERNETES in kubernetes_minors(cloud)
-    assert versions.CLUSTER_AUTOSCALER_IMAGE.rpartition(":v")[2].startswith(f"{versions.KUBERNETES}.")
+
+
+def test_every_minor_of_eks_has_an_autoscaler_of_the_same() -> None:
+    assert set(versions.CLUSTER_AUTOSCALER_IMAGES) == set(kubernetes_minors(Cloud.AWS))
+    for minor, image in versions.CLUSTER_AUTOSCALER_IMAGES.items():
+        assert image.rpartition(":v")[2].startswith(f"{minor}.")
 
 
 def test_the_models_of_the_dev_stacks_run_on_their_pools() -> None:

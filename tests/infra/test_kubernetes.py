@@ -186,7 +186,9 @@ def test_models_are_cut_off_until_a_policy_lets_them_speak(deploy):
 
 def autoscaler():
     return in_cluster(
-        lambda opts: ClusterAutoscaler("autoscaler", cluster="dev-main", env={"AWS_REGION": "us-east-1"}, opts=opts)
+        lambda opts: ClusterAutoscaler(
+            "autoscaler", cluster="dev-main", minor="1.35", env={"AWS_REGION": "us-east-1"}, opts=opts
+        )
     )
 
 
@@ -419,7 +421,7 @@ def test_pain_10_preview_needs_no_crds(deploy):
     def program(opts):
         DevicePlugins("plugins", [pool_of(L4), pool_of(INF2, "inf")], opts=opts)
         ModelsNamespace("models", opts=opts)
-        ClusterAutoscaler("autoscaler", cluster="dev-main", env={}, opts=opts)
+        ClusterAutoscaler("autoscaler", cluster="dev-main", minor="1.35", env={}, opts=opts)
         ModelServing("main-chat", model(autoscaler=Autoscaler.KEDA, replicas=(1, 4)), opts)
 
     recorded = deploy(in_cluster(program), preview=True)
@@ -433,7 +435,7 @@ def test_everything_has_a_name_of_its_own_choosing_our_labels_and_our_provider(d
     def program(opts):
         DevicePlugins("plugins", [pool_of(L4), pool_of(INF2, "inf")], opts=opts)
         ModelsNamespace("models", opts=opts)
-        ClusterAutoscaler("autoscaler", cluster="dev-main", env={}, opts=opts)
+        ClusterAutoscaler("autoscaler", cluster="dev-main", minor="1.35", env={}, opts=opts)
         ModelServing("main-chat", model(), opts)
 
     recorded = deploy(in_cluster(program))
