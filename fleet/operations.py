@@ -106,6 +106,9 @@ class Operation:
         engine = Engine(self.workspace, stack)
         self.interrupt.watch(engine.interrupt)
         try:
+            if self.workspace.prepare is not None:
+                self.board.phase(stack, "looking for its existing clusters")
+                self.workspace.prepare(stack, self.specs[stack])
             # A lock stands in the way of everything else, even of looking whether the stack is there.
             locks = break_dead_locks(engine) if self.verb != "preview" else []
             drop_torn_attributes(engine)

@@ -7,6 +7,8 @@ KUBERNETES = "1.35"
 # Device plugins, for clouds that bring none.
 NVIDIA_DEVICE_PLUGIN_IMAGE = "nvcr.io/nvidia/k8s-device-plugin:v0.17.4"
 NEURON_DEVICE_PLUGIN_IMAGE = "public.ecr.aws/neuron/neuron-device-plugin:2.27.7.0"
+# HabanaAI/habanalabs-k8s-device-plugin README, read 2026-11-23.
+GAUDI_DEVICE_PLUGIN_IMAGE = "vault.habana.ai/docker-k8s-device-plugin/docker-k8s-device-plugin:1.14.0"
 EFA_DEVICE_PLUGIN_IMAGE = "602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/aws-efa-k8s-device-plugin:v0.5.8"
 # By the cluster's minor, as it simulates that minor's scheduler; patch releases by kubernetes/kops' table and the project's
 # own releases, 2026-07.
