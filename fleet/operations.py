@@ -106,13 +106,13 @@ class Operation:
         engine = Engine(self.workspace, stack)
         self.interrupt.watch(engine.interrupt)
         try:
-            if self.workspace.prepare is not None:
-                self.board.phase(stack, "looking for its existing clusters")
-                self.workspace.prepare(stack, self.specs[stack])
             # A lock stands in the way of everything else, even of looking whether the stack is there.
             locks = break_dead_locks(engine) if self.verb != "preview" else []
             drop_torn_attributes(engine)
             engine.init()
+            if self.workspace.prepare is not None:
+                for key, value in self.workspace.prepare(stack, self.specs[stack]).items():
+                    engine.set_secret(key, value)
             recovered = None
             mark = self.workspace.running / stack
             if self.verb != "preview":

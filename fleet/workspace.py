@@ -43,8 +43,8 @@ class Workspace:
     sandbox: Path | None = None
     # What the clouds hold, asked behind the engine's back; None where nobody can tell.
     view: View | None = None
-    # What must stand before a stack's engine runs; None where nothing is ours to let stand.
-    prepare: Callable[[str, StackSpec], None] | None = None
+    # Lets stand what a stack says stands already, and returns secrets of its configuration; None where that is not ours.
+    prepare: Callable[[str, StackSpec], dict[str, str]] | None = None
 
     @property
     def running(self) -> Path:

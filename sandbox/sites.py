@@ -1,15 +1,13 @@
 """Clusters that a stack file says stand already: the sandbox lets one stand, with the hosts that the file describes.
 
 Runs before the engine and outside its state, since that is what *existing* means; `fleet destroy` leaves them alone, and
-`fleet sandbox reset` takes them away. The kubeconfig goes where the user's secret would be: into the stack's settings.
+`fleet sandbox reset` takes them away. The kubeconfig goes where the user's secret would be: into the stack's settings,
+encrypted there by the engine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-
-import yaml
 
 from fleet import naming
 from fleet.catalog.clouds import Cloud
@@ -21,24 +19,19 @@ from sandbox.cloud.errors import CloudError
 from sandbox.cluster.pool import NodePool
 
 
-def preparer(client: Client, settings: Path, project: str) -> Callable[[str, StackSpec], None]:
-    """What makes a stack's existing clusters stand, and tells its settings of them.
-
-    Args:
-        settings: directory of the sandbox's copies of `Pulumi.<stack>.yaml`. project: whose configuration keys are ours.
+def preparer(client: Client) -> Callable[[str, StackSpec], dict[str, str]]:
+    """What makes a stack's existing clusters stand, and returns each one's kubeconfig by the name of its secret.
 
     Raises:
         RuntimeError: by the returned function, where a cluster did not come up.
     """
 
-    def prepare(stack: str, spec: StackSpec) -> None:
-        found = {
-            f"{project}:{cluster.kubeconfig}": _stand(client, naming.cluster(stack, name), cluster)
+    def prepare(stack: str, spec: StackSpec) -> dict[str, str]:
+        return {
+            cluster.kubeconfig: _stand(client, naming.cluster(stack, name), cluster)
             for name, cluster in spec.clusters.items()
-            if cluster.cloud is Cloud.EXISTING
+            if cluster.cloud is Cloud.EXISTING and cluster.kubeconfig
         }
-        if found:
-            _set(settings / f"Pulumi.{stack}.yaml", found)
 
     return prepare
 
@@ -79,12 +72,3 @@ def _hosts(pool: AcceleratorPool) -> NodePool:
         disk_gib=pool.disk_gib,
         hosts=pool.hosts.names,
     )
-
-
-def _set(settings: Path, values: dict[str, str]) -> None:
-    document = (yaml.safe_load(settings.read_text()) or {}) if settings.exists() else {}
-    document["config"] = {**(document.get("config") or {}), **values}
-    # Only its owner may read it from the first byte: there are tokens in it.
-    settings.touch(mode=0o600)
-    settings.chmod(0o600)
-    settings.write_text(yaml.safe_dump(document))

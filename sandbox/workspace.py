@@ -53,8 +53,7 @@ def sandbox_workspace(directory: Path | None = None) -> Workspace:
     }
     client = Client(directory)
     view = CloudView(client)
-    prepare = preparer(client, project / "config", str(shadow_project(directory / "bin")["name"]))
-    return Workspace(project, env, view, str(engine), str(toolchain.path("kubectl")), directory, view, prepare)
+    return Workspace(project, env, view, str(engine), str(toolchain.path("kubectl")), directory, view, preparer(client))
 
 
 class CloudView:

@@ -139,8 +139,15 @@ def test_a_pool_whose_driver_nobody_brings_is_refused(deploy):
 
 
 def test_a_family_without_a_plugin_is_refused_by_name(deploy):
+    tpu = next(m for m in machines() if m.accelerator and m.accelerator.family is Family.TPU)
+    elsewhere = pool_of(tpu, cloud=Cloud.AWS)
+    with pytest.raises(ValueError, match=r"no device plugin is known for tpu.*infra/kubernetes/device_plugins\.py"):
+        deploy(plugins(elsewhere))
+
+
+def test_a_family_whose_driver_nobody_brings_is_refused(deploy):
     gaudi = next(m for m in machines() if m.accelerator and m.accelerator.family is Family.GAUDI)
-    with pytest.raises(ValueError, match=r"no device plugin is known for gaudi.*infra/kubernetes/device_plugins\.py"):
+    with pytest.raises(ValueError, match=r"the driver of gaudi1 on aws is owned by none"):
         deploy(plugins(pool_of(gaudi)))
 
 
