@@ -52,22 +52,25 @@ class _Cluster(pulumi.ComponentResource):
         self.cloud: Kit = kit(spec.cloud)
         self.tags = naming.tags(stack=stack.name, environment=stack.spec.environment, owner=stack.spec.owner, cluster=name)
         self.protect = stack.spec.environment is Environment.PROD
-        self.provider = self.cloud.provider(f"{name}-{spec.cloud}", self._provider_args(), self._in_cluster())
-        in_cloud = pulumi.ResourceOptions(parent=self, providers=[self.provider])
+        # An existing cluster has no cloud of ours: nothing is made there, so that there is nobody to make it.
+        self.providers: list[pulumi.ProviderResource] = []
+        if self.cloud.provider is not None:
+            self.providers = [self.cloud.provider(f"{name}-{spec.cloud}", self._provider_args(), self._in_cluster())]
+        in_cloud = pulumi.ResourceOptions(parent=self, providers=self.providers)
 
         network = self._network(in_cloud)
         cluster = self._cluster(network, in_cloud)
         system = self._system_pool(cluster, in_cloud)
-        accelerators = pools(stack.name, name, spec, pool_name=self.cloud.pool_name)
-        rungs = [rung for pool in accelerators.values() for rung in pool.rungs]
-        node_pools = {key: self._node_pools(pool, cluster, system) for key, pool in accelerators.items()}
-        stores = {key: self._store(key, network, in_cloud) for key in spec.stores}
-
         api = kubernetes.Provider(
             f"{name}-kubernetes",
             kubeconfig=cluster.kubeconfig,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[r for r in (system,) if r is not None]),
         )
+        self.providers = [*self.providers, api]
+        accelerators = pools(stack.name, name, spec, pool_name=self.cloud.pool_name)
+        rungs = [rung for pool in accelerators.values() for rung in pool.rungs]
+        node_pools = {key: self._node_pools(pool, cluster, system) for key, pool in accelerators.items()}
+        stores = {key: self._store(key, network, in_cloud) for key in spec.stores}
         in_kubernetes = pulumi.ResourceOptions(parent=self, providers=[api])
         plugins = DevicePlugins(f"{name}-device-plugins", rungs, opts=in_kubernetes)
         with_fabric = [rung for rung in rungs if rung.efa]
@@ -83,7 +86,7 @@ class _Cluster(pulumi.ComponentResource):
         for key, model in spec.models.items():
             tenant, place = (tenancy.tenants[model.team], tenancy) if tenancy and model.team else (NO_TEAM, namespace)
             before = [*node_pools[model.pool], *classes, plugins, *fabric, place]
-            ready = pulumi.ResourceOptions(parent=self, providers=[self.provider, api], depends_on=before)
+            ready = pulumi.ResourceOptions(parent=self, providers=self.providers, depends_on=before)
             self._model(key, model, accelerators[model.pool], cluster, stores, tenant, ready)
 
         self.outputs = {
@@ -105,10 +108,16 @@ class _Cluster(pulumi.ComponentResource):
         return ProviderArgs(region=self.spec.region, account=account, tags=self.tags)
 
     @property
+    def _minor(self) -> str:
+        return self.spec.kubernetes or versions.KUBERNETES
+
+    @property
     def _physical(self) -> str:
         return naming.cluster(self.stack.name, self.name)
 
     def _network(self, opts: pulumi.ResourceOptions) -> Any:
+        if self.cloud.network is None:
+            return None
         net = self.spec.network
         args = NetworkArgs(
             name=self._physical,
@@ -125,7 +134,7 @@ class _Cluster(pulumi.ComponentResource):
         args = ClusterArgs(
             name=self._physical,
             region=self.spec.region,
-            kubernetes=self.spec.kubernetes or versions.KUBERNETES,
+            kubernetes=self._minor,
             api=self.spec.api,
             admins=tuple(self.spec.admins),
             protect=self.protect,
@@ -133,6 +142,7 @@ class _Cluster(pulumi.ComponentResource):
             network=network,
             system_machine=system.machine or self.cloud.default_machine,
             system_nodes=(system.nodes.min, system.nodes.max),
+            kubeconfig=pulumi.Config().require_secret(self.spec.kubeconfig) if self.spec.kubeconfig else None,
             fabric=any(pool.fabric for pool in self.spec.pools.values()),
             by_priority=any(len(pool.ladder) > 1 for pool in self.spec.pools.values()),
         )
@@ -175,6 +185,7 @@ class _Cluster(pulumi.ComponentResource):
         cluster_autoscaler.ClusterAutoscaler(
             f"{self.name}-autoscaler",
             cluster=self._physical,
+            minor=self._minor,
             env=role.env,
             by_priority=bool(priorities),
             opts=pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[role])),
@@ -183,9 +194,7 @@ class _Cluster(pulumi.ComponentResource):
     def _node_pools(self, pool: AcceleratorPool, cluster: Any, system: Any) -> list[pulumi.Resource]:
         """The pool's rungs in the cloud, in the order in which they are bought."""
         # GKE taints GPU nodes only where a CPU pool stands already: the system pool always comes first.
-        after = pulumi.ResourceOptions(
-            parent=self, providers=[self.provider], depends_on=[system] if system is not None else []
-        )
+        after = pulumi.ResourceOptions(parent=self, providers=self.providers, depends_on=[system] if system is not None else [])
         names = rung_names(pool.name, self.spec.pools[pool.name])
         return [
             self.cloud.node_pool(f"{self.name}-{name}", NodePoolArgs(cluster=cluster, pool=rung, tags=self.tags), after)
@@ -193,6 +202,7 @@ class _Cluster(pulumi.ComponentResource):
         ]
 
     def _store(self, key: str, network: Any, opts: pulumi.ResourceOptions) -> Any:
+        assert self.cloud.object_store is not None, "fleet.checks refuses stores where there are none"
         store = self.spec.stores[key]
         name = self.cloud.store_name(pulumi.get_project(), self.stack.name, self.name, key)
         args = ObjectStoreArgs(
@@ -217,14 +227,14 @@ class _Cluster(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions,
     ) -> None:
         identity, url = None, None
-        if model.weights is not None:
+        if model.weights is not None and self.cloud.workload_identity is not None:
             store = stores[model.weights.store]
             identity = self.cloud.workload_identity(
                 f"{self.name}-{key}-identity",
                 WorkloadIdentityArgs(
                     cluster=cluster, namespace=tenant.namespace, service_account=key, store=store, tags=self.tags
                 ),
-                pulumi.ResourceOptions(parent=self, providers=[self.provider]),
+                pulumi.ResourceOptions(parent=self, providers=self.providers),
             )
             path = model.weights.path
             url = store.url.apply(lambda base: f"{base}/{path}".rstrip("/"))
@@ -244,4 +254,5 @@ def _describe(pool: AcceleratorPool) -> dict[str, Any]:
         "minNodes": pool.min_nodes,
         "maxNodes": pool.most_nodes,
         "purchase": pool.purchase,
+        "usdHour": pool.hosts.usd_hour if pool.hosts else None,
     }

@@ -19,6 +19,7 @@ from fleet.workspace import ROOT, STACKS, Workspace
 from sandbox import bin as shims
 from sandbox import toolchain
 from sandbox.cloud.client import Client, home
+from sandbox.sites import preparer
 
 # What would lead a program or a plugin to a real account.
 _REAL = ("AWS_", "GOOGLE_", "CLOUDSDK_", "ARM_", "AZURE_", "PULUMI_", "KUBECONFIG")
@@ -50,8 +51,9 @@ def sandbox_workspace(directory: Path | None = None) -> Workspace:
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PYTHONWARNINGS": "ignore",
     }
-    view = CloudView(Client(directory))
-    return Workspace(project, env, view, str(engine), str(toolchain.path("kubectl")), directory, view)
+    client = Client(directory)
+    view = CloudView(client)
+    return Workspace(project, env, view, str(engine), str(toolchain.path("kubectl")), directory, view, preparer(client))
 
 
 class CloudView:

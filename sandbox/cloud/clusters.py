@@ -13,9 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fleet.catalog.clouds import Cloud
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.records import Records
 from sandbox.cluster import ClusterSim, NodePool, compute_class
+from sandbox.cluster.api import ApiError
 from sandbox.control_plane import ControlPlane
 
 
@@ -33,6 +35,8 @@ class Clusters:
         self._records = records
         self._lock = threading.Lock()
         self._running: dict[str, ClusterSim] = {}
+        # Of two runs that want the same existing cluster one starts it.
+        self._sites = threading.Lock()
 
     def start(self, cloud: str, name: str) -> dict[str, str]:
         """Start (or resume) the control plane; returns endpoint, CA (PEM) and the admin token."""
@@ -52,6 +56,25 @@ class Clusters:
         (directory / "cluster.json").write_text(json.dumps(about))
         (directory / "kubeconfig").write_text(plane.kubeconfig())
         return about
+
+    def site(self, name: str, pools: list[NodePool], runtime_classes: list[str]) -> dict[str, str]:
+        """An existing cluster with these hosts and no others; a second call finds it and changes what differs."""
+        cloud = str(Cloud.EXISTING)
+        with self._sites:
+            if f"{cloud}/{name}" not in self._running:
+                self.start(cloud, name)
+        sim = self.sim(cloud, name)
+        for runtime in runtime_classes:
+            body = {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": runtime}, "handler": runtime}
+            with contextlib.suppress(ApiError):  # it is there
+                sim.api.call("POST", "/apis/node.k8s.io/v1/runtimeclasses", body)
+        wanted = {pool.name for pool in pools}
+        for pool in sim.pools():
+            if pool.name not in wanted:
+                self.remove_pool(cloud, name, pool.name)
+        for pool in pools:
+            self.set_pool(cloud, name, pool)
+        return {"kubeconfig": (self._home / cloud / name / "kubeconfig").read_text()}
 
     def resume(self) -> None:
         """Bring back the clusters that ran when the daemon last stopped, with their pools."""

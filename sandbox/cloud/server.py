@@ -21,6 +21,7 @@ from sandbox.cloud.invokes import answer
 from sandbox.cloud.quotas import refuse_over_quota
 from sandbox.cloud.records import Record
 from sandbox.cloud.world import World
+from sandbox.cluster import NodePool
 
 Handler = Callable[[World, dict[str, Any]], Any]
 
@@ -95,6 +96,11 @@ def _latency(world: World, q: dict[str, Any]) -> Any:
     world.records.set("latency_s", q["seconds"])
 
 
+def _site(world: World, q: dict[str, Any]) -> Any:
+    """A cluster that nobody here made: it stands, with these hosts, whether or not it stood before."""
+    return world.clusters.site(q["name"], [NodePool.from_json(raw) for raw in q["pools"]], q["runtime_classes"])
+
+
 def _resize(world: World, q: dict[str, Any]) -> Any:
     """What an autoscaler or a person does behind the engine's back."""
     sim = world.clusters.sim(q["cloud"], q["cluster"])
@@ -132,6 +138,7 @@ _ROUTES: dict[str, Handler] = {
     "status": _status,
     "quota": _quota,
     "latency": _latency,
+    "site": _site,
     "resize": _resize,
     "reclaim": _reclaim,
     "exhaust": _exhaust,

@@ -139,8 +139,15 @@ def test_a_pool_whose_driver_nobody_brings_is_refused(deploy):
 
 
 def test_a_family_without_a_plugin_is_refused_by_name(deploy):
+    tpu = next(m for m in machines() if m.accelerator and m.accelerator.family is Family.TPU)
+    elsewhere = pool_of(tpu, cloud=Cloud.AWS)
+    with pytest.raises(ValueError, match=r"no device plugin is known for tpu.*infra/kubernetes/device_plugins\.py"):
+        deploy(plugins(elsewhere))
+
+
+def test_a_family_whose_driver_nobody_brings_is_refused(deploy):
     gaudi = next(m for m in machines() if m.accelerator and m.accelerator.family is Family.GAUDI)
-    with pytest.raises(ValueError, match=r"no device plugin is known for gaudi.*infra/kubernetes/device_plugins\.py"):
+    with pytest.raises(ValueError, match=r"the driver of gaudi1 on aws is owned by none"):
         deploy(plugins(pool_of(gaudi)))
 
 
@@ -186,7 +193,9 @@ def test_models_are_cut_off_until_a_policy_lets_them_speak(deploy):
 
 def autoscaler():
     return in_cluster(
-        lambda opts: ClusterAutoscaler("autoscaler", cluster="dev-main", env={"AWS_REGION": "us-east-1"}, opts=opts)
+        lambda opts: ClusterAutoscaler(
+            "autoscaler", cluster="dev-main", minor="1.35", env={"AWS_REGION": "us-east-1"}, opts=opts
+        )
     )
 
 
@@ -419,7 +428,7 @@ def test_pain_10_preview_needs_no_crds(deploy):
     def program(opts):
         DevicePlugins("plugins", [pool_of(L4), pool_of(INF2, "inf")], opts=opts)
         ModelsNamespace("models", opts=opts)
-        ClusterAutoscaler("autoscaler", cluster="dev-main", env={}, opts=opts)
+        ClusterAutoscaler("autoscaler", cluster="dev-main", minor="1.35", env={}, opts=opts)
         ModelServing("main-chat", model(autoscaler=Autoscaler.KEDA, replicas=(1, 4)), opts)
 
     recorded = deploy(in_cluster(program), preview=True)
@@ -433,7 +442,7 @@ def test_everything_has_a_name_of_its_own_choosing_our_labels_and_our_provider(d
     def program(opts):
         DevicePlugins("plugins", [pool_of(L4), pool_of(INF2, "inf")], opts=opts)
         ModelsNamespace("models", opts=opts)
-        ClusterAutoscaler("autoscaler", cluster="dev-main", env={}, opts=opts)
+        ClusterAutoscaler("autoscaler", cluster="dev-main", minor="1.35", env={}, opts=opts)
         ModelServing("main-chat", model(), opts)
 
     recorded = deploy(in_cluster(program))
