@@ -168,7 +168,7 @@ _ROWS = (
         tdp_w=900,
         precisions=_GAUDI_2,
         interconnect="RoCE 24 x 200 Gb/s",
-        instead="IBM Cloud has it (gx3d-160x1792x8gaudi3), none of the clouds here: bring a cluster of your own (cloud: existing)",
+        instead="IBM Cloud has it (gx3d-160x1792x8gaudi3), no cloud here: bring a cluster of your own (cloud: existing)",
     ),
 )
 
