@@ -66,6 +66,10 @@ class ControlPlane:
     def pids(self) -> dict[str, int]:
         return {name: process.pid for name, process in self._running.items()}
 
+    def issue(self, name: str, common: str) -> tuple[Path, Path]:
+        """A certificate of this cluster's authority for a program beside it: (certificate, key) files."""
+        return self._authority.issue(name, common)
+
     def start(self) -> None:
         """Start it and wait until it schedules.
 
@@ -178,7 +182,7 @@ class ControlPlane:
             "--kube-api-qps=200",
             "--kube-api-burst=400",
         )
-        stages = [flag for stage in toolchain.stages() for flag in ("--config", str(stage))]
+        stages = [flag for stage in toolchain.carried("kwok") for flag in ("--config", str(stage))]
         self._run(
             "kwok",
             "kwok",
