@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -24,7 +24,11 @@ _MODEL_LABEL = "app.kubernetes.io/instance"
 
 def is_for_a_pod(request: Request) -> bool:
     """Whether a request came to be passed on: it names another host than this machine."""
-    return request.url.hostname not in _HERE
+    return _host(request) not in _HERE
+
+
+def _host(request: Request) -> str:
+    return request.headers.get("host", _HERE[0]).partition(":")[0]
 
 
 def answer(world: World, request: Request) -> Response:
@@ -35,10 +39,11 @@ def answer(world: World, request: Request) -> Response:
     except (CloudError, ValueError):
         return PlainTextResponse("no cluster is named for which to find the pod", 407)
     everything = pods(api)
-    pod = next((p for p in everything if p["status"].get("podIP") == request.url.hostname), None)
+    pod = next((p for p in everything if p["status"].get("podIP") == _host(request)), None)
     if pod is None or not is_ready(pod):
-        return PlainTextResponse(f"nothing answers at {request.url.hostname} in {name}", 502)
-    if request.url.path != "/metrics" or not _serves_vllm(pod):
+        return PlainTextResponse(f"nothing answers at {_host(request)} in {name}", 502)
+    # To a proxy a client names the whole address.
+    if urlsplit(request.scope["path"]).path != "/metrics" or not _serves_vllm(pod):
         return PlainTextResponse(f"{pod['metadata']['name']} is not played beyond a vLLM server's metrics", 502)
     return PlainTextResponse(_metrics(world, f"{cloud}/{name}", pod, everything))
 

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.invokes import answer
@@ -160,7 +161,7 @@ _ROUTES: dict[str, Handler] = {
 }
 
 
-def app(world: World) -> Starlette:
+def app(world: World) -> ASGIApp:
     """The web application over one world."""
 
     def route(handler: Handler) -> Callable[[Request], Any]:
@@ -175,10 +176,13 @@ def app(world: World) -> Starlette:
 
         return endpoint
 
-    async def pod(request: Request) -> Response:
-        if not is_for_a_pod(request):
-            return Response("not found", 404)
-        return await anyio.to_thread.run_sync(answer_for_pod, world, request)
+    clouds = Starlette(routes=[Route(f"/{name}", route(handler), methods=["POST"]) for name, handler in _ROUTES.items()])
 
-    routes = [Route(f"/{name}", route(handler), methods=["POST"]) for name, handler in _ROUTES.items()]
-    return Starlette(routes=[*routes, Route("/{path:path}", pod, methods=["GET"])])
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope) if scope["type"] == "http" else None
+        if request is None or not is_for_a_pod(request):
+            await clouds(scope, receive, send)
+        else:
+            await (await anyio.to_thread.run_sync(answer_for_pod, world, request))(scope, receive, send)
+
+    return either
