@@ -13,7 +13,7 @@ import pulumi_kubernetes as kubernetes
 from fleet import naming
 from fleet.contract import AcceleratorPool
 from fleet.plan import network_zones, pools, rung_names
-from fleet.spec import ClusterSpec, Environment, ModelSpec
+from fleet.spec import Autoscaler, ClusterSpec, Environment, ModelSpec
 from infra import versions
 from infra.clouds import kit
 from infra.clouds.base import (
@@ -30,6 +30,7 @@ from infra.kubernetes import cluster_autoscaler
 from infra.kubernetes.compute_class import ComputeClass
 from infra.kubernetes.device_plugins import DevicePlugins
 from infra.kubernetes.efa import EfaPlugin
+from infra.kubernetes.keda import Keda
 from infra.kubernetes.model_serving import ModelServing, ModelServingArgs
 from infra.kubernetes.namespaces import ModelsNamespace
 from infra.kubernetes.tenancy import NO_TEAM, Tenancy, Tenant
@@ -81,11 +82,13 @@ class _Cluster(pulumi.ComponentResource):
             for key, pool in accelerators.items()
             if pool.compute_class
         ]
+        scaled = any(model.autoscaler is Autoscaler.KEDA for model in spec.models.values())
+        keda = [Keda(f"{name}-keda", in_kubernetes)] if scaled else []
         namespace = ModelsNamespace(f"{name}-models", opts=in_kubernetes)
         tenancy = Tenancy(name, spec, list(accelerators.values()), in_kubernetes) if spec.teams else None
         for key, model in spec.models.items():
             tenant, place = (tenancy.tenants[model.team], tenancy) if tenancy and model.team else (NO_TEAM, namespace)
-            before = [*node_pools[model.pool], *classes, plugins, *fabric, place]
+            before = [*node_pools[model.pool], *classes, plugins, *fabric, *keda, place]
             ready = pulumi.ResourceOptions(parent=self, providers=self.providers, depends_on=before)
             self._model(key, model, accelerators[model.pool], cluster, stores, tenant, ready)
 

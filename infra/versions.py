@@ -18,6 +18,10 @@ CLUSTER_AUTOSCALER_IMAGES = {
     "1.36": "registry.k8s.io/autoscaling/cluster-autoscaler:v1.36.1",
 }
 
+# KEDA, for clusters with a model of `autoscaler: keda`: https://keda.sh/docs/2.21/deploy/, read 2026-11-23.
+KEDA_CHART_REPOSITORY = "https://kedacore.github.io/charts"
+KEDA_CHART_VERSION = "2.21.0"
+
 # Kueue, for clusters with `queueing: kueue`: https://kueue.sigs.k8s.io/docs/installation/, read 2026-11-23.
 KUEUE_CHART = "oci://registry.k8s.io/kueue/charts/kueue"
 KUEUE_CHART_VERSION = "0.16.2"

@@ -7,8 +7,6 @@ encrypted there by the engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fleet import naming
 from fleet.catalog.clouds import Cloud
 from fleet.contract import AcceleratorPool
@@ -19,21 +17,17 @@ from sandbox.cloud.errors import CloudError
 from sandbox.cluster.pool import NodePool
 
 
-def preparer(client: Client) -> Callable[[str, StackSpec], dict[str, str]]:
-    """What makes a stack's existing clusters stand, and returns each one's kubeconfig by the name of its secret.
+def stand(client: Client, stack: str, spec: StackSpec) -> dict[str, str]:
+    """Let a stack's existing clusters stand; returns each one's kubeconfig by the name of its secret.
 
     Raises:
-        RuntimeError: by the returned function, where a cluster did not come up.
+        RuntimeError: a cluster did not come up.
     """
-
-    def prepare(stack: str, spec: StackSpec) -> dict[str, str]:
-        return {
-            cluster.kubeconfig: _stand(client, naming.cluster(stack, name), cluster)
-            for name, cluster in spec.clusters.items()
-            if cluster.cloud is Cloud.EXISTING and cluster.kubeconfig
-        }
-
-    return prepare
+    return {
+        cluster.kubeconfig: _stand(client, naming.cluster(stack, name), cluster)
+        for name, cluster in spec.clusters.items()
+        if cluster.cloud is Cloud.EXISTING and cluster.kubeconfig
+    }
 
 
 def _stand(client: Client, name: str, cluster: ClusterSpec) -> str:

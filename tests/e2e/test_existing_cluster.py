@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from sandbox.cloud import daemon
-from sandbox.cluster.api import Api, is_ready
-from tests.e2e.conftest import ROOT
+from sandbox.cluster.api import is_ready
+from tests.e2e.conftest import Fork
 from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
@@ -54,79 +46,31 @@ clusters:
       chat: {pool: rtx, replicas: {min: 2, max: 2}}
       draw: {pool: operated}
 """
-LEFT_OUT = (
-    ".git",
-    ".venv",
-    ".sandbox",
-    ".accelfleet",
-    "out",
-    "tests",
-    "benchmarks",
-    "docs",
-    "__pycache__",
-    ".*_cache",
-    ".hypothesis",
-)
-
-
-@dataclass
-class Fork:
-    """A copy of the repository with one stack, and a sandbox of its own."""
-
-    root: Path
-    home: Path
-
-    def fleet(self, *args: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", "from fleet.cli import main; main()", *args, "--sandbox", "--stack", "lab"],
-            cwd=self.root,
-            env={**os.environ, "PYTHONPATH": str(self.root), "ACCELFLEET_SANDBOX": str(self.home), "NO_COLOR": "1"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, f"{args}: {done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    def api(self) -> Api:
-        about = json.loads((self.home / "clusters" / "existing" / "lab-lab" / "cluster.json").read_text())
-        return Api(about["endpoint"], about["ca"], about["token"])
-
-    def labels(self) -> dict[str, dict[str, str]]:
-        """Of each node, those of ours."""
-        nodes = self.api().call("GET", "/api/v1/nodes")["items"]
-        ours = "accelfleet.io/"
-        return {
-            n["metadata"]["name"]: {k.removeprefix(ours): v for k, v in n["metadata"]["labels"].items() if k.startswith(ours)}
-            for n in nodes
-        }
-
-    def write(self, stack: str) -> None:
-        (self.root / "stacks" / "lab.yaml").write_text(stack)
+CLUSTER = "existing/lab-lab"
 
 
 @pytest.fixture(scope="module")
 def fork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork]:
-    place = tmp_path_factory.mktemp("fork")
-    made = Fork(place / "repository", place / "sandbox")
-    shutil.copytree(ROOT, made.root, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    made = Fork(tmp_path_factory.mktemp("fork"), "lab", STACK)
     # The ciphertext is nobody's: in the sandbox another value takes its place.
     (made.root / "stacks" / "Pulumi.lab.yaml").write_text("config: {accelfleet:labKubeconfig: {secure: AAABAKx}}")
-    made.write(STACK)
     made.fleet("up")
     yield made
-    daemon.stop(made.home)
-    left = [p for p in psutil.process_iter(["cmdline"]) if str(made.home) in " ".join(p.info["cmdline"] or [])]
-    assert not left, "the sandbox left processes behind"
+    made.close()
 
 
-def pools(fork: Fork) -> dict[str, Any]:
-    return {p["pool"]: p for p in json.loads(fork.fleet("status", "--format", "json"))["pools"]}
+def ours(fork: Fork) -> dict[str, dict[str, str]]:
+    """Of each node, the labels that are ours."""
+    nodes = fork.api(CLUSTER).call("GET", "/api/v1/nodes")["items"]
+    prefix = "accelfleet.io/"
+    return {
+        n["metadata"]["name"]: {k.removeprefix(prefix): v for k, v in n["metadata"]["labels"].items() if k.startswith(prefix)}
+        for n in nodes
+    }
 
 
 def test_every_pool_offers_what_its_hosts_have(fork: Fork) -> None:
-    found = pools(fork)
+    found = fork.pools()
     assert {name: (p["ready"], p["accelerators"], p["missing"]) for name, p in found.items()} == {
         "rtx": (2, 4, 0),
         "operated": (1, 1, 0),
@@ -138,7 +82,7 @@ def test_every_pool_offers_what_its_hosts_have(fork: Fork) -> None:
 
 
 def test_hosts_cost_what_their_owner_says_and_nothing_is_made_up(fork: Fork) -> None:
-    found = pools(fork)
+    found = fork.pools()
     assert float(found["rtx"]["cost"]["usd_month"]) == 0.5 * 2 * 730
     assert found["gaudi"]["cost"]["usd_month"] is None
     # TDP x 60 % x hours x the grid of Germany x PUE 1.2
@@ -147,7 +91,7 @@ def test_hosts_cost_what_their_owner_says_and_nothing_is_made_up(fork: Fork) -> 
 
 
 def test_a_pod_without_the_hosts_toleration_is_kept_out(fork: Fork) -> None:
-    api = fork.api()
+    api = fork.api(CLUSTER)
     spec: dict[str, Any] = {
         "nodeSelector": {"accelfleet.io/pool": "rtx"},
         "containers": [{"name": "c", "image": "model:1", "resources": {"limits": {"nvidia.com/gpu": "1"}}}],
@@ -171,14 +115,14 @@ def test_a_second_run_changes_nothing(fork: Fork) -> None:
 def test_another_host_takes_a_hosts_place(fork: Fork) -> None:
     fork.write(STACK.replace("[gpu-1, gpu-2]", "[gpu-1, gpu-3]"))
     fork.fleet("up")
-    labels = fork.labels()
+    labels = ours(fork)
     assert labels["gpu-3"]["pool"] == "rtx"
     assert "gpu-2" not in labels
-    assert pools(fork)["rtx"]["pods_ready"] == 2
+    assert fork.pools()["rtx"]["pods_ready"] == 2
 
 
 def test_the_kubeconfig_is_in_no_state_in_clear(fork: Fork) -> None:
-    token = json.loads((fork.home / "clusters" / "existing" / "lab-lab" / "cluster.json").read_text())["token"]
+    token = json.loads((fork.home / "clusters" / CLUSTER / "cluster.json").read_text())["token"]
     states = [p for p in (fork.home / "state").rglob("*.json*") if p.is_file()]
     assert states
     assert not [p for p in states if token.encode() in p.read_bytes()]
@@ -186,4 +130,4 @@ def test_the_kubeconfig_is_in_no_state_in_clear(fork: Fork) -> None:
 
 def test_destroy_gives_the_hosts_back_as_they_were(fork: Fork) -> None:
     fork.fleet("destroy")
-    assert fork.labels() == {"gpu-1": {}, "gpu-3": {}, "gpu-4": {}, "gaudi-1": {}}
+    assert ours(fork) == {"gpu-1": {}, "gpu-3": {}, "gpu-4": {}, "gaudi-1": {}}
