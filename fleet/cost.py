@@ -68,7 +68,8 @@ def pool_cost(cloud: Cloud, region: str, row: Machine | None, price: Offer | Non
     kg = None
     if tdp is not None and grid is not None and row is not None:
         intensity, pue = grid
-        kwh = Decimal(tdp * row.accelerators * nodes * HOURS_A_MONTH) / 1000 * UTILISATION * pue
+        watts = Decimal(tdp * row.accelerators * nodes * row.part.numerator) / row.part.denominator
+        kwh = watts * HOURS_A_MONTH / 1000 * UTILISATION * pue
         kg = (kwh * intensity / 1000).quantize(Decimal("0.1"))
     return PoolCost(usd, kg, price.as_of if price else None)
 

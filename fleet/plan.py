@@ -166,7 +166,8 @@ def choose_machine(spec: PoolSpec, cluster: ClusterSpec) -> Machine:
             raise LookupError(f"no {spec.machine} with {spec.accelerator} on {cluster.cloud}")
         return found
     for row in machines_with(cluster.cloud, spec.accelerator, cluster.region):
-        if spec.per_node is None or row.accelerators == spec.per_node:
+        # Who names an accelerator means a whole one; a part of it is asked for by its machine's name.
+        if row.part == 1 and spec.per_node in (None, row.accelerators):
             return row
     raise LookupError(f"no machine with {spec.per_node or 'any'} {spec.accelerator} in {cluster.region}")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -25,10 +26,12 @@ class Machine:
 
     Attributes:
         accelerators: devices on one machine (chips for a TPU VM); 0 for a CPU machine.
+        part: how much of an accelerator each device is: less than 1 for a GPU that the cloud cuts for several machines.
         memory_gib: main memory, GiB.
         quota, spot_quota: the cloud's own quota name; empty where the catalogue has not seen it.
         purchases: how the cloud sells it, in the words of `fleet.spec.Purchase`; data/machines.csv says where a machine
             that is sold in one way only was seen so.
+        source, as_of: where the numbers were read, and when.
     """
 
     cloud: Cloud
@@ -40,6 +43,9 @@ class Machine:
     quota: str
     spot_quota: str
     purchases: tuple[str, ...] = PURCHASES
+    part: Fraction = Fraction(1)
+    source: str = ""
+    as_of: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +79,9 @@ def machines() -> tuple[Machine, ...]:
             quota=row["quota"],
             spot_quota=row["spot_quota"],
             purchases=(row["sold_only"],) if row["sold_only"] else PURCHASES,
+            part=Fraction(row["part"] or 1),
+            source=row["source"],
+            as_of=row["as_of"],
         )
         for row in _rows("machines.csv")
     )

@@ -118,7 +118,9 @@ def _pool(row: Machine, *, spot: bool) -> AcceleratorPool:
 
 def _machines(here: list[Machine]) -> str:
     head = ("Accelerator", "Machine", "Count", "vCPU", "Memory", "Regions", "USD an hour", "Spot", "Prices of")
-    rows = ((_of(m).name, m.name, str(m.accelerators), str(m.vcpus), f"{m.memory_gib:,} GiB", *_prices(m)) for m in here)
+    rows = (
+        (_of(m).name, m.name, str(m.accelerators * m.part), str(m.vcpus), f"{m.memory_gib:,} GiB", *_prices(m)) for m in here
+    )
     return _table(head, rows)
 
 

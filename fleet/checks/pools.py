@@ -140,6 +140,7 @@ def _machine(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Findi
             yield Finding((*path, "per_node"), message, str(pool.per_node), str(row.accelerators), remedy, needs=needs)
         yield from _in_region((*path, "machine"), pool, cluster, row.name, regions_with(row), needs)
         return
+    rows = tuple(m for m in rows if m.part == 1)
     sizes = sorted({m.accelerators for m in rows})
     if pool.per_node is not None and pool.per_node not in sizes:
         message = f"no {cluster.cloud} machine has {pool.per_node} {pool.accelerator}"

@@ -7,15 +7,20 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from fleet.catalog.accelerators import ACCELERATORS, Family
 from fleet.catalog.clouds import PUBLIC, Cloud, regions, zones
-from fleet.catalog.machines import PURCHASES, machine, machines, machines_with, offer, offers, regions_with
+from fleet.catalog.machines import PURCHASES, Machine, machine, machines, machines_with, offer, offers, regions_with
 from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
+from fleet.cost import pool_cost
+from fleet.plan import choose_machine
+from fleet.spec import ClusterSpec, PoolSpec
 from fleet.workspace import ROOT
+from tests.accelerator_pools import pool_of
 
 DATA = ROOT / "fleet" / "catalog" / "data"
 Row = dict[str, str]
@@ -149,3 +154,33 @@ def test_every_tpu_shape_is_made_of_whole_machines(accelerator: str, shape: str)
     assert made.chips == chips == made.hosts * made.machine.accelerators
     assert made.machine.accelerator == ACCELERATORS[accelerator]
     assert made.multi_host == (made.hosts > 1)
+
+
+@pytest.mark.parametrize("row", machines(), ids=lambda m: f"{m.cloud}-{m.name}-{m.accelerator.name if m.accelerator else ''}")
+def test_every_machines_numbers_say_where_and_when_they_were_read(row: Machine) -> None:
+    assert row.source and row.as_of.startswith("20")
+
+
+def test_a_part_of_a_gpu_is_had_by_its_machines_name_alone() -> None:
+    parts = {m.name: m.part for m in machines() if m.part != 1}
+    assert parts == {
+        "Standard_NV6ads_A10_v5": Fraction(1, 6),
+        "Standard_NV12ads_A10_v5": Fraction(1, 3),
+        "Standard_NV18ads_A10_v5": Fraction(1, 2),
+    }
+    cluster = ClusterSpec.model_validate({"cloud": "azure", "region": "eastus"})
+    assert choose_machine(PoolSpec(accelerator="nvidia-a10"), cluster).name == "Standard_NV36ads_A10_v5"
+    named = PoolSpec(accelerator="nvidia-a10", machine="Standard_NV6ads_A10_v5")
+    assert choose_machine(named, cluster).part == Fraction(1, 6)
+
+
+def test_a_part_of_a_gpu_is_asked_for_as_one_and_draws_its_part_of_the_power() -> None:
+    whole, part = (machine(Cloud.AZURE, name) for name in ("Standard_NV36ads_A10_v5", "Standard_NV6ads_A10_v5"))
+    assert whole is not None and part is not None
+    assert pool_of(part).placement(1).count == pool_of(part).per_node == 1
+    (of_whole, of_part) = (
+        pool_cost(Cloud.AZURE, "eastus", row, offer(row, "eastus"), purchase="on-demand", nodes=6) for row in (whole, part)
+    )
+    assert of_part.usd_month == Decimal("0.454") * 6 * 730
+    assert of_whole.kg_month is not None and of_part.kg_month is not None
+    assert abs(of_whole.kg_month - of_part.kg_month * 6) < 1

@@ -52,7 +52,7 @@ def test_the_page_is_fresh(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
 @pytest.mark.parametrize("row", CARRIERS, ids=named)
 def test_every_machine_has_a_line_with_its_prices_or_that_there_are_none(row: Machine) -> None:
     assert row.accelerator is not None
-    start = f"| {row.accelerator.name} | {row.name} | {row.accelerators} | {row.vcpus} | {row.memory_gib:,} GiB |"
+    start = f"| {row.accelerator.name} | {row.name} | {row.accelerators * row.part} | {row.vcpus} | {row.memory_gib:,} GiB |"
     (line,) = [line for line in section(row.cloud).splitlines() if line.startswith(start)]
     regions_, on_demand, spot, dates = (cell.strip() for cell in line.split("|")[6:10])
     if row.accelerator.withdrawn:
