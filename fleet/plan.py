@@ -14,7 +14,7 @@ from fleet.catalog.machines import Machine, machine, machines_with
 from fleet.catalog.sharing import Sharing, SharingMode, mig
 from fleet.catalog.tpu import TpuSlice, tpu_slice
 from fleet.contract import AcceleratorPool, Terms
-from fleet.spec import ClusterSpec, ModelSpec, PoolSpec, Purchase, RungSpec
+from fleet.spec import Allocation, ClusterSpec, ModelSpec, PoolSpec, Purchase, RungSpec
 
 # GiB a node's boot disk needs before any weights: the operating system with its agents, and two serving images
 # unpacked (vLLM's is about 25 GiB on disk), as an update pulls the new one beside the old (pain 17).
@@ -110,6 +110,7 @@ def _pool(
         disk_gib=spec.disk_gib or min(disk_gib(models), LARGEST_DISK_GIB[cluster.cloud]),
         tpu=tpu,
         sharing=cut,
+        dra=spec.allocation is Allocation.DRA,
         efa=efa_interfaces(hardware) if spec.fabric else 0,
         # GKE's way to say which pool comes first; elsewhere cluster-autoscaler has a table.
         compute_class=name if cluster.cloud is Cloud.GCP and len(spec.ladder) > 1 else None,

@@ -2,7 +2,7 @@
 
 A family has one DaemonSet, and one more for each way its GPUs are shared. A plugin only tells the kubelet what is
 there. Drivers belong to the cloud's image and are never installed here; on GKE the cloud runs the plugins itself and
-this module makes nothing.
+this module makes nothing. Pools with `allocation: dra` have `infra.kubernetes.dra_driver` in its place.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import pulumi_kubernetes as kubernetes
 from fleet.catalog.accelerators import Family
 from fleet.catalog.drivers import DriverOwner, driver_owner
 from fleet.catalog.sharing import SharingMode
-from fleet.contract import ACCELERATOR_LABEL, SHARING_LABEL, AcceleratorPool
+from fleet.contract import AcceleratorPool
 from infra import versions
 from infra.kubernetes import gpu_sharing
 from infra.kubernetes.namespaces import ACCELERATORS, LABELS, namespace
+from infra.kubernetes.node_agents import on_nodes_of
 
 _SOCKETS = "/var/lib/kubelet/device-plugins"
 
@@ -80,7 +81,8 @@ class DevicePlugins(pulumi.ComponentResource):
         groups: dict[tuple[Family, str], list[AcceleratorPool]] = {}
         for pool in needing:
             groups.setdefault((pool.family, gpu_sharing.group(pool.sharing)), []).append(pool)
-        if groups:
+        # The fabric's plugin lives there too, also where no other does.
+        if groups or any(pool.efa for pool in pools):
             made = namespace(f"{name}-namespace", ACCELERATORS, "privileged", self)
             for (family, way), of_group in sorted(groups.items()):
                 self._plugin("-".join(filter(None, (name, family, way))), family, way, of_group, made)
@@ -157,17 +159,7 @@ def _refuse_what_cannot_work(pool: AcceleratorPool) -> None:
 
 def _node_pod(account: str, pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
     """A pod that runs on every node of these pools and on no other."""
-    taints = sorted({taint for pool in pools for taint in pool.all_taints})
-    shared = sorted({str(pool.sharing) for pool in pools if pool.sharing})
-    only = {"operator": "In", "values": shared} if shared else {"operator": "DoesNotExist"}
-    accelerators = {"operator": "In", "values": sorted({pool.accelerator.name for pool in pools})}
-    term = {"matchExpressions": [{"key": ACCELERATOR_LABEL, **accelerators}, {"key": SHARING_LABEL, **only}]}
-    return {
-        "priorityClassName": "system-node-critical",
-        "serviceAccountName": account,
-        "tolerations": [{"key": t.key, "operator": "Equal", "value": t.value, "effect": t.effect} for t in taints],
-        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}},
-    }
+    return {"priorityClassName": "system-node-critical", "serviceAccountName": account, **on_nodes_of(pools)}
 
 
 def _pod(account: str, plugin: _Plugin, pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
