@@ -19,8 +19,9 @@ from fleet.catalog.clouds import Cloud
 API = "resource.k8s.io/v1"
 # The first minor that serves it.
 SINCE = (1, 34)
-# Driver, and class of whole GPUs: the driver's chart gives both one name.
-_DRIVER = {Family.NVIDIA: "gpu.nvidia.com"}
+# NVIDIA's driver, and its class of whole GPUs: the chart gives both one name.
+NVIDIA = "gpu.nvidia.com"
+_CLASSES = {Family.NVIDIA: NVIDIA}
 # Of the memory that a GPU is sold with, percent that its driver sees at least: of 24 GB an L4 shows 22.5 GiB, a T4 of 16 15.
 _SEEN_PERCENT = 90
 # By these GKE's own plugin stays away, and its autoscaler knows the devices of a node that is not there yet.
@@ -29,7 +30,7 @@ _GKE_LABELS = {"gke-no-default-nvidia-gpu-device-plugin": "true", "cloud.google.
 
 def device_class(family: Family) -> str | None:
     """The DeviceClass of the family's accelerators; None where no driver is known here."""
-    return _DRIVER.get(family)
+    return _CLASSES.get(family)
 
 
 def scales_from_zero(cloud: Cloud) -> bool:
