@@ -240,7 +240,8 @@ def _describe(pool: AcceleratorPool) -> dict[str, Any]:
     """What the demo's table and other stacks read of a pool."""
     return {
         "accelerator": pool.accelerator.name,
-        "resource": pool.device_class or pool.resource,
+        "resource": pool.resource,
+        "deviceClass": pool.device_class,
         "machine": pool.machine.name,
         "perNode": pool.per_node,
         "slots": pool.slots,

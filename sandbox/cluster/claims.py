@@ -83,15 +83,11 @@ def devices(pool: NodePool, node: str) -> list[Object]:
 
 
 def _device(accelerator: Accelerator, node: str, minor: int) -> Object:
-    product, architecture, capability = _PRODUCTS[accelerator.name]
-    texts = {
-        "type": "gpu",
-        "uuid": f"GPU-{uuid.uuid5(uuid.NAMESPACE_DNS, f'{minor}.{node}')}",
-        "productName": product,
-        "brand": "Tesla" if product.startswith("Tesla") else "Nvidia",
-        "architecture": architecture,
-    }
-    versions = {"cudaComputeCapability": capability, "driverVersion": _KERNEL_DRIVER, "cudaDriverVersion": _CUDA}
+    texts = {"type": "gpu", "uuid": f"GPU-{uuid.uuid5(uuid.NAMESPACE_DNS, f'{minor}.{node}')}"}
+    versions = {"driverVersion": _KERNEL_DRIVER, "cudaDriverVersion": _CUDA}
+    if accelerator.name in _PRODUCTS:  # of another nobody has seen what its driver says
+        texts["productName"], texts["architecture"], versions["cudaComputeCapability"] = _PRODUCTS[accelerator.name]
+        texts["brand"] = "Tesla" if texts["productName"].startswith("Tesla") else "Nvidia"
     return {
         "name": f"gpu-{minor}",
         "attributes": {

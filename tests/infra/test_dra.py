@@ -206,7 +206,7 @@ def test_the_platform_has_the_driver_where_a_pool_claims_and_models_wait_for_it(
     (container,) = recorded.one(DEPLOYMENT).inputs["spec"]["template"]["spec"]["containers"]
     assert "--enable-dynamic-resource-allocation=true" in container["args"]
     (outputs,) = recorded.outputs("accelfleet:platform:Cluster").values()
-    assert outputs["pools"]["gpu"]["resource"] == "gpu.nvidia.com"
+    assert outputs["pools"]["gpu"]["deviceClass"] == "gpu.nvidia.com"
 
 
 def test_the_platform_has_no_driver_where_no_pool_claims(deploy):
