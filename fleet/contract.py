@@ -42,6 +42,7 @@ class Placement:
         claim: what it claims; None where `resource` says it.
         extra: further resources in proportion to `count`, such as the node's network fabric.
         prefer: labels of the nodes it goes to first, the most wanted in front; empty where all of the pool's are alike.
+        runtime_class: where the nodes' own container runtime does not bring the devices in; None where it does.
     """
 
     node_selector: dict[str, str]
@@ -51,6 +52,23 @@ class Placement:
     claim: dra.Claim | None = None
     prefer: tuple[dict[str, str], ...] = ()
     extra: dict[str, int] = field(default_factory=dict)
+    runtime_class: str | None = None
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """The nodes of a pool that stand already, in an existing cluster.
+
+    Attributes:
+        names: theirs. taints: what they carry. operated: whether an operator there runs driver and device plugin.
+        usd_hour: what one costs its owner; None where nobody said.
+    """
+
+    names: tuple[str, ...]
+    taints: tuple[Taint, ...] = ()
+    operated: bool = False
+    runtime_class: str | None = None
+    usd_hour: float | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +103,7 @@ class AcceleratorPool:
         fallback: the same machines bought otherwise, taken while there is none of these (pain 6); None without.
         efa: Elastic Fabric Adapters of a node, 0 for a pool without that fabric.
         bound: nodes of all its rungs together, as the stack file says; None where that is max_nodes.
+        hosts: its nodes where they stand already; None where its cloud makes them.
         compute_class: on GKE, the ComputeClass whose order of rungs it belongs to; None for a pool of one rung.
     """
 
@@ -107,6 +126,7 @@ class AcceleratorPool:
     efa: int = 0
     bound: int | None = None
     compute_class: str | None = None
+    hosts: Hosts | None = None
     extra_labels: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -144,6 +164,8 @@ class AcceleratorPool:
 
     @property
     def purchase(self) -> str:
+        if self.hosts:
+            return "owned"
         if self.terms:
             return self.terms.purchase
         return "spot" if self.spot else "on-demand"
@@ -171,7 +193,8 @@ class AcceleratorPool:
 
     @property
     def needs_device_plugin(self) -> bool:
-        return not self.dra and not brings_device_plugin(self.cloud, self.family)
+        ours = not brings_device_plugin(self.cloud, self.family) and not (self.hosts and self.hosts.operated)
+        return ours and not self.dra
 
     @cached_property
     def node_labels(self) -> dict[str, str]:
@@ -185,7 +208,12 @@ class AcceleratorPool:
 
     @cached_property
     def node_taints(self) -> tuple[Taint, ...]:
-        """Taints we put on the pool: the family's where the cloud adds none, and spot's where the cloud adds none."""
+        """Taints we put on the pool: the family's where the cloud adds none, and spot's where the cloud adds none.
+
+        None on hosts: a node's taints are one list, which belongs to whoever set it up.
+        """
+        if self.hosts:
+            return ()
         added_by_cloud = set(self.cloud_taints)
         wanted = [family_taint(self.family)]
         if self.spot:
@@ -208,7 +236,12 @@ class AcceleratorPool:
 
     @cached_property
     def cloud_taints(self) -> tuple[Taint, ...]:
-        """Taints the cloud adds; our clusters always make a CPU pool first, so GKE's GPU taint is certain."""
+        """Taints the cloud adds; our clusters always make a CPU pool first, so GKE's GPU taint is certain.
+
+        Hosts have those that the stack file says.
+        """
+        if self.hosts:
+            return self.hosts.taints
         return cloud_taints(self.cloud, spot=self.spot, hardware=self.machine)
 
     @cached_property
@@ -255,6 +288,7 @@ class AcceleratorPool:
             count=count,
             claim=dra.claim(self.accelerator, count) if self.dra else None,
             extra={EFA_RESOURCE: self.efa * count // self.per_node} if self.efa * count >= self.per_node else {},
+            runtime_class=self.hosts.runtime_class if self.hosts else None,
             prefer=tuple({PURCHASE_LABEL: how} for how in dict.fromkeys(rung.purchase for rung in self.rungs[:-1])),
         )
 

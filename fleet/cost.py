@@ -35,10 +35,15 @@ class PoolCost:
 
 @cache
 def _grid() -> dict[tuple[Cloud, str], tuple[Decimal, Decimal]]:
-    """(cloud, region) -> (gCO2e per kWh, PUE)."""
+    """(cloud, region) -> (gCO2e per kWh, PUE); a site's region is its grid zone, and its PUE nobody published."""
     with _CARBON.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    return {
+    sites = {
+        (Cloud.EXISTING, r["electricity_maps_zone"]): (Decimal(r["gco2_per_kwh"]), DEFAULT_PUE)
+        for r in rows
+        if r["gco2_per_kwh"]
+    }
+    return sites | {
         (Cloud(r["cloud"]), r["region"]): (Decimal(r["gco2_per_kwh"]), Decimal(r["pue"]) if r["pue"] else DEFAULT_PUE)
         for r in rows
         if r["gco2_per_kwh"]
@@ -51,7 +56,11 @@ def pool_cost(cloud: Cloud, region: str, row: Machine | None, price: Offer | Non
     A reservation is billed as on-demand, used or not; a block is paid ahead and flex-start has its own price list, so
     that neither is known here.
     """
-    listed = {"spot": price.spot, "on-demand": price.on_demand, "reservation": price.on_demand} if price else {}
+    listed = (
+        {"spot": price.spot, "on-demand": price.on_demand, "reservation": price.on_demand, "owned": price.on_demand}
+        if price
+        else {}
+    )
     hourly = listed.get(purchase)
     usd = (hourly * nodes * HOURS_A_MONTH).quantize(Decimal("0.01")) if hourly is not None else None
     tdp = row.accelerator.tdp_w if row and row.accelerator else None

@@ -87,6 +87,25 @@ class Engine:
             check=False,
         )
 
+    def set_secret(self, key: str, value: str) -> None:
+        """Set a configuration value, encrypted; it goes through a pipe, since arguments are everybody's to read.
+
+        Raises:
+            RuntimeError: the engine refused.
+        """
+        command = [self.workspace.engine, "config", "set", "--secret", key, "--stack", self.stack, "--non-interactive"]
+        done = subprocess.run(
+            command,
+            cwd=self.workspace.project,
+            env=self.workspace.env,
+            input=value,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr.strip())
+
     def export(self) -> dict[str, Any]:
         """The stack's deployment, secrets encrypted; empty where the stack does not exist."""
         done = self.plain("stack", "export", "--stack", self.stack)

@@ -110,6 +110,9 @@ class Operation:
             locks = break_dead_locks(engine) if self.verb != "preview" else []
             drop_torn_attributes(engine)
             engine.init()
+            if self.workspace.prepare is not None:
+                for key, value in self.workspace.prepare(stack, self.specs[stack]).items():
+                    engine.set_secret(key, value)
             recovered = None
             mark = self.workspace.running / stack
             if self.verb != "preview":

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from fleet.catalog.accelerators import ACCELERATORS
 from fleet.catalog.clouds import Cloud, zones
 from fleet.catalog.fabric import efa_interfaces
-from fleet.catalog.machines import Machine, machine, machines_with
+from fleet.catalog.machines import Machine, host, machine, machines_with
+from fleet.catalog.nodes import Taint
 from fleet.catalog.sharing import Sharing, SharingMode, mig
 from fleet.catalog.tpu import TpuSlice, tpu_slice
-from fleet.contract import AcceleratorPool, Terms
-from fleet.spec import Allocation, ClusterSpec, ModelSpec, PoolSpec, Purchase, RungSpec
+from fleet.contract import AcceleratorPool, Hosts, Terms
+from fleet.spec import Allocation, ClusterSpec, HostDriver, HostsSpec, ModelSpec, PoolSpec, Purchase, RungSpec
 
 # GiB a node's boot disk needs before any weights: the operating system with its agents, and two serving images
 # unpacked (vLLM's is about 25 GiB on disk), as an update pulls the new one beside the old (pain 17).
@@ -34,7 +36,7 @@ COMES_AND_GOES = (Purchase.CAPACITY_BLOCK, Purchase.FLEX_START)
 # https://cloud.google.com/kubernetes-engine/docs/concepts/dws
 LONGEST_FLEX_H = 168
 # One volume each: EBS gp3 16 TiB, GCP persistent disk 64 TiB, of which 16 here, AKS's OS disk 2 TiB.
-LARGEST_DISK_GIB = {Cloud.AWS: 16384, Cloud.GCP: 16384, Cloud.AZURE: 2048}
+LARGEST_DISK_GIB = {Cloud.AWS: 16384, Cloud.GCP: 16384, Cloud.AZURE: 2048, Cloud.EXISTING: 16384}
 
 
 def network_zones(cluster: ClusterSpec) -> tuple[str, ...]:
@@ -96,6 +98,8 @@ def _pool(
         # An atomic slice: all hosts or none, in one zone.
         low = high = start = tpu.hosts
         where = where[:1]
+    if spec.hosts:
+        low = high = start = len(spec.hosts.names)
     whole = AcceleratorPool(
         name=name,
         physical_name=pool_name(name),
@@ -113,6 +117,7 @@ def _pool(
         dra=spec.allocation is Allocation.DRA,
         efa=efa_interfaces(hardware) if spec.fabric else 0,
         # GKE's way to say which pool comes first; elsewhere cluster-autoscaler has a table.
+        hosts=_hosts(spec.hosts) if spec.hosts else None,
         compute_class=name if cluster.cloud is Cloud.GCP and len(spec.ladder) > 1 else None,
         extra_labels=dict(spec.labels),
     )
@@ -152,6 +157,10 @@ def choose_machine(spec: PoolSpec, cluster: ClusterSpec) -> Machine:
     Raises:
         LookupError: there is none; `fleet.checks` reports it first, with the field.
     """
+    if cluster.cloud is Cloud.EXISTING:
+        if spec.hosts is None or spec.accelerator not in ACCELERATORS:
+            raise LookupError(f"nobody says what the hosts with {spec.accelerator} are")
+        return host(ACCELERATORS[spec.accelerator], spec.per_node or 1, spec.hosts.vcpus, spec.hosts.memory_gib)
     if spec.machine is not None:
         found = machine(cluster.cloud, spec.machine, spec.accelerator)
         if found is None:
@@ -161,6 +170,23 @@ def choose_machine(spec: PoolSpec, cluster: ClusterSpec) -> Machine:
         if spec.per_node is None or row.accelerators == spec.per_node:
             return row
     raise LookupError(f"no machine with {spec.per_node or 'any'} {spec.accelerator} in {cluster.region}")
+
+
+def _hosts(spec: HostsSpec) -> Hosts:
+    return Hosts(
+        names=tuple(spec.names),
+        taints=tuple(_taint(text) for text in spec.taints),
+        operated=spec.driver is HostDriver.OPERATOR,
+        runtime_class=spec.runtime_class,
+        usd_hour=spec.usd_hour,
+    )
+
+
+def _taint(text: str) -> Taint:
+    """`key=value:Effect`, as `kubectl taint` writes it."""
+    marked, _, effect = text.rpartition(":")
+    key, _, value = marked.partition("=")
+    return Taint(key, value, effect)
 
 
 def sharing(spec: PoolSpec) -> Sharing | None:

@@ -67,7 +67,9 @@ def needs(stacks: Mapping[str, StackSpec]) -> list[QuotaNeed]:
 
 
 def _of(rung: AcceleratorPool) -> Iterator[tuple[str, str | None, int]]:
-    """(region, quota, amount) of one pool in the cloud, at its bound."""
+    """(region, quota, amount) of one pool in the cloud, at its bound; hosts that stand ask no cloud for anything."""
+    if rung.hosts:
+        return
     row = rung.machine
     each = row.accelerators if rung.cloud is Cloud.GCP else row.vcpus
     quota = (row.spot_quota if rung.spot else row.quota) if rung.purchase in _COUNTED else ""

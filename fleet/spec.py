@@ -22,6 +22,13 @@ _WORDS = r"^[a-z](-?[a-z0-9])*$"
 PoolName = Annotated[str, StringConstraints(pattern=_WORDS, max_length=12)]
 Name = Annotated[str, StringConstraints(pattern=_WORDS, max_length=30)]
 # What a GCP label holds, the narrowest of the three clouds' tags: a name goes there as it is, or not at all.
+# A node's name, a DNS subdomain, and a taint as `kubectl taint` writes it.
+HostName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$", max_length=253)
+]
+TaintText = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*(=[A-Za-z0-9._-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$")
+]
 Owner = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
 
@@ -144,6 +151,32 @@ class RungSpec(_Spec):
     hours: StrictInt | None = Field(default=None, ge=1, description="Longest run of a flex-start node; default: 168.")
 
 
+class HostDriver(StrEnum):
+    """Who keeps an accelerator's driver on hosts that were not made here, and so who runs its device plugin."""
+
+    HOST = "host"
+    OPERATOR = "operator"
+
+
+class HostsSpec(_Spec):
+    """Nodes of an existing cluster that make a pool: what nobody can look up in a catalogue."""
+
+    names: list[HostName] = Field(min_length=1, description="The nodes' names, as `kubectl get nodes` has them.")
+    vcpus: StrictInt = Field(ge=1, description="CPUs of each, as the node counts them.")
+    memory_gib: StrictInt = Field(ge=1, description="Memory of each.")
+    taints: list[TaintText] = Field(
+        default_factory=list, description="Taints that they carry, as key=value:Effect; the pool's pods tolerate them."
+    )
+    driver: HostDriver = Field(
+        default=HostDriver.HOST,
+        description="host: the driver is installed, and the device plugin is ours; operator: an operator there has both.",
+    )
+    runtime_class: Name | None = Field(
+        default=None, description="RuntimeClass of pods with accelerators; k3s has `nvidia`. Default: the runtime's own."
+    )
+    usd_hour: float | None = Field(default=None, ge=0, description="What one costs you an hour; without it nobody knows.")
+
+
 class PoolSpec(_Spec):
     """A pool of nodes with accelerators."""
 
@@ -175,6 +208,7 @@ class PoolSpec(_Spec):
     fabric: Fabric | None = Field(
         default=None, description="For work over several nodes: efa, on AWS machines that have it; nodes are then in one zone."
     )
+    hosts: HostsSpec | None = Field(default=None, description="On cloud: existing, the nodes that are the pool.")
     labels: dict[str, str] = Field(default_factory=dict, description="Further node labels.")
 
     @property
@@ -256,10 +290,17 @@ class TeamSpec(_Spec):
 
 
 class ClusterSpec(_Spec):
-    """One Kubernetes cluster with its own network."""
+    """One Kubernetes cluster with its own network; with cloud: existing, one that somebody else made."""
 
     cloud: Cloud
-    region: str = Field(description="A region of that cloud that fleet/catalog/clouds.py knows.")
+    region: str = Field(
+        description="A region of that cloud that fleet/catalog/clouds.py knows; of an existing cluster, its grid zone."
+    )
+    kubeconfig: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]*$",
+        description="On cloud: existing, the secret that holds the cluster's kubeconfig; it stands under `secrets:`, too.",
+    )
     kubernetes: str | None = Field(default=None, pattern=r"^1\.\d+$", description="Minor version; default: infra/versions.py.")
     network: NetworkSpec = Field(default=NetworkSpec())
     api: ApiSpec = Field(default=ApiSpec())

@@ -17,8 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fleet.catalog.accelerators import ACCELERATORS
 from fleet.catalog.clouds import Cloud
-from fleet.catalog.machines import machine, offer
+from fleet.catalog.machines import Machine, Offer, host, machine, offer
 from fleet.contract import POOL_LABEL, PURCHASE_LABEL
 from fleet.cost import PoolCost, pool_cost, sum_of
 from fleet.engine import Engine
@@ -153,8 +154,7 @@ def _pool(
     per_node, slots = int(about["perNode"]), int(about["slots"])
     cloud = Cloud(outputs["cloud"])
     ways = Counter(n["metadata"]["labels"].get(PURCHASE_LABEL, about["purchase"]) for n in mine)
-    row = machine(cloud, about["machine"], about["accelerator"])
-    price = offer(row, outputs["region"]) if row else None
+    row, price = _priced(cloud, outputs["region"], about)
     bought = partial(pool_cost, cloud, outputs["region"], row, price)
     cost = bought(purchase=about["purchase"], nodes=ways.pop(about["purchase"], 0))
     for purchase, nodes_so in ways.items():
@@ -190,6 +190,19 @@ def _offered(node: dict[str, Any], about: dict[str, Any], slices: list[Any]) -> 
         mine = [s["spec"] for s in slices if s["spec"].get("nodeName") == node["metadata"]["name"]]
         return sum(len(spec.get("devices") or []) for spec in mine if spec["driver"] == driver)
     return int(node["status"].get("allocatable", {}).get(about["resource"], 0))
+
+
+def _priced(cloud: Cloud, region: str, about: dict[str, Any]) -> tuple[Machine | None, Offer | None]:
+    """The pool's machine and its price: the catalogue's, or what the owner of the hosts said one costs."""
+    if cloud is not Cloud.EXISTING:
+        row = machine(cloud, about["machine"], about["accelerator"])
+        return row, offer(row, region) if row else None
+    made = host(ACCELERATORS[about["accelerator"]], int(about["perNode"]), 0, 0)
+    hourly = about.get("usdHour")
+    if hourly is None:
+        return made, None
+    own = Decimal(str(hourly))
+    return made, Offer(region=region, machine=made, on_demand=own, spot=None, source="hosts.usd_hour", as_of="stack file")
 
 
 def _condition(thing: dict[str, Any]) -> bool:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet.leftovers import View
 from fleet.lookup import Finder, RealClouds
+from fleet.spec import StackSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 STACKS = ROOT / "stacks"
@@ -41,6 +43,8 @@ class Workspace:
     sandbox: Path | None = None
     # What the clouds hold, asked behind the engine's back; None where nobody can tell.
     view: View | None = None
+    # Lets stand what a stack says stands already, and returns secrets of its configuration; None where that is not ours.
+    prepare: Callable[[str, StackSpec], dict[str, str]] | None = None
 
     @property
     def running(self) -> Path:

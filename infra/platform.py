@@ -13,7 +13,7 @@ import pulumi_kubernetes as kubernetes
 from fleet import naming
 from fleet.contract import AcceleratorPool
 from fleet.plan import network_zones, pools, rung_names
-from fleet.spec import ClusterSpec, Environment, ModelSpec
+from fleet.spec import Autoscaler, ClusterSpec, Environment, ModelSpec
 from infra import versions
 from infra.clouds import kit
 from infra.clouds.base import (
@@ -31,6 +31,7 @@ from infra.kubernetes.compute_class import ComputeClass
 from infra.kubernetes.device_plugins import DevicePlugins
 from infra.kubernetes.dra_driver import DraDriver
 from infra.kubernetes.efa import EfaPlugin
+from infra.kubernetes.keda import Keda
 from infra.kubernetes.model_serving import ModelServing, ModelServingArgs
 from infra.kubernetes.namespaces import ModelsNamespace
 from infra.kubernetes.tenancy import NO_TEAM, Tenancy, Tenant
@@ -53,22 +54,25 @@ class _Cluster(pulumi.ComponentResource):
         self.cloud: Kit = kit(spec.cloud)
         self.tags = naming.tags(stack=stack.name, environment=stack.spec.environment, owner=stack.spec.owner, cluster=name)
         self.protect = stack.spec.environment is Environment.PROD
-        self.provider = self.cloud.provider(f"{name}-{spec.cloud}", self._provider_args(), self._in_cluster())
-        in_cloud = pulumi.ResourceOptions(parent=self, providers=[self.provider])
+        # An existing cluster has no cloud of ours: nothing is made there, so that there is nobody to make it.
+        self.providers: list[pulumi.ProviderResource] = []
+        if self.cloud.provider is not None:
+            self.providers = [self.cloud.provider(f"{name}-{spec.cloud}", self._provider_args(), self._in_cluster())]
+        in_cloud = pulumi.ResourceOptions(parent=self, providers=self.providers)
 
         network = self._network(in_cloud)
         cluster = self._cluster(network, in_cloud)
         system = self._system_pool(cluster, in_cloud)
-        accelerators = pools(stack.name, name, spec, pool_name=self.cloud.pool_name)
-        rungs = [rung for pool in accelerators.values() for rung in pool.rungs]
-        node_pools = {key: self._node_pools(pool, cluster, system) for key, pool in accelerators.items()}
-        stores = {key: self._store(key, network, in_cloud) for key in spec.stores}
-
         api = kubernetes.Provider(
             f"{name}-kubernetes",
             kubeconfig=cluster.kubeconfig,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[r for r in (system,) if r is not None]),
         )
+        self.providers = [*self.providers, api]
+        accelerators = pools(stack.name, name, spec, pool_name=self.cloud.pool_name)
+        rungs = [rung for pool in accelerators.values() for rung in pool.rungs]
+        node_pools = {key: self._node_pools(pool, cluster, system) for key, pool in accelerators.items()}
+        stores = {key: self._store(key, network, in_cloud) for key in spec.stores}
         in_kubernetes = pulumi.ResourceOptions(parent=self, providers=[api])
         plugins = DevicePlugins(f"{name}-device-plugins", rungs, opts=in_kubernetes)
         claimed = [rung for rung in rungs if rung.dra]
@@ -81,12 +85,14 @@ class _Cluster(pulumi.ComponentResource):
             for key, pool in accelerators.items()
             if pool.compute_class
         ]
+        scaled = any(model.autoscaler is Autoscaler.KEDA for model in spec.models.values())
+        keda = [Keda(f"{name}-keda", in_kubernetes)] if scaled else []
         namespace = ModelsNamespace(f"{name}-models", opts=in_kubernetes)
         tenancy = Tenancy(name, spec, list(accelerators.values()), in_kubernetes) if spec.teams else None
         for key, model in spec.models.items():
             tenant, place = (tenancy.tenants[model.team], tenancy) if tenancy and model.team else (NO_TEAM, namespace)
-            before = [*node_pools[model.pool], *classes, plugins, *drivers, *fabric, place]
-            ready = pulumi.ResourceOptions(parent=self, providers=[self.provider, api], depends_on=before)
+            before = [*node_pools[model.pool], *classes, plugins, *drivers, *fabric, *keda, place]
+            ready = pulumi.ResourceOptions(parent=self, providers=self.providers, depends_on=before)
             self._model(key, model, accelerators[model.pool], cluster, stores, tenant, ready)
 
         self.outputs = {
@@ -108,10 +114,16 @@ class _Cluster(pulumi.ComponentResource):
         return ProviderArgs(region=self.spec.region, account=account, tags=self.tags)
 
     @property
+    def _minor(self) -> str:
+        return self.spec.kubernetes or versions.KUBERNETES
+
+    @property
     def _physical(self) -> str:
         return naming.cluster(self.stack.name, self.name)
 
     def _network(self, opts: pulumi.ResourceOptions) -> Any:
+        if self.cloud.network is None:
+            return None
         net = self.spec.network
         args = NetworkArgs(
             name=self._physical,
@@ -128,7 +140,7 @@ class _Cluster(pulumi.ComponentResource):
         args = ClusterArgs(
             name=self._physical,
             region=self.spec.region,
-            kubernetes=self.spec.kubernetes or versions.KUBERNETES,
+            kubernetes=self._minor,
             api=self.spec.api,
             admins=tuple(self.spec.admins),
             protect=self.protect,
@@ -136,6 +148,7 @@ class _Cluster(pulumi.ComponentResource):
             network=network,
             system_machine=system.machine or self.cloud.default_machine,
             system_nodes=(system.nodes.min, system.nodes.max),
+            kubeconfig=pulumi.Config().require_secret(self.spec.kubeconfig) if self.spec.kubeconfig else None,
             fabric=any(pool.fabric for pool in self.spec.pools.values()),
             by_priority=any(len(pool.ladder) > 1 for pool in self.spec.pools.values()),
         )
@@ -178,6 +191,7 @@ class _Cluster(pulumi.ComponentResource):
         cluster_autoscaler.ClusterAutoscaler(
             f"{self.name}-autoscaler",
             cluster=self._physical,
+            minor=self._minor,
             env=role.env,
             by_priority=bool(priorities),
             by_claims=any(pool.dra for pool in accelerators),
@@ -187,9 +201,7 @@ class _Cluster(pulumi.ComponentResource):
     def _node_pools(self, pool: AcceleratorPool, cluster: Any, system: Any) -> list[pulumi.Resource]:
         """The pool's rungs in the cloud, in the order in which they are bought."""
         # GKE taints GPU nodes only where a CPU pool stands already: the system pool always comes first.
-        after = pulumi.ResourceOptions(
-            parent=self, providers=[self.provider], depends_on=[system] if system is not None else []
-        )
+        after = pulumi.ResourceOptions(parent=self, providers=self.providers, depends_on=[system] if system is not None else [])
         names = rung_names(pool.name, self.spec.pools[pool.name])
         return [
             self.cloud.node_pool(f"{self.name}-{name}", NodePoolArgs(cluster=cluster, pool=rung, tags=self.tags), after)
@@ -197,6 +209,7 @@ class _Cluster(pulumi.ComponentResource):
         ]
 
     def _store(self, key: str, network: Any, opts: pulumi.ResourceOptions) -> Any:
+        assert self.cloud.object_store is not None, "fleet.checks refuses stores where there are none"
         store = self.spec.stores[key]
         name = self.cloud.store_name(pulumi.get_project(), self.stack.name, self.name, key)
         args = ObjectStoreArgs(
@@ -221,14 +234,14 @@ class _Cluster(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions,
     ) -> None:
         identity, url = None, None
-        if model.weights is not None:
+        if model.weights is not None and self.cloud.workload_identity is not None:
             store = stores[model.weights.store]
             identity = self.cloud.workload_identity(
                 f"{self.name}-{key}-identity",
                 WorkloadIdentityArgs(
                     cluster=cluster, namespace=tenant.namespace, service_account=key, store=store, tags=self.tags
                 ),
-                pulumi.ResourceOptions(parent=self, providers=[self.provider]),
+                pulumi.ResourceOptions(parent=self, providers=self.providers),
             )
             path = model.weights.path
             url = store.url.apply(lambda base: f"{base}/{path}".rstrip("/"))
@@ -249,4 +262,5 @@ def _describe(pool: AcceleratorPool) -> dict[str, Any]:
         "minNodes": pool.min_nodes,
         "maxNodes": pool.most_nodes,
         "purchase": pool.purchase,
+        "usdHour": pool.hosts.usd_hour if pool.hosts else None,
     }

@@ -99,6 +99,22 @@ def exhaust(
 
 
 @app.command()
+def load(
+    cluster: Cluster,
+    model: Annotated[str, typer.Argument(help="A model, as the stack file names it.")],
+    waiting: Annotated[int, typer.Argument(min=0, help="Requests that wait at its replicas, all together.")],
+    namespace: Annotated[str, typer.Option(help="Where it is served; a team's models are in team-<name>.")] = "models",
+) -> None:
+    """Put load on a model: its replicas tell so many waiting requests, and KEDA goes by that.
+
+    Example: `fleet sandbox load aws-dev-main chat 40`, and with 0 it is over
+    """
+    cloud, _ = _cluster(cluster)
+    _call("load", cloud=cloud, cluster=cluster, namespace=namespace, model=model, waiting=waiting)
+    Console().print(f"{model}: {waiting} requests wait", highlight=False, markup=False)
+
+
+@app.command()
 def quota(
     cloud: Annotated[Cloud, typer.Argument(help="Whose account.")],
     region: Annotated[str, typer.Argument(help="Where.")],

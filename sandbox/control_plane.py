@@ -7,6 +7,7 @@ stopped control plane starts again as it was. Makes no nodes: `sandbox.cluster` 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import secrets
 import socket
@@ -25,6 +26,7 @@ _READY_S = 120
 # A sandbox's data is worth nothing after a power cut, so etcd need not wait for the disk.
 _ETCD_FLAGS = ("--unsafe-no-fsync", "--log-level=error", "--quota-backend-bytes=1073741824", "--auto-compaction-retention=5m")
 # Controllers no simulated workload needs; each costs watches and memory.
+_STAGES = sorted((Path(__file__).parent / "stages").glob("*.yaml"))
 _CONTROLLERS = (
     "*",
     "-nodeipam",
@@ -66,6 +68,10 @@ class ControlPlane:
     def pids(self) -> dict[str, int]:
         return {name: process.pid for name, process in self._running.items()}
 
+    def issue(self, name: str, common: str) -> tuple[Path, Path]:
+        """A certificate of this cluster's authority for a program beside it: (certificate, key) files."""
+        return self._authority.issue(name, common)
+
     def start(self) -> None:
         """Start it and wait until it schedules.
 
@@ -79,6 +85,7 @@ class ControlPlane:
         kubeconfig = self.directory / "kubeconfig"
         kubeconfig.touch(mode=0o600)
         kubeconfig.write_text(self.kubeconfig())
+        self._free_leases()
         self._start_controllers(kubeconfig)
         self._wait_serving()
 
@@ -149,6 +156,12 @@ class ControlPlane:
             "--v=0",
         )
 
+    def _free_leases(self) -> None:
+        """Drop the leases of the last run's KWOK: this one would wait until they end, and its nodes be given up meanwhile."""
+        path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+        with contextlib.suppress(urllib.error.HTTPError):  # a new cluster has no such namespace yet
+            self._request("DELETE", path)
+
     def _start_controllers(self, kubeconfig: Path) -> None:
         common = (
             "--leader-elect=false",
@@ -167,6 +180,8 @@ class ControlPlane:
             f"--controllers={','.join(_CONTROLLERS)}",
             "--use-service-account-credentials=false",
             "--horizontal-pod-autoscaler-sync-period=5s",
+            # Kubernetes waits five minutes before it takes a replica away; a demo cannot.
+            "--horizontal-pod-autoscaler-downscale-stabilization=20s",
             "--kube-api-qps=200",
             "--kube-api-burst=400",
         )
@@ -178,7 +193,7 @@ class ControlPlane:
             "--kube-api-qps=200",
             "--kube-api-burst=400",
         )
-        stages = [flag for stage in toolchain.stages() for flag in ("--config", str(stage))]
+        stages = [flag for stage in (*toolchain.carried("kwok"), *_STAGES) for flag in ("--config", str(stage))]
         self._run(
             "kwok",
             "kwok",
@@ -235,7 +250,11 @@ class ControlPlane:
 
     def get(self, path: str) -> str:
         """GET from the API server, as admin."""
-        request = urllib.request.Request(self.endpoint + path, headers={"authorization": f"Bearer {self.token}"})  # noqa: S310
+        return self._request("GET", path)
+
+    def _request(self, method: str, path: str) -> str:
+        headers = {"authorization": f"Bearer {self.token}"}
+        request = urllib.request.Request(self.endpoint + path, headers=headers, method=method)  # noqa: S310
         context = ssl.create_default_context(cadata=self.ca_pem)
         with urllib.request.urlopen(request, timeout=5, context=context) as reply:  # noqa: S310
             return str(reply.read().decode())

@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 
 from fleet.leftovers import Found
 from fleet.lookup import Wanted
+from fleet.spec import StackSpec
 from fleet.workspace import ROOT, STACKS, Workspace
+from sandbox import addons, sites, toolchain
 from sandbox import bin as shims
-from sandbox import toolchain
 from sandbox.cloud.client import Client, home
 
 # What would lead a program or a plugin to a real account.
@@ -50,8 +52,23 @@ def sandbox_workspace(directory: Path | None = None) -> Workspace:
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PYTHONWARNINGS": "ignore",
     }
-    view = CloudView(Client(directory))
-    return Workspace(project, env, view, str(engine), str(toolchain.path("kubectl")), directory, view)
+    client = Client(directory)
+    view = CloudView(client)
+    return Workspace(project, env, view, str(engine), str(toolchain.path("kubectl")), directory, view, preparer(client))
+
+
+def preparer(client: Client) -> Callable[[str, StackSpec], dict[str, str]]:
+    """What a stack needs before its engine runs: the programs of its add-ons, and its existing clusters.
+
+    Raises:
+        RuntimeError: by the returned function, where one of them could not be had.
+    """
+
+    def prepare(stack: str, spec: StackSpec) -> dict[str, str]:
+        toolchain.ensure(addons.needed(spec))
+        return sites.stand(client, stack, spec)
+
+    return prepare
 
 
 class CloudView:

@@ -80,7 +80,7 @@ _TPU_4: tuple[Precision, ...] = ("BF16", "INT8")
 _ICI = "ICI"
 _PCIE_3, _PCIE_4, _PCIE_5 = "PCIe 3.0 x16", "PCIe 4.0 x16", "PCIe 5.0 x16"
 _TPU_VM = "no GKE machine type has it: make a Cloud TPU VM (gcp.tpu.V2Vm), or take tpu-v5e"
-_OWN_CLUSTER = "no cloud here has it: bring a cluster of your own"
+_OWN_CLUSTER = "no cloud here has it: bring a cluster of your own (cloud: existing)"
 
 _ROWS = (
     _nvidia(name="nvidia-t4", memory_gib=16, tdp_w=70, gke_name="nvidia-tesla-t4", precisions=_TURING, interconnect=_PCIE_3),
@@ -160,7 +160,7 @@ _ROWS = (
         tdp_w=600,
         precisions=_GAUDI_2,
         interconnect="RoCE 24 x 100 Gb/s",
-        instead="no cloud here has it: bring a cluster of your own, or take nvidia-a100-80gb",
+        instead="no cloud here has it: bring a cluster of your own (cloud: existing), or take nvidia-a100-80gb",
     ),
     _gaudi(
         name="gaudi3",
@@ -168,7 +168,7 @@ _ROWS = (
         tdp_w=900,
         precisions=_GAUDI_2,
         interconnect="RoCE 24 x 200 Gb/s",
-        instead="IBM Cloud has it (gx3d-160x1792x8gaudi3), none of the clouds here: bring a cluster of your own",
+        instead="IBM Cloud has it (gx3d-160x1792x8gaudi3), no cloud here: bring a cluster of your own (cloud: existing)",
     ),
 )
 

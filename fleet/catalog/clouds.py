@@ -1,4 +1,7 @@
-"""The clouds, their regions and zones. Owns names only; what a machine is lives in `machines`."""
+"""The clouds, their regions and zones. Owns names only; what a machine is lives in `machines`.
+
+`existing` is the cluster that somebody else made, at a site of their own or anywhere: nothing in its cloud is ours.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,11 @@ class Cloud(StrEnum):
     AWS = "aws"
     GCP = "gcp"
     AZURE = "azure"
+    EXISTING = "existing"
+
+
+# Those whose clusters we make.
+PUBLIC = (Cloud.AWS, Cloud.GCP, Cloud.AZURE)
 
 
 def _zones(suffixes: str) -> tuple[str, ...]:
@@ -51,6 +59,25 @@ _ZONE_SUFFIXES: dict[Cloud, dict[str, tuple[str, ...]]] = {
             "japaneast",
         )
     },
+    # A site is in a grid zone of Electricity Maps, for its carbon; those of fleet/catalog/data/carbon.csv.
+    Cloud.EXISTING: dict.fromkeys(
+        (
+            "BE",
+            "DE",
+            "FI",
+            "IE",
+            "JP-TK",
+            "NL",
+            "SE",
+            "US-CENT-SWPP",
+            "US-MIDA-PJM",
+            "US-MIDW-MISO",
+            "US-NW-BPAT",
+            "US-SW-AZPS",
+            "US-TEX-ERCO",
+        ),
+        (),
+    ),
 }
 
 

@@ -2,7 +2,7 @@
 
 Exactly one may own a driver: two that fight break the node (pain 4). Everywhere we make pools it is the cloud, whose
 node image carries it: EKS's accelerated AL2023 images, GKE's `DEFAULT` driver and its TPU images, AKS's GPU profile.
-An operator owns drivers only in clusters that were not made here; nobody owns Gaudi's on EKS.
+In an existing cluster it is whoever set up the hosts, by hand or by an operator; nobody owns Gaudi's on EKS.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ _DATA = Path(__file__).parent / "data" / "drivers.csv"
 
 class DriverOwner(StrEnum):
     CLOUD = "cloud"
+    HOST = "host"
     OPERATOR = "operator"
     NONE = "none"
 

@@ -113,6 +113,21 @@ def machines_with(cloud: Cloud, accelerator: str, region: str | None = None) -> 
     return tuple(m for m in found if (m.name, m.accelerator) in here)
 
 
+def host(accelerator: Accelerator, count: int, vcpus: int, memory_gib: int) -> Machine:
+    """A node of an existing cluster, as its owner describes it: no cloud's type, and of no price list."""
+    return Machine(
+        cloud=Cloud.EXISTING,
+        name="host",
+        accelerator=accelerator,
+        accelerators=count,
+        vcpus=vcpus,
+        memory_gib=memory_gib,
+        quota="",
+        spot_quota="",
+        purchases=("on-demand",),
+    )
+
+
 def regions_with(target: Machine) -> tuple[str, ...]:
     """Regions whose price list has the machine."""
     return tuple(sorted({o.region for o in offers() if o.machine == target}))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fleet.catalog.accelerators import ACCELERATORS, Accelerator, Family
-from fleet.catalog.clouds import Cloud, regions
+from fleet.catalog.clouds import PUBLIC, Cloud, regions
 from fleet.catalog.compatibility import kubernetes_minors
 from fleet.catalog.drivers import DriverOwner, driver_owner, drivers
 from fleet.catalog.machines import PURCHASES, Machine, machines, offers, regions_with
@@ -34,7 +34,7 @@ a real scheduler (`tests/sandbox/test_nodes.py`), on demand and as spot. None wa
 
 def text() -> str:
     """The page as it should stand."""
-    return "\n\n".join([_HEAD, _accelerators(), *(_cloud(cloud) for cloud in Cloud), _elsewhere(), _TAIL]) + "\n"
+    return "\n\n".join([_HEAD, _accelerators(), *(_cloud(cloud) for cloud in PUBLIC), _elsewhere(), _TAIL]) + "\n"
 
 
 def _accelerators() -> str:

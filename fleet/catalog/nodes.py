@@ -44,12 +44,17 @@ def spot_grace_s(cloud: Cloud) -> int:
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html,
     https://cloud.google.com/kubernetes-engine/docs/concepts/spot-vms,
     https://learn.microsoft.com/azure/aks/spot-node-pool
+
+    Raises:
+        KeyError: an existing cluster, whose nodes nobody calls back.
     """
     return {Cloud.AWS: 115, Cloud.GCP: 15, Cloud.AZURE: 25}[cloud]
 
 
 def credential_endpoints(cloud: Cloud) -> tuple[tuple[str, int], ...]:
-    """Link-local addresses (CIDR, TCP port) where a pod asks for its cloud credentials; none on Azure, which asks over TLS.
+    """Link-local addresses (CIDR, TCP port) where a pod asks for its cloud credentials.
+
+    None on Azure, which asks over TLS, and none in an existing cluster, where we give out no identity.
 
     EKS: "How EKS Pod Identity works". GKE: "Control communication between Pods and Services using network policies".
     """
@@ -57,6 +62,7 @@ def credential_endpoints(cloud: Cloud) -> tuple[tuple[str, int], ...]:
         Cloud.AWS: (("169.254.170.23/32", 80),),
         Cloud.GCP: (("169.254.169.254/32", 80), ("169.254.169.252/32", 988)),
         Cloud.AZURE: (),
+        Cloud.EXISTING: (),
     }[cloud]
 
 
@@ -77,7 +83,10 @@ def cloud_labels(
         hardware: the catalogue's row of the machine, None when it has none.
         sharing: how its GPUs are shared, where the cloud does that itself.
     """
-    labels = {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "node.kubernetes.io/instance-type": machine}
+    labels = {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
+    if cloud is Cloud.EXISTING:  # kubelets say no more than that
+        return labels
+    labels["node.kubernetes.io/instance-type"] = machine
     accelerator = hardware.accelerator if hardware else None
     if cloud is Cloud.AWS:
         labels |= {"eks.amazonaws.com/nodegroup": pool, "eks.amazonaws.com/capacityType": "SPOT" if spot else "ON_DEMAND"}
@@ -118,7 +127,7 @@ def cloud_taints(cloud: Cloud, *, spot: bool, hardware: Machine | None, has_cpu_
     """Taints the cloud adds by itself.
 
     GKE taints GPU nodes only when the cluster already has a pool without GPUs (terraform-google-kubernetes-engine#703),
-    TPU nodes always. AKS taints every spot node. EKS adds none.
+    TPU nodes always. AKS taints every spot node. EKS adds none, an existing cluster has what `hosts.taints` says.
     """
     family = hardware.accelerator.family if hardware and hardware.accelerator else None
     if cloud is Cloud.GCP and family and (family is Family.TPU or has_cpu_pool):

@@ -59,9 +59,12 @@ def mig_profiles_on(cloud: Cloud, accelerator: str) -> dict[str, int]:
     """The profiles that the cloud cuts for itself or lets us cut.
 
     AKS names a profile by its compute slices alone (GPUInstanceProfile: MIG1g … MIG7g), so of two with the same number
-    it makes the one that holds more instances. GKE has no 4g profile but the RTX's.
+    it makes the one that holds more instances. GKE has no 4g profile but the RTX's. The hosts of an existing cluster are
+    not ours to cut.
     """
     all_ = mig_profiles(accelerator)
+    if cloud is Cloud.EXISTING:
+        return {}
     if cloud is Cloud.AZURE:
         first: dict[str, str] = {}
         for profile in all_:

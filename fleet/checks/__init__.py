@@ -11,7 +11,7 @@ from pathlib import Path as File
 from typing import Any
 
 from fleet.catalog.clouds import Cloud
-from fleet.checks import access, capacity, models, names, network, pools, tenancy, versions
+from fleet.checks import access, capacity, existing, models, names, network, pools, tenancy, versions
 from fleet.checks.finding import Finding, Path, listed, nearest
 from fleet.positions import YamlError, parse
 from fleet.spec import ClusterSpec, StackSpec
@@ -25,7 +25,7 @@ def run(file: File, spec: StackSpec, broken: set[Path]) -> list[Finding]:
     Args:
         broken: paths of the faults of shape; nothing that hangs on one is said.
     """
-    places = [f for name, cluster in spec.clusters.items() for f in _places(("clusters", name), cluster)]
+    places = [f for name, cluster in spec.clusters.items() for f in _places(("clusters", name), cluster, spec.secrets)]
     first = [f for f in [*_stack(file, spec), *places] if not f.hangs_on(broken)]
     # Models are measured against pools, and networks against each other, only where nothing is wrong with those.
     wrong = broken | {f.path for f in first}
@@ -37,10 +37,12 @@ def run(file: File, spec: StackSpec, broken: set[Path]) -> list[Finding]:
     return first + second + [f for f in of_teams if not f.hangs_on(wrong)]
 
 
-def _places(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
-    yield from network.check(path, cluster)
-    yield from access.check(path, cluster)
-    yield from versions.of_cluster(path, cluster)
+def _places(path: Path, cluster: ClusterSpec, secrets: list[str]) -> Iterator[Finding]:
+    yield from existing.check(path, cluster, secrets)
+    if cluster.cloud is not Cloud.EXISTING:
+        yield from network.check(path, cluster)
+        yield from access.check(path, cluster)
+        yield from versions.of_cluster(path, cluster)
     for name, pool in cluster.pools.items():
         yield from pools.check((*path, "pools", name), name, pool, cluster)
     yield from names.in_cluster(path, cluster)

@@ -91,6 +91,8 @@ def _crowded(cluster: ClusterSpec, prefix: int) -> Room | None:
 def check(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     """One fault at most: at the largest of the pools that do not fit together."""
     prefix = cluster.network.cidr.prefixlen
+    if cluster.cloud is Cloud.EXISTING:
+        return
     if cluster.region not in regions(cluster.cloud) or not 16 <= prefix <= 20:
         return
     room = _crowded(cluster, prefix)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from fleet.catalog.clouds import Cloud
 from fleet.checks import scaling, versions
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.contract import AcceleratorPool
@@ -22,7 +23,12 @@ def check(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Findin
         yield from scaling.on_slice(path, model, pool, hardware(path, model.pool))
     else:
         yield from scaling.check(path, model)
-    if model.weights and model.weights.store not in cluster.stores:
+    if model.weights and cluster.cloud is Cloud.EXISTING:
+        message = "an existing cluster has no store of ours to read weights from"
+        needs = ((*path, "weights"), (*path[:2], "cloud"))
+        remedy = "leave weights out, and name an image that brings them"
+        yield Finding((*path, "weights"), message, remedy=remedy, at_key=True, needs=needs)
+    elif model.weights and model.weights.store not in cluster.stores:
         where, store = (*path, "weights", "store"), model.weights.store
         remedy = nearest(store, cluster.stores, "add it under stores:")
         needs = (where, (*path[:2], "stores", store))

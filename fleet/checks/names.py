@@ -74,7 +74,7 @@ def beside(stack: str, spec: StackSpec, others: Mapping[str, Mapping[str, Any]])
             cloud = about.get("cloud") if isinstance(about, dict) else None
             for name, cluster in spec.clusters.items():
                 physical = naming.cluster(stack, name)
-                if cluster.cloud == cloud and physical == naming.cluster(other, str(theirs)):
+                if cluster.cloud == cloud != Cloud.EXISTING and physical == naming.cluster(other, str(theirs)):
                     where: Path = ("clusters", name)
                     message = f"is '{physical}' on {cloud}, and so is cluster {theirs} of stack {other}"
                     allowed, needs = "names that differ once joined to their stacks'", (where, (*where, "cloud"))

@@ -118,6 +118,8 @@ def overlaps(clusters: dict[str, ClusterSpec]) -> Iterator[Finding]:
     """Clusters of one stack whose address ranges overlap: they could never be connected."""
     seen: list[tuple[str, IPv4Network]] = []
     for name, cluster in clusters.items():
+        if cluster.cloud is Cloud.EXISTING:
+            continue
         cidr = cluster.network.cidr
         for other, taken in seen:
             if cidr.overlaps(taken):

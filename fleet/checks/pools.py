@@ -24,8 +24,10 @@ _RESERVED = ("accelfleet.io/", "kubernetes.io/", "k8s.io/", "eks.amazonaws.com/"
 
 def check(path: Path, name: str, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]:
     """Faults of one pool; what depends on an unknown accelerator or region is not asked."""
-    yield from bounds((*path, "nodes"), pool.nodes)
     yield from _labels(path, pool)
+    if cluster.cloud is Cloud.EXISTING:
+        return  # what its hosts are is `fleet.checks.existing`'s
+    yield from bounds((*path, "nodes"), pool.nodes)
     yield from _zones(path, pool, cluster)
     yield from _disk(path, name, pool, cluster)
     yield from sharing.check(path, pool, cluster)

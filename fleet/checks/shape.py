@@ -32,10 +32,17 @@ _STAND_INS: dict[str, Any] = {
     "accelerator": "nvidia-l4",
     "pool": "unknown",
     "store": "unknown",
+    "names": ["unknown"],
+    "vcpus": 1,
+    "memory_gib": 1,
     **_CLUSTER,
 }
 # For an item of a list, which must not go: the items after it would move up, and their errors to other lines.
-_ITEM_STAND_INS: dict[str, Any] = {"allowed_cidrs": "203.0.113.0/24"}
+_ITEM_STAND_INS: dict[str, Any] = {
+    "allowed_cidrs": "203.0.113.0/24",
+    "names": "unknown",
+    "taints": "unknown:NoSchedule",
+}
 
 
 @dataclass
@@ -56,6 +63,7 @@ def check(document: Document) -> Shape:
         shape.broken.update(broken)
     data = copy.deepcopy(document.data)
     replaced: set[Path] = set()
+    before: list[ErrorDetails] = []
     while True:
         try:
             shape.spec = StackSpec.model_validate(data)
@@ -63,6 +71,8 @@ def check(document: Document) -> Shape:
             details = wrong.errors(include_url=False)
         else:
             return shape
+        assert details != before, f"a stand-in is as wrong as what it stands for: {details}"
+        before = details
         # Names first: another fault in the entry is then found under its new name, once.
         names = [detail for detail in details if "[key]" in detail["loc"]]
         for detail in names or details:
@@ -162,6 +172,7 @@ def _field_at(path: Path) -> FieldInfo | None:
 
 # Pydantic's kind of error -> what is wrong, what would do, how to mend it.
 _WORDS = {
+    "float": ("is not a number", "a number", "write a number, without quotes"),
     "int": ("is not a whole number", "a whole number", "write a whole number, without quotes"),
     "bool": ("is neither true nor false", "true or false", "write true or false, without quotes"),
     "list": ("is not a list", "a list", "write it in brackets: [one, two]"),

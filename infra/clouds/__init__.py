@@ -12,6 +12,7 @@ CLOUDS: dict[Cloud, str] = {
     Cloud.AWS: "infra.clouds.aws",
     Cloud.GCP: "infra.clouds.gcp",
     Cloud.AZURE: "infra.clouds.azure",
+    Cloud.EXISTING: "infra.clouds.existing",
 }
 
 

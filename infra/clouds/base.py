@@ -61,6 +61,8 @@ class ClusterArgs(Generic[N]):
     by_priority: bool = False
     # Whether some pool's nodes have a fabric of their own: EKS lets it through its security group.
     fabric: bool = False
+    # An existing cluster's, a secret; None where the cluster is made here.
+    kubeconfig: pulumi.Output[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,22 +139,23 @@ class Kit:
     """A cloud, as the platform sees it. Every cloud package exports one named KIT; `infra.clouds.CLOUDS` lists them.
 
     Attributes:
+        cluster, node_pool: all that an existing cluster has; the rest is of clouds where clusters are made.
         config_namespace: Pulumi's config namespace of the provider (`aws`, `gcp`, `azure-native`).
         account_key: key in that namespace that names the account; None where credentials do.
         default_machine: machine type of a system pool when the stack names none.
         system_pool: None where the cluster brings it (AKS).
     """
 
-    config_namespace: str
-    account_key: str | None
-    default_machine: str
-    provider: Callable[[str, ProviderArgs, pulumi.ResourceOptions], pulumi.ProviderResource]
-    network: Callable[..., Any]
     cluster: Callable[..., Any]
-    system_pool: Callable[..., Any] | None
     node_pool: Callable[..., Any]
-    object_store: Callable[..., Any]
-    workload_identity: Callable[..., Any]
+    config_namespace: str = ""
+    account_key: str | None = None
+    default_machine: str = ""
+    provider: Callable[[str, ProviderArgs, pulumi.ResourceOptions], pulumi.ProviderResource] | None = None
+    network: Callable[..., Any] | None = None
+    system_pool: Callable[..., Any] | None = None
+    object_store: Callable[..., Any] | None = None
+    workload_identity: Callable[..., Any] | None = None
     # Rights of the autoscaler that the cluster must run itself; None where the cloud runs one.
     autoscaler: Callable[..., Any] | None = None
     # World-wide name of a store, from the parts that tell it apart.

@@ -117,7 +117,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
     """One replica that moves the cluster's node groups between their bounds.
 
     Args:
-        cluster: the cluster's physical name, as on the groups' tags.
+        cluster: the cluster's physical name, as on the groups' tags. minor: its Kubernetes, such as 1.35.
         env: what the cloud package says its container needs.
         by_priority: whether some pool has a fallback, and a PriorityExpander says which comes first.
         by_claims: whether some pool's accelerators are claimed (DRA).
@@ -128,6 +128,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
         name: str,
         *,
         cluster: str,
+        minor: str,
         env: dict[str, str],
         by_priority: bool = False,
         by_claims: bool = False,
@@ -141,7 +142,10 @@ class ClusterAutoscaler(pulumi.ComponentResource):
             spec={
                 "replicas": 1,
                 "selector": {"matchLabels": _SELECTOR},
-                "template": {"metadata": {"labels": _LABELS}, "spec": _pod(cluster, env, by_priority, by_claims)},
+                "template": {
+                    "metadata": {"labels": _LABELS},
+                    "spec": _pod(versions.CLUSTER_AUTOSCALER_IMAGES[minor], cluster, env, by_priority, by_claims),
+                },
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=rights),
         )
@@ -168,7 +172,7 @@ def _role(kind: str) -> dict[str, str]:
     return {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": _NAME}
 
 
-def _pod(cluster: str, env: dict[str, str], by_priority: bool, by_claims: bool) -> dict[str, Any]:
+def _pod(image: str, cluster: str, env: dict[str, str], by_priority: bool, by_claims: bool) -> dict[str, Any]:
     tags = f"k8s.io/cluster-autoscaler/enabled,k8s.io/cluster-autoscaler/{cluster}"
     return {
         "serviceAccountName": SERVICE_ACCOUNT,
@@ -177,7 +181,7 @@ def _pod(cluster: str, env: dict[str, str], by_priority: bool, by_claims: bool) 
         "containers": [
             {
                 "name": _NAME,
-                "image": versions.CLUSTER_AUTOSCALER_IMAGE,
+                "image": image,
                 # Nodes with local storage stay while a replica of a model runs there (the default): to move one costs
                 # minutes of loading. Pools are not evened out either (the default), for scarcity differs by zone.
                 "args": [

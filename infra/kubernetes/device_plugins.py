@@ -1,8 +1,9 @@
 """Device plugins: exactly one on each node with accelerators whose cloud brings none (pains 3 and 4).
 
 A family has one DaemonSet, and one more for each way its GPUs are shared. A plugin only tells the kubelet what is
-there. Drivers belong to the cloud's image and are never installed here; on GKE the cloud runs the plugins itself and
-this module makes nothing. Pools with `allocation: dra` have `infra.kubernetes.dra_driver` in its place.
+there. Drivers belong to the cloud's image, or to whoever set up the hosts, and are never installed here; on GKE the
+cloud runs the plugins itself, as an operator may on hosts, and this module makes nothing. Pools with `allocation: dra`
+have `infra.kubernetes.dra_driver` in its place.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from infra.kubernetes import gpu_sharing
 from infra.kubernetes.namespaces import ACCELERATORS, LABELS, namespace
 from infra.kubernetes.node_agents import on_nodes_of
 
+_UNPRIVILEGED: dict[str, Any] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 _SOCKETS = "/var/lib/kubelet/device-plugins"
 
 
@@ -32,6 +34,7 @@ class _Plugin:
 
     Attributes:
         host_paths: directories of the node it reads and writes.
+        privileged: whether it opens the devices themselves.
         rules: what it may do with the Kubernetes API; empty for a plugin that never calls it.
     """
 
@@ -39,6 +42,7 @@ class _Plugin:
     env: tuple[dict[str, Any], ...]
     host_paths: tuple[str, ...] = (_SOCKETS,)
     rules: tuple[dict[str, Any], ...] = ()
+    privileged: bool = False
 
 
 _PLUGINS = {
@@ -63,6 +67,8 @@ _PLUGINS = {
             {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
         ),
     ),
+    # habana-k8s-device-plugin-gaudi.yaml of HabanaAI/habanalabs-k8s-device-plugin
+    Family.GAUDI: _Plugin(image=versions.GAUDI_DEVICE_PLUGIN_IMAGE, env=(), privileged=True),
 }
 
 
@@ -78,14 +84,16 @@ class DevicePlugins(pulumi.ComponentResource):
         for pool in needing:
             _refuse_what_cannot_work(pool)
         super().__init__("accelfleet:kubernetes:DevicePlugins", name, {}, opts)
-        groups: dict[tuple[Family, str], list[AcceleratorPool]] = {}
+        groups: dict[tuple[Family, str, str], list[AcceleratorPool]] = {}
         for pool in needing:
-            groups.setdefault((pool.family, gpu_sharing.group(pool.sharing)), []).append(pool)
+            key = (pool.family, gpu_sharing.group(pool.sharing), _runtime(pool) or "")
+            groups.setdefault(key, []).append(pool)
         # The fabric's plugin lives there too, also where no other does.
         if groups or any(pool.efa for pool in pools):
             made = namespace(f"{name}-namespace", ACCELERATORS, "privileged", self)
-            for (family, way), of_group in sorted(groups.items()):
-                self._plugin("-".join(filter(None, (name, family, way))), family, way, of_group, made)
+            for (family, way, runtime), of_group in sorted(groups.items(), key=lambda item: item[0]):
+                apart = "-".join(filter(None, (way, runtime)))
+                self._plugin("-".join(filter(None, (name, family, apart))), family, apart, of_group, made)
         self.register_outputs({})
 
     def _plugin(self, name: str, family: Family, way: str, pools: Sequence[AcceleratorPool], place: pulumi.Resource) -> None:
@@ -150,16 +158,26 @@ def _refuse_what_cannot_work(pool: AcceleratorPool) -> None:
             f"pool {pool.name}: no device plugin is known for {pool.family}: add a row to infra/kubernetes/device_plugins.py"
         )
     owner = driver_owner(pool.cloud, pool.family)
-    if owner is not DriverOwner.CLOUD:
+    if owner not in (DriverOwner.CLOUD, DriverOwner.HOST):
         raise ValueError(
             f"pool {pool.name}: the driver of {pool.accelerator.name} on {pool.cloud} is owned by {owner}, and a device "
             "plugin brings none: choose an accelerator whose node image has it (fleet/catalog/data/drivers.csv)"
         )
 
 
+def _runtime(pool: AcceleratorPool) -> str | None:
+    return pool.hosts.runtime_class if pool.hosts else None
+
+
 def _node_pod(account: str, pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
     """A pod that runs on every node of these pools and on no other."""
-    return {"priorityClassName": "system-node-critical", "serviceAccountName": account, **on_nodes_of(pools)}
+    runtime = _runtime(pools[0])
+    return {
+        **({"runtimeClassName": runtime} if runtime else {}),
+        "priorityClassName": "system-node-critical",
+        "serviceAccountName": account,
+        **on_nodes_of(pools),
+    }
 
 
 def _pod(account: str, plugin: _Plugin, pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
@@ -168,7 +186,7 @@ def _pod(account: str, plugin: _Plugin, pools: Sequence[AcceleratorPool]) -> dic
         "name": "plugin",
         "image": plugin.image,
         "env": list(plugin.env),
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": {"privileged": True} if plugin.privileged else _UNPRIVILEGED,
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
         "volumeMounts": [{"name": key, "mountPath": path} for key, path in paths.items()],
     }

@@ -175,6 +175,7 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
         "nodeSelector": {**placement.node_selector, **_flavor(args)},
         "tolerations": placement.tolerations,
         "preferNodes": list(placement.prefer),
+        "runtimeClassName": placement.runtime_class or "",
         "priorityClassName": args.tenant.priority_class,
         "terminationGracePeriodSeconds": args.pool.grace_s,
         **_share_of_node(args.pool, args.count),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fleet.contract import ACCELERATOR_LABEL, ALLOCATION_LABEL, SHARING_LABEL, AcceleratorPool
+from fleet.contract import ACCELERATOR_LABEL, ALLOCATION_LABEL, POOL_LABEL, SHARING_LABEL, AcceleratorPool
 
 
 def on_nodes_of(pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
@@ -18,6 +18,8 @@ def on_nodes_of(pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
         {"key": ACCELERATOR_LABEL, "operator": "In", "values": sorted({pool.accelerator.name for pool in pools})},
         *(_one_of(label, pools) for label in (SHARING_LABEL, ALLOCATION_LABEL)),
     ]
+    if any(pool.hosts for pool in pools):  # its neighbour with the same accelerator may have another runtime, or an operator
+        terms.append({"key": POOL_LABEL, "operator": "In", "values": sorted(pool.name for pool in pools)})
     return {
         "tolerations": [{"key": t.key, "operator": "Equal", "value": t.value, "effect": t.effect} for t in taints],
         "affinity": {

@@ -13,9 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fleet.catalog.clouds import Cloud
+from sandbox.addons import ADDONS, Addon, proxy_of
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.records import Records
 from sandbox.cluster import ClusterSim, NodePool, compute_class
+from sandbox.cluster.api import ApiError
 from sandbox.control_plane import ControlPlane
 
 
@@ -25,14 +28,25 @@ class Clusters:
     Args:
         afford: of a cluster's name and a pool, the nodes that the account's quota leaves it, and what the cloud says
             where that is fewer than the pool's size.
+        url: of the daemon, which passes requests on to pods.
     """
 
-    def __init__(self, home: Path, records: Records, afford: Callable[[str, NodePool], tuple[int, CloudError | None]]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        records: Records,
+        afford: Callable[[str, NodePool], tuple[int, CloudError | None]],
+        url: str = "",
+    ) -> None:
+        self._url = url
         self._afford = afford
         self._home = home / "clusters"
         self._records = records
         self._lock = threading.Lock()
         self._running: dict[str, ClusterSim] = {}
+        self._addons: dict[tuple[str, str], Addon] = {}
+        # Of two runs that want the same existing cluster one starts it.
+        self._sites = threading.Lock()
 
     def start(self, cloud: str, name: str) -> dict[str, str]:
         """Start (or resume) the control plane; returns endpoint, CA (PEM) and the admin token."""
@@ -53,6 +67,25 @@ class Clusters:
         (directory / "kubeconfig").write_text(plane.kubeconfig())
         return about
 
+    def site(self, name: str, pools: list[NodePool], runtime_classes: list[str]) -> dict[str, str]:
+        """An existing cluster with these hosts and no others; a second call finds it and changes what differs."""
+        cloud = str(Cloud.EXISTING)
+        with self._sites:
+            if f"{cloud}/{name}" not in self._running:
+                self.start(cloud, name)
+        sim = self.sim(cloud, name)
+        for runtime in runtime_classes:
+            body = {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": runtime}, "handler": runtime}
+            with contextlib.suppress(ApiError):  # it is there
+                sim.api.call("POST", "/apis/node.k8s.io/v1/runtimeclasses", body)
+        wanted = {pool.name for pool in pools}
+        for pool in sim.pools():
+            if pool.name not in wanted:
+                self.remove_pool(cloud, name, pool.name)
+        for pool in pools:
+            self.set_pool(cloud, name, pool)
+        return {"kubeconfig": (self._home / cloud / name / "kubeconfig").read_text()}
+
     def resume(self) -> None:
         """Bring back the clusters that ran when the daemon last stopped, with their pools."""
         for about in sorted(self._home.glob("*/*/cluster.json")):
@@ -61,17 +94,56 @@ class Clusters:
             self._running[f"{cloud}/{name}"].expander = self._records.setting(f"expander/{cloud}/{name}")
             for raw in self._records.setting(f"pools/{cloud}/{name}") or {}:
                 self._running[f"{cloud}/{name}"].set_pool(NodePool.from_json(raw))
+            for chart in self._records.setting(f"addons/{cloud}/{name}") or ():
+                self._addon(f"{cloud}/{name}", chart).start()
 
     def delete(self, cloud: str, name: str) -> None:
         """Stop the control plane and forget all it held; one of the same name starts empty."""
         with self._lock:
             sim = self._running.pop(f"{cloud}/{name}", None)
+        for addon in self._forget_addons(f"{cloud}/{name}"):
+            addon.close()
         if sim is not None:
             sim.close()
             sim.control_plane.stop()
         shutil.rmtree(self._home / cloud / name, ignore_errors=True)
         self._records.forget(f"size/{cloud}/{name}/")
         self._records.forget(f"pools/{cloud}/{name}")
+        self._records.forget(f"addons/{cloud}/{name}")
+
+    def addon(self, endpoint: str, chart: str, *, present: bool) -> None:
+        """Run the programs of a chart beside the cluster at that address, or take them away.
+
+        Raises:
+            CloudError: no cluster of this sandbox is there, or they did not come up.
+        """
+        with self._lock:
+            key = next((key for key, sim in self._running.items() if sim.control_plane.endpoint == endpoint), None)
+        if key is None:
+            raise CloudError("ResourceNotFoundException", f"no cluster of this sandbox is at {endpoint}", 404)
+        addon = self._addon(key, chart)
+        try:
+            if present:
+                addon.start()
+            else:
+                addon.remove()
+        except RuntimeError as problem:
+            raise CloudError("AddonFailed", str(problem), 500) from None
+        with self._lock:
+            if not present:
+                self._addons.pop((key, chart), None)
+            charts = sorted(name for where, name in self._addons if where == key)
+        self._records.set(f"addons/{key}", charts)
+
+    def _addon(self, key: str, chart: str) -> Addon:
+        with self._lock:
+            if (key, chart) not in self._addons:
+                self._addons[key, chart] = ADDONS[chart](self._running[key].control_plane, proxy_of(self._url, key))
+            return self._addons[key, chart]
+
+    def _forget_addons(self, key: str) -> list[Addon]:
+        with self._lock:
+            return [self._addons.pop(found) for found in [each for each in self._addons if each[0] == key]]
 
     def sim(self, cloud: str, name: str) -> ClusterSim:
         """The running cluster.
@@ -148,6 +220,9 @@ class Clusters:
     def close(self) -> None:
         with self._lock:
             running, self._running = dict(self._running), {}
+            addons, self._addons = list(self._addons.values()), {}
+        for addon in addons:
+            addon.close()
         for sim in running.values():
             sim.close()
             sim.control_plane.stop()

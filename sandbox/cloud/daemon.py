@@ -97,10 +97,10 @@ def _serve(directory: Path) -> None:
     from sandbox.cloud.server import app  # noqa: PLC0415
     from sandbox.cloud.world import World  # noqa: PLC0415
 
-    world = World(directory)
-    world.clusters.resume()
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    world = World(directory, url)
+    world.clusters.resume()
     about = {"url": url, "pid": os.getpid(), "started": psutil.Process().create_time()}
     part = directory / "daemon.json.part"
     part.write_text(json.dumps(about))

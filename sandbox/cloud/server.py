@@ -15,12 +15,16 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.invokes import answer
+from sandbox.cloud.network import answer as answer_for_pod
+from sandbox.cloud.network import is_for_a_pod, load_of
 from sandbox.cloud.quotas import refuse_over_quota
 from sandbox.cloud.records import Record
 from sandbox.cloud.world import World
+from sandbox.cluster import NodePool
 
 Handler = Callable[[World, dict[str, Any]], Any]
 
@@ -95,6 +99,22 @@ def _latency(world: World, q: dict[str, Any]) -> Any:
     world.records.set("latency_s", q["seconds"])
 
 
+def _site(world: World, q: dict[str, Any]) -> Any:
+    """A cluster that nobody here made: it stands, with these hosts, whether or not it stood before."""
+    return world.clusters.site(q["name"], [NodePool.from_json(raw) for raw in q["pools"]], q["runtime_classes"])
+
+
+def _addon(world: World, q: dict[str, Any]) -> Any:
+    """The programs behind a chart's pods: they come with its release, and go with it."""
+    world.clusters.addon(q["endpoint"], q["chart"], present=bool(q["present"]))
+
+
+def _load(world: World, q: dict[str, Any]) -> Any:
+    """Requests that wait at a model's replicas, all together."""
+    world.clusters.sim(q["cloud"], q["cluster"])
+    world.records.set(load_of(f"{q['cloud']}/{q['cluster']}", q["namespace"], q["model"]), int(q["waiting"]))
+
+
 def _resize(world: World, q: dict[str, Any]) -> Any:
     """What an autoscaler or a person does behind the engine's back."""
     sim = world.clusters.sim(q["cloud"], q["cluster"])
@@ -132,13 +152,16 @@ _ROUTES: dict[str, Handler] = {
     "status": _status,
     "quota": _quota,
     "latency": _latency,
+    "site": _site,
+    "addon": _addon,
+    "load": _load,
     "resize": _resize,
     "reclaim": _reclaim,
     "exhaust": _exhaust,
 }
 
 
-def app(world: World) -> Starlette:
+def app(world: World) -> ASGIApp:
     """The web application over one world."""
 
     def route(handler: Handler) -> Callable[[Request], Any]:
@@ -153,4 +176,13 @@ def app(world: World) -> Starlette:
 
         return endpoint
 
-    return Starlette(routes=[Route(f"/{name}", route(handler), methods=["POST"]) for name, handler in _ROUTES.items()])
+    clouds = Starlette(routes=[Route(f"/{name}", route(handler), methods=["POST"]) for name, handler in _ROUTES.items()])
+
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope) if scope["type"] == "http" else None
+        if request is None or not is_for_a_pod(request):
+            await clouds(scope, receive, send)
+        else:
+            await (await anyio.to_thread.run_sync(answer_for_pod, world, request))(scope, receive, send)
+
+    return either

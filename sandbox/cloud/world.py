@@ -31,12 +31,16 @@ _UNMODELLED: dict[str, Behaviour] = {"aws": aws.UNMODELLED, "gcp": gcp.UNMODELLE
 
 
 class World:
-    """Three clouds in one directory."""
+    """Three clouds in one directory.
 
-    def __init__(self, home: Path) -> None:
+    Args:
+        url: where they answer; programs beside clusters are told of it. Empty where nobody has to reach them.
+    """
+
+    def __init__(self, home: Path, url: str = "") -> None:
         self.home = home
         self.records = Records(home / "cloud.db")
-        self.clusters = Clusters(home, self.records, partial(affordable, self))
+        self.clusters = Clusters(home, self.records, partial(affordable, self), url)
         self.buckets = ObjectStores(home)
         self._serials = itertools.count(int(self.records.setting("serial") or 0))
         self._serial_lock = threading.Lock()

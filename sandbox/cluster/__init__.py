@@ -126,6 +126,9 @@ class ClusterSim:
     def _fill(self, pool: NodePool) -> None:
         """Make the pool have exactly its size: up in the emptiest zone, the youngest down. No machines, no nodes."""
         present = sorted(self._nodes_of(pool.name), key=lambda node: str(node["metadata"]["creationTimestamp"]))
+        if pool.hosts:
+            self._match_hosts(pool, [str(node["metadata"]["name"]) for node in present])
+            return
         zones = Counter(map(pool.zone_of, present))
         missing = pool.size - len(present) if pool.name not in self._exhausted else 0
         for _ in range(missing):
@@ -134,6 +137,14 @@ class ClusterSim:
             self._register(pool.node(zone))
         for node in present[pool.size :]:
             self._remove(node["metadata"]["name"])
+
+    def _match_hosts(self, pool: NodePool, present: list[str]) -> None:
+        for name in pool.hosts:
+            if name not in present:
+                self._register(pool.node(pool.zones[0], name))
+        for name in present:
+            if name not in pool.hosts:
+                self._remove(name)
 
     def _register(self, node: Object) -> None:
         self.api.call("POST", "/api/v1/nodes", node)

@@ -6,10 +6,10 @@ import secrets
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from fleet.catalog.accelerators import Family
+from fleet.catalog.accelerators import ACCELERATORS, Family
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.fabric import EFA_RESOURCE
-from fleet.catalog.machines import Machine, machine
+from fleet.catalog.machines import Machine, host, machine
 from fleet.catalog.nodes import Taint, brings_device_plugin, cloud_labels, cloud_taints
 from fleet.catalog.sharing import Sharing, SharingMode
 
@@ -35,6 +35,7 @@ class NodePool:
         driver_ok: whether the image carries the driver of the hardware.
         disk_gib: boot disk, GiB; pods' scratch space comes out of it.
         group_tags: of its Auto Scaling group, on AWS.
+        hosts: names of its nodes where they stand already; empty where the cloud names them.
         efa: fabric adapters of a node, as its launch template says.
         sharing: how the cloud, or the node's own boot script, cut its GPUs; what a device plugin does comes on top.
     """
@@ -60,16 +61,20 @@ class NodePool:
     sharing: Sharing | None = None
     efa: int = 0
     group_tags: dict[str, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A form that survives the daemon."""
-        accelerator = self.hardware.accelerator.name if self.hardware and self.hardware.accelerator else None
+        row = self.hardware
+        accelerator = row.accelerator.name if row and row.accelerator else None
         return {
             **asdict(self),
             "cloud": str(self.cloud),
             "hardware": None,
-            "known": bool(self.hardware),
+            "known": bool(row),
             "accelerator": accelerator,
+            # No catalogue has a host.
+            "host": [row.accelerators, row.vcpus, row.memory_gib] if row and self.hosts else None,
         }
 
     @classmethod
@@ -79,7 +84,11 @@ class NodePool:
         taints = tuple(Taint(**t) for t in raw.pop("taints"))
         cut = raw.pop("sharing", None)
         raw["sharing"] = Sharing(**{**cut, "mode": SharingMode(cut["mode"])}) if cut else None
-        raw |= {"zones": tuple(raw["zones"]), "hardware": machine(cloud, raw["machine_name"], accelerator) if known else None}
+        raw |= {"zones": tuple(raw["zones"]), "hosts": tuple(raw.get("hosts") or ())}
+        if about := raw.pop("host", None):
+            raw["hardware"] = host(ACCELERATORS[accelerator], *about)
+        else:
+            raw["hardware"] = machine(cloud, raw["machine_name"], accelerator) if known else None
         return cls(cloud=cloud, taints=taints, **raw)
 
     def at(self, size: int) -> NodePool:
@@ -96,6 +105,8 @@ class NodePool:
         family = self.hardware.accelerator.family if self.hardware and self.hardware.accelerator else None
         if family is None or not self.driver_ok:
             return False
+        if self.hosts:  # an operator there, or nobody
+            return self.plugin_builtin
         return brings_device_plugin(self.cloud, family) and (self.plugin_builtin or family is Family.TPU)
 
     def all_labels(self, zone: str, name: str) -> dict[str, str]:
@@ -108,6 +119,8 @@ class NodePool:
             topology=self.topology,
             sharing=self.sharing,
         )
+        if self.hosts:
+            return {**self.labels, **given, "kubernetes.io/hostname": name}
         where = f"{self.region}-{zone}" if self.cloud is Cloud.AZURE else zone
         place = {"topology.kubernetes.io/region": self.region, "topology.kubernetes.io/zone": where}
         return {**self.labels, **given, **place, "kubernetes.io/hostname": name}
@@ -147,10 +160,14 @@ class NodePool:
         fabric = {EFA_RESOURCE: str(self.efa)} if self.efa else {}
         return {self.resource: str(self.parts), **fabric} if self.resource else {}
 
-    def node(self, zone: str) -> dict[str, Any]:
-        """The Node object of a new machine in the zone, as its cloud would register it: no name or id comes twice."""
+    def node(self, zone: str, name: str | None = None) -> dict[str, Any]:
+        """The Node object of a new machine in the zone, as its cloud would register it: no name or id comes twice.
+
+        Args:
+            name: of a host, which has one already.
+        """
         serial = secrets.token_hex(10)
-        name = self._node_name(serial)
+        name = name or self._node_name(serial)
         resources = self.capacity() | (self.accelerators() if self.offered_at_once else {})
         return {
             "apiVersion": "v1",
@@ -163,7 +180,7 @@ class NodePool:
                     POOL: self.name,
                 },
             },
-            "spec": {"providerID": self._provider_id(zone, name, serial), "taints": self.all_taints()},
+            "spec": {"providerID": "" if self.hosts else self._provider_id(zone, name, serial), "taints": self.all_taints()},
             "status": {
                 "capacity": resources,
                 "allocatable": resources,

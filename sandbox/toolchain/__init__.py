@@ -22,6 +22,19 @@ _K8S = "k8s.io/component-base/version"
 
 
 @dataclass(frozen=True)
+class Carried:
+    """Files of a Go module that a program needs and that no build puts into it.
+
+    Attributes:
+        directory: where they are kept, beside the program. module: which has them. files: their paths there.
+    """
+
+    directory: str
+    module: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Tool:
     """A program built from a Go module.
 
@@ -29,6 +42,7 @@ class Tool:
         module: directory under `modules/` with its go.mod and go.sum.
         expected_s: seconds a cold build takes on two cores, measured 2026-11.
         on_path: oldest version accepted from PATH; None where only ours will do, since versions must match.
+        carries: what its module has beside it; part of it in the cache.
     """
 
     name: str
@@ -38,6 +52,7 @@ class Tool:
     expected_s: int
     ldflags: str = ""
     on_path: tuple[int, int] | None = None
+    carries: Carried | None = None
 
     @property
     def key(self) -> str:
@@ -54,6 +69,44 @@ _KUBE_FLAGS = f"-X {_K8S}.gitVersion=v{_KUBE} -X {_K8S}.gitMajor=1 -X {_K8S}.git
 
 def _kube(name: str, expected_s: int) -> Tool:
     return Tool(name, "kubernetes", f"k8s.io/kubernetes/cmd/{name}", _KUBE, expected_s, _KUBE_FLAGS)
+
+
+# How KWOK's nodes and pods live.
+_STAGES = Carried(
+    "stages",
+    "sigs.k8s.io/kwok",
+    tuple(
+        f"kustomize/stage/{name}.yaml"
+        for name in (
+            "node/fast/node-initialize",
+            "node/heartbeat-with-lease/node-heartbeat-with-lease",
+            "pod/fast/pod-ready",
+            "pod/fast/pod-complete",
+            "pod/fast/pod-delete",
+        )
+    ),
+)
+_KEDA = "2.21.0"
+_KEDA_FLAGS = f"-X github.com/kedacore/keda/v2/version.Version={_KEDA}"
+_KEDA_CRDS = Carried(
+    "crds",
+    "github.com/kedacore/keda/v2",
+    tuple(
+        f"config/crd/bases/{group}_{plural}.yaml"
+        for group, plural in (
+            ("eventing.keda.sh", "cloudeventsources"),
+            ("eventing.keda.sh", "clustercloudeventsources"),
+            ("keda.sh", "clustertriggerauthentications"),
+            ("keda.sh", "scaledjobs"),
+            ("keda.sh", "scaledobjects"),
+            ("keda.sh", "triggerauthentications"),
+        )
+    ),
+)
+
+
+def _keda(name: str, command: str, expected_s: int, carries: Carried | None = None) -> Tool:
+    return Tool(name, "keda", f"github.com/kedacore/keda/v2/cmd/{command}", _KEDA, expected_s, _KEDA_FLAGS, carries=carries)
 
 
 _PULUMI = "3.259.0"
@@ -74,9 +127,11 @@ TOOLS: dict[str, Tool] = {
         _kube("kube-controller-manager", 80),
         _kube("kube-scheduler", 10),
         _kube("kubectl", 25),
-        Tool("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", "0.8.0", 60),
+        Tool("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", "0.8.0", 60, carries=_STAGES),
         Tool("helm", "helm", "helm.sh/helm/v4/cmd/helm", "4.3.1", 110, on_path=(3, 22)),
         Tool("fake-gcs-server", "fake-gcs-server", "github.com/fsouza/fake-gcs-server", "1.54.0", 45),
+        _keda("keda-operator", "operator", 400, _KEDA_CRDS),
+        _keda("keda-adapter", "adapter", 60),
     )
 }
 
@@ -159,6 +214,7 @@ def ensure(names: Iterable[str] = tuple(TOOLS)) -> None:
         build(missing)
 
 
-def stages() -> list[Path]:
-    """KWOK's stage files (how its nodes and pods live), kept beside its binary."""
-    return sorted((path("kwok").parent / "stages").glob("*.yaml"))
+def carried(name: str) -> list[Path]:
+    """The files that a tool carries: KWOK's stages, KEDA's CRDs."""
+    carries = TOOLS[name].carries
+    return sorted((path(name).parent / carries.directory).glob("*.yaml")) if carries else []

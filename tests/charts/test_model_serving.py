@@ -191,6 +191,12 @@ def test_without_an_accelerator_there_is_no_model(render):
 
 
 @pytest.mark.sandbox
+def test_a_runtime_class_is_the_pods_where_one_is_given(render):
+    assert pod_of(render(with_(runtimeClassName="nvidia")))["runtimeClassName"] == "nvidia"
+    assert "runtimeClassName" not in pod_of(render(MINIMAL))
+
+
+@pytest.mark.sandbox
 def test_a_class_of_priority_is_the_pods_where_one_is_given(render):
     assert pod_of(render(with_(priorityClassName="accelfleet-high")))["priorityClassName"] == "accelfleet-high"
     assert "priorityClassName" not in pod_of(render(MINIMAL))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import pytest
 
 from sandbox.cloud import daemon
 from sandbox.cloud.client import Client
+from sandbox.cluster.api import Api
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,6 +60,67 @@ class Sandbox:
             except psutil.Error:
                 continue
         return found
+
+
+# What a fork's run needs nothing of.
+_LEFT_OUT = (
+    ".git",
+    ".venv",
+    ".sandbox",
+    ".accelfleet",
+    "out",
+    "tests",
+    "benchmarks",
+    "docs",
+    "__pycache__",
+    ".*_cache",
+    ".hypothesis",
+)
+
+
+class Fork:
+    """A copy of the repository with one stack file of its own, as a platform team's fork has, and a sandbox for it."""
+
+    def __init__(self, place: Path, stack: str, text: str, **env: str) -> None:
+        self.root, self.home, self.stack = place / "repository", place / "sandbox", stack
+        self._env = env
+        shutil.copytree(ROOT, self.root, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+        self.write(text)
+
+    def write(self, text: str) -> None:
+        (self.root / "stacks" / f"{self.stack}.yaml").write_text(text)
+
+    def fleet(self, *args: str) -> str:
+        """`fleet ARGS --sandbox --stack STACK`, which has to end well; returns what it printed."""
+        return self.run(*args, "--sandbox", "--stack", self.stack)
+
+    def run(self, *args: str) -> str:
+        home = {"PYTHONPATH": str(self.root), "ACCELFLEET_SANDBOX": str(self.home), "NO_COLOR": "1"}
+        done = subprocess.run(
+            [sys.executable, "-c", "from fleet.cli import main; main()", *args],
+            cwd=self.root,
+            env={**os.environ, **home, **self._env},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0, f"fleet {' '.join(args)}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def pools(self) -> dict[str, Any]:
+        """What stands, by the pool's name."""
+        return {p["pool"]: p for p in json.loads(self.fleet("status", "--format", "json"))["pools"]}
+
+    def api(self, cluster: str) -> Api:
+        """An admin's client of `<cloud>/<name>`."""
+        about = json.loads((self.home / "clusters" / cluster / "cluster.json").read_text())
+        return Api(about["endpoint"], about["ca"], about["token"])
+
+    def close(self) -> None:
+        daemon.stop(self.home)
+        left = [p for p in psutil.process_iter(["cmdline"]) if str(self.home) in " ".join(p.info["cmdline"] or [])]
+        assert not left, "the sandbox left processes behind"
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fleet.advice import advice
-from fleet.catalog.clouds import Cloud
+from fleet.catalog.clouds import PUBLIC, Cloud
 from sandbox.cloud.quotas import over_quota
 
 CAPACITY = [
@@ -41,7 +41,7 @@ def test_pain_01_without_quota_it_says_how_much_and_where_to_ask(words: str) -> 
 
 
 @pytest.mark.parametrize("spot", [False, True], ids=["on-demand", "spot"])
-@pytest.mark.parametrize("cloud", Cloud)
+@pytest.mark.parametrize("cloud", PUBLIC)
 def test_pain_01_the_sandboxs_refusals_are_known_by_it(cloud: Cloud, spot: bool) -> None:
     hardware = SimpleNamespace(accelerators=8, vcpus=96)
     pool: Any = SimpleNamespace(cloud=cloud, region="r", size=1, spot=spot, hardware=hardware)

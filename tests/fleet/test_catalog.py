@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fleet.catalog.accelerators import ACCELERATORS, Family
-from fleet.catalog.clouds import Cloud, regions, zones
+from fleet.catalog.clouds import PUBLIC, Cloud, regions, zones
 from fleet.catalog.machines import PURCHASES, machine, machines, machines_with, offer, offers, regions_with
 from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.workspace import ROOT
@@ -78,7 +78,7 @@ def test_some_machine_carries_every_accelerator(accelerator: str) -> None:
     assert row.name == accelerator
     assert row.memory_gib > 0
     assert row.tdp_w is None or row.tdp_w > 0
-    assert any(machines_with(cloud, accelerator) for cloud in Cloud) == (row.instead is None)
+    assert any(machines_with(cloud, accelerator) for cloud in PUBLIC) == (row.instead is None)
     on_gke = machines_with(Cloud.GCP, accelerator)
     assert not on_gke or row.gke_name, "GKE labels its nodes with a name of its own"
 
@@ -111,10 +111,10 @@ def test_spot_is_cheaper_than_on_demand_but_not_by_more_than_nine_tenths() -> No
 
 
 def test_the_files_and_the_regions_name_the_same_places() -> None:
-    places = {(str(cloud), region) for cloud in Cloud for region in regions(cloud)}
+    places = {(str(cloud), region) for cloud in PUBLIC for region in regions(cloud)}
     assert {(row["cloud"], row["region"]) for row in PRICES} == places
     assert {(row["cloud"], row["region"]) for row in CARBON} == places
-    for cloud in Cloud:
+    for cloud in PUBLIC:
         for region in regions(cloud):
             assert len(set(zones(cloud, region))) == len(zones(cloud, region)) > 0
 
@@ -135,7 +135,7 @@ def test_what_is_read_is_what_is_written() -> None:
 
 
 @pytest.mark.parametrize("accelerator", ACCELERATORS)
-@pytest.mark.parametrize("cloud", Cloud)
+@pytest.mark.parametrize("cloud", PUBLIC)
 def test_a_clouds_machines_stand_smallest_first(cloud: Cloud, accelerator: str) -> None:
     sizes = [(m.accelerators, m.vcpus) for m in machines_with(cloud, accelerator)]
     assert sizes == sorted(sizes)

@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from fleet.catalog.accelerators import ACCELERATORS, Family
-from fleet.catalog.clouds import Cloud
+from fleet.catalog.clouds import PUBLIC, Cloud
 from fleet.catalog.compatibility import kubernetes_minors, misfit, of_image, of_nodes, rows
 from fleet.catalog.drivers import driver, driver_owner
 from fleet.catalog.machines import machines
@@ -42,14 +42,19 @@ def test_the_pinned_versions_run_on_every_node_of_every_cloud(cloud: Cloud, name
     assert misfit(parts, cloud) is None
 
 
-@pytest.mark.parametrize("cloud", Cloud)
-def test_the_default_minor_is_on_offer_and_the_autoscaler_is_of_the_same(cloud: Cloud) -> None:
+@pytest.mark.parametrize("cloud", PUBLIC)
+def test_the_default_minor_is_on_offer(cloud: Cloud) -> None:
     assert versions.KUBERNETES in kubernetes_minors(cloud)
-    assert versions.CLUSTER_AUTOSCALER_IMAGE.rpartition(":v")[2].startswith(f"{versions.KUBERNETES}.")
+
+
+def test_every_minor_of_eks_has_an_autoscaler_of_the_same() -> None:
+    assert set(versions.CLUSTER_AUTOSCALER_IMAGES) == set(kubernetes_minors(Cloud.AWS))
+    for minor, image in versions.CLUSTER_AUTOSCALER_IMAGES.items():
+        assert image.rpartition(":v")[2].startswith(f"{minor}.")
 
 
 def test_the_models_of_the_dev_stacks_run_on_their_pools() -> None:
-    assert {cluster.cloud for cluster, _ in MODELS} == set(Cloud)
+    assert {cluster.cloud for cluster, _ in MODELS} == set(PUBLIC)
     assert {DEFAULT_IMAGE} < {model.image for _, model in MODELS}
     for cluster, model in MODELS:
         minor = cluster.kubernetes or versions.KUBERNETES

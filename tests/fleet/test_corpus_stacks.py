@@ -67,6 +67,9 @@ def test_across_the_border_the_same_file_is_sound(name: str, tmp_path: Path) -> 
         text = text.replace(old, new)
     file = tmp_path / f"{name}.yaml"
     file.write_text(text)
+    settings = FILES[name].with_name(f"Pulumi.{name}.yaml")
+    if settings.exists():
+        (tmp_path / settings.name).write_text(settings.read_text())
     load_stack(file)
 
 

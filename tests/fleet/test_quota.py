@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from fleet.catalog.clouds import Cloud
+from fleet.catalog.clouds import PUBLIC, Cloud
 from fleet.cli import app
 from fleet.load import load_stack
 from fleet.quota import QuotaNeed, needs
@@ -29,7 +29,7 @@ def amounts(**stacks: StackSpec) -> dict[tuple[str, str | None], int]:
 
 def test_pain_01_every_pool_of_the_dev_stacks_names_its_quota_its_amount_and_where_to_ask() -> None:
     found = needs(DEV)
-    assert {need.cloud for need in found} == set(Cloud)
+    assert {need.cloud for need in found} == set(PUBLIC)
     wanting = {pool for need in found for pool in need.pools}
     assert wanting == {f"{s}/{c}/{p}" for s, spec in DEV.items() for c, cluster in spec.clusters.items() for p in cluster.pools}
     for need in found:

@@ -172,7 +172,9 @@ def test_a_model_on_a_claimed_pool_claims_and_asks_for_no_resource():
 
 @pytest.mark.parametrize("by_claims", [True, False])
 def test_the_autoscaler_reads_claims_where_there_are_some(deploy, by_claims):
-    made = deploy(in_cluster(lambda opts: ClusterAutoscaler("a", cluster="c", env={}, by_claims=by_claims, opts=opts)))
+    made = deploy(
+        in_cluster(lambda opts: ClusterAutoscaler("a", cluster="c", minor="1.34", env={}, by_claims=by_claims, opts=opts))
+    )
     (container,) = made.one(DEPLOYMENT).inputs["spec"]["template"]["spec"]["containers"]
     assert ("--enable-dynamic-resource-allocation=true" in container["args"]) == by_claims
 

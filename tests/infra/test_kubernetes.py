@@ -16,15 +16,20 @@ from fleet.catalog.machines import machine, machines
 from fleet.catalog.nodes import brings_device_plugin, credential_endpoints
 from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.contract import ACCELERATOR_LABEL
+from fleet.load import load_stack
 from fleet.spec import Autoscaler, ModelSpec, WeightsSpec
+from infra import versions
 from infra.clouds.aws.autoscaler import EksAutoscalerRole, autoscaler_policy
 from infra.kubernetes import cluster_autoscaler
 from infra.kubernetes.cluster_autoscaler import ClusterAutoscaler
 from infra.kubernetes.device_plugins import DevicePlugins
 from infra.kubernetes.model_servers import OPEN_INFERENCE, VLLM, server_of
 from infra.kubernetes.model_serving import CHART, ModelServing, ModelServingArgs, chart_values, start_up_seconds
-from infra.kubernetes.namespaces import ModelsNamespace
+from infra.kubernetes.namespaces import KEDA, ModelsNamespace
+from infra.platform import deploy as deploy_platform
+from infra.stack import Stack
 from tests.accelerator_pools import INF2, L4, L4_ON_GKE, ON_OFFER, T4_ON_AKS, pool_of, tolerates
+from tests.mocked_engine import set_accounts
 
 DAEMON_SET = "kubernetes:apps/v1:DaemonSet"
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
@@ -139,9 +144,10 @@ def test_a_pool_whose_driver_nobody_brings_is_refused(deploy):
 
 
 def test_a_family_without_a_plugin_is_refused_by_name(deploy):
-    gaudi = next(m for m in machines() if m.accelerator and m.accelerator.family is Family.GAUDI)
-    with pytest.raises(ValueError, match=r"no device plugin is known for gaudi.*infra/kubernetes/device_plugins\.py"):
-        deploy(plugins(pool_of(gaudi)))
+    tpu = next(m for m in machines() if m.accelerator and m.accelerator.family is Family.TPU)
+    elsewhere = pool_of(tpu, cloud=Cloud.AWS)
+    with pytest.raises(ValueError, match=r"no device plugin is known for tpu.*infra/kubernetes/device_plugins\.py"):
+        deploy(plugins(elsewhere))
 
 
 def test_plugins_may_touch_the_node_and_models_may_not(deploy):
@@ -186,7 +192,9 @@ def test_models_are_cut_off_until_a_policy_lets_them_speak(deploy):
 
 def autoscaler():
     return in_cluster(
-        lambda opts: ClusterAutoscaler("autoscaler", cluster="dev-main", env={"AWS_REGION": "us-east-1"}, opts=opts)
+        lambda opts: ClusterAutoscaler(
+            "autoscaler", cluster="dev-main", minor="1.35", env={"AWS_REGION": "us-east-1"}, opts=opts
+        )
     )
 
 
@@ -419,7 +427,7 @@ def test_pain_10_preview_needs_no_crds(deploy):
     def program(opts):
         DevicePlugins("plugins", [pool_of(L4), pool_of(INF2, "inf")], opts=opts)
         ModelsNamespace("models", opts=opts)
-        ClusterAutoscaler("autoscaler", cluster="dev-main", env={}, opts=opts)
+        ClusterAutoscaler("autoscaler", cluster="dev-main", minor="1.35", env={}, opts=opts)
         ModelServing("main-chat", model(autoscaler=Autoscaler.KEDA, replicas=(1, 4)), opts)
 
     recorded = deploy(in_cluster(program), preview=True)
@@ -433,7 +441,7 @@ def test_everything_has_a_name_of_its_own_choosing_our_labels_and_our_provider(d
     def program(opts):
         DevicePlugins("plugins", [pool_of(L4), pool_of(INF2, "inf")], opts=opts)
         ModelsNamespace("models", opts=opts)
-        ClusterAutoscaler("autoscaler", cluster="dev-main", env={}, opts=opts)
+        ClusterAutoscaler("autoscaler", cluster="dev-main", minor="1.35", env={}, opts=opts)
         ModelServing("main-chat", model(), opts)
 
     recorded = deploy(in_cluster(program))
@@ -445,3 +453,40 @@ def test_everything_has_a_name_of_its_own_choosing_our_labels_and_our_provider(d
             assert made.inputs["metadata"]["name"]
             assert made.inputs["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "pulumi"
             assert made.inputs["metadata"]["labels"]["app.kubernetes.io/part-of"] == "accelfleet"
+
+
+def keda_in(deploy, tmp_path, autoscaler):
+    file = tmp_path / "aws-queue.yaml"
+    file.write_text(
+        f"""
+owner: ml-platform
+environment: dev
+clusters:
+  main:
+    cloud: aws
+    region: us-east-1
+    api: {{allowed_cidrs: [203.0.113.0/24]}}
+    pools:
+      l4: {{accelerator: nvidia-l4, nodes: {{min: 0, max: 3}}}}
+    models:
+      chat: {{pool: l4, autoscaler: {autoscaler}, replicas: {{min: 1, max: 3}}}}
+"""
+    )
+    stack = Stack("aws-queue", load_stack(file))
+    set_accounts()
+    return deploy(lambda: deploy_platform(stack))
+
+
+def test_keda_is_there_before_the_model_that_it_scales(deploy, tmp_path):
+    recorded = keda_in(deploy, tmp_path, "keda")
+    keda = recorded.all(RELEASE)["main-keda"]
+    (chat,) = recorded.all("accelfleet:kubernetes:ModelServing").values()
+    assert (keda.inputs["chart"], keda.inputs["version"]) == ("keda", versions.KEDA_CHART_VERSION)
+    assert keda.inputs["repositoryOpts"] == {"repo": versions.KEDA_CHART_REPOSITORY}
+    assert keda.inputs["atomic"] and not keda.inputs["skipAwait"]
+    assert keda.urn in chat.dependencies
+    assert KEDA in {n["metadata"]["name"] for n in recorded.of(NAMESPACE).values()}
+
+
+def test_without_a_model_for_it_there_is_no_keda(deploy, tmp_path):
+    assert "main-keda" not in keda_in(deploy, tmp_path, "hpa").all(RELEASE)

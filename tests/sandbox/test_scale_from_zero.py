@@ -76,7 +76,8 @@ class Cluster:
         return sum(is_ready(pod) for pod in self.pods())
 
     def nodes(self) -> list[dict[str, Any]]:
-        return [self.api.call("GET", f"/api/v1/nodes/{name}") for name in self.sim.nodes(self.pool.physical_name)]
+        names = self.sim.nodes(self.pool.physical_name)
+        return [node for node in self.api.call("GET", "/api/v1/nodes")["items"] if node["metadata"]["name"] in names]
 
     def events(self, namespace: str) -> list[tuple[str, str, str]]:
         """Name of what it is about, reason and message of what the autoscaler said."""

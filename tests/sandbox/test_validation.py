@@ -15,7 +15,7 @@ import pytest
 import yaml
 from pulumi.runtime.rpc import UNKNOWN as WIRE_UNKNOWN
 
-from fleet.catalog.clouds import Cloud, zones
+from fleet.catalog.clouds import PUBLIC, Cloud, zones
 from fleet.catalog.machines import machines
 from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.contract import AcceleratorPool
@@ -395,7 +395,7 @@ def identities(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("identities")
 @pytest.mark.parametrize("spot", [False, True], ids=["on-demand", "spot"])
 @pytest.mark.parametrize("nat", Nat)
-@pytest.mark.parametrize("cloud", Cloud)
+@pytest.mark.parametrize("cloud", PUBLIC)
 def test_our_own_components_pass_for_every_machine_of_the_catalogue(deploy: Any, cloud: Cloud, nat: Nat, spot: bool) -> None:
     recorded = deploy(lambda: _platform(cloud, nat=nat, spot=spot))
     package = kit(cloud).config_namespace

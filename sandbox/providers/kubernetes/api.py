@@ -80,6 +80,11 @@ class Api:
         self._kinds: dict[tuple[str, str], Kind] = {}
         self._lock = threading.Lock()
 
+    @property
+    def server(self) -> str:
+        """Its address, as the kubeconfig has it."""
+        return self._server
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()

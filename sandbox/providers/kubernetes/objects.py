@@ -47,10 +47,18 @@ _IMMUTABLE: Mapping[str, tuple[str, ...]] = {
 
 
 def identify(type_: str, inputs: Mapping[str, Any]) -> tuple[str, str]:
-    """apiVersion and kind: as the object says, else as its type token does (`kubernetes:apps/v1:Deployment`)."""
+    """apiVersion and kind: as the object says, else as its type token does (`kubernetes:apps/v1:Deployment`).
+
+    A patch (`kubernetes:core/v1:NodePatch`) is of the kind that it patches.
+    """
     _, group, kind = type_.split(":")
     version = group.removeprefix("core/") if group.startswith("core/") else group
-    return str(inputs.get("apiVersion") or version), str(inputs.get("kind") or kind)
+    return str(inputs.get("apiVersion") or version), str(inputs.get("kind") or kind.removesuffix("Patch"))
+
+
+def is_patch(type_: str) -> bool:
+    """Whether the resource is some fields of an object that somebody else owns."""
+    return type_.endswith("Patch")
 
 
 def probably_namespaced(kind: str) -> bool:

@@ -5,6 +5,7 @@ Owns no truth; the API server does. Components that run inside the official plug
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import time
@@ -77,8 +78,10 @@ class Kubernetes(StandIn):
         if type_ == RELEASE:
             return self._releases.check(logical, olds, news, seed)
         api_version, kind_name = objects.identify(type_, news)
-        if kind_name.endswith("List") or type_.endswith("Patch"):
+        if kind_name.endswith("List"):
             return news, [Failure("kind", f"{type_.rsplit(':', 1)[-1]} is not stood in for: declare the objects themselves")]
+        if objects.is_patch(type_) and (news.get("metadata") or {}).get("name") is None:
+            return news, [Failure("metadata.name", "a patch names the object that it changes")]
         inputs = objects.with_name({**news, "apiVersion": api_version, "kind": kind_name}, olds, logical, seed)
         kind = self._kind(api_version, kind_name)
         namespaced = kind.namespaced if kind else objects.probably_namespaced(kind_name)
@@ -105,6 +108,8 @@ class Kubernetes(StandIn):
             return self._releases.create(urn, inputs, preview)
         if preview:
             return "", _preview(inputs)
+        if objects.is_patch(type_):
+            self._refuse_to_make(type_, inputs)
         outputs = self._apply(urn, type_, inputs)
         return _id(outputs), outputs
 
@@ -132,7 +137,7 @@ class Kubernetes(StandIn):
             if type_ == RELEASE:
                 self._releases.delete(id_, inputs)
             else:
-                self._delete(type_, id_, inputs)
+                self._delete(urn, type_, id_, inputs)
         except UnreachableError as error:
             # The official provider's own switch for clusters that are gone with all that was in them.
             if str(self._config.get("deleteUnreachable") or os.environ.get("PULUMI_K8S_DELETE_UNREACHABLE")).lower() != "true":
@@ -141,12 +146,25 @@ class Kubernetes(StandIn):
                 ) from None
             self.log(urn, f"{error}: forgotten, not deleted", "warning")
 
-    def _delete(self, type_: str, id_: str, inputs: dict[str, Any]) -> None:
+    def _refuse_to_make(self, type_: str, inputs: dict[str, Any]) -> None:
+        """Refuse to patch what is not there: server-side apply would make it."""
+        kind = self._served(*objects.identify(type_, inputs))
+        where = (_namespace_of(inputs) or self._namespace) if kind.namespaced else None
+        if self.api.get(kind, inputs["metadata"]["name"], where) is None:
+            raise Refused(f"{kind.kind} {_id(inputs)}: there is none to patch")
+
+    def _delete(self, urn: str, type_: str, id_: str, inputs: dict[str, Any]) -> None:
         kind = self._kind(*objects.identify(type_, inputs))
         if kind is None:
             return  # its CRD went, and took it along
         namespace, _, name = id_.rpartition("/")
         where = (namespace or self._namespace) if kind.namespaced else None
+        if objects.is_patch(type_):
+            if self.api.get(kind, name, where) is not None:
+                # The manager that applies nothing gives up all that it had.
+                nothing = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name}}
+                self.api.apply(kind, where, nothing, force=False, manager=_manager(urn, type_, inputs))
+            return
         # The garbage collector learns of a new kind only every 30 s, and holds up a foreground deletion until then.
         usual = "background" if objects.is_custom(kind.api_version) else "foreground"
         propagation = objects.annotation(inputs, "pulumi.com/deletionPropagationPolicy") or usual
@@ -182,7 +200,7 @@ class Kubernetes(StandIn):
         kind = self._served(*objects.identify(type_, inputs))
         namespace = (_namespace_of(inputs) or self._namespace) if kind.namespaced else None
         force = objects.annotation(inputs, "pulumi.com/patchForce") == "true"
-        manager = objects.annotation(inputs, "pulumi.com/patchFieldManager") or MANAGER
+        manager = _manager(urn, type_, inputs)
         try:
             live = self.api.apply(kind, namespace, inputs, force=force, manager=manager)
         except ApiError as error:
@@ -191,7 +209,7 @@ class Kubernetes(StandIn):
                 raise Refused(_explain(error, kind.kind, inputs)) from None
             # What the program ignores is another manager's to set: leave it out, and keep the rest.
             live = self.api.apply(kind, namespace, _without(inputs, others), force=force, manager=manager)
-        if objects.annotation(inputs, "pulumi.com/skipAwait") == "true":
+        if objects.annotation(inputs, "pulumi.com/skipAwait") == "true" or objects.is_patch(type_):
             return objects.outputs_of(live)
         live, missing = until_ready(
             self.api,
@@ -215,6 +233,12 @@ class Kubernetes(StandIn):
                     "if a CRD brings it, make this depend on what installs the CRD"
                 )
         return found
+
+
+def _manager(urn: str, type_: str, inputs: Mapping[str, Any]) -> str:
+    """Whose fields the applied ones become: each patch has a manager of its own, so that it can give up its own alone."""
+    own = f"{MANAGER}-{hashlib.sha256(urn.encode()).hexdigest()[:8]}" if objects.is_patch(type_) else MANAGER
+    return objects.annotation(inputs, "pulumi.com/patchFieldManager") or own
 
 
 def _namespace_of(inputs: Mapping[str, Any]) -> str | None:

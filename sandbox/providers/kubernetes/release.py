@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from sandbox.cloud.client import Client
+from sandbox.cloud.errors import CloudError
 from sandbox.providers.base import UNKNOWN, Diff, Failure, HalfMade, Refused, compare, has_unknown
 from sandbox.providers.kubernetes.helm import Helm, HelmError
 from sandbox.providers.kubernetes.kubeconfig import Kubeconfig
@@ -117,6 +119,7 @@ class Releases:
 
     def delete(self, id_: str, inputs: dict[str, Any]) -> None:
         namespace, name = id_.split("/", 1)
+        self._addon(inputs, present=False)
         self._uninstall(name, namespace, self._owner.timeout(float(inputs.get("timeout") or _TIMEOUT)))
 
     def _uninstall(self, name: str, namespace: str, timeout: float) -> None:
@@ -124,6 +127,16 @@ class Releases:
         # garbage collector, which on a busy machine was seen to take minutes.
         flags = ("--ignore-not-found", "--wait", "--timeout", f"{timeout:g}s", "--cascade", "background")
         self._helm.run("uninstall", name, "-n", namespace, *flags, timeout=timeout + 30)
+
+    def _addon(self, inputs: dict[str, Any], *, present: bool) -> None:
+        """Let the programs behind a stand-in's pods run: they belong to the sandbox (`sandbox.addons`), not to this plugin."""
+        if _own(inputs) is not None or _directory(inputs) is None:
+            return
+        try:
+            Client().call("addon", endpoint=self._owner.api.server, chart=_name(inputs), present=present)
+        except CloudError as refused:
+            if present:
+                raise Refused(f"release {_id(inputs)}: {refused.message}") from None
 
     def _clear_the_way(self, inputs: dict[str, Any]) -> None:
         """A helm that was killed leaves a release pending, which helm then refuses to touch; nothing else runs it now."""
@@ -157,6 +170,7 @@ class Releases:
                 )
             except HelmError as error:
                 self._fail(inputs, error)
+        self._addon(inputs, present=True)
         status = self._status(name, namespace)
         if status is None:
             raise Refused(f"release {_id(inputs)} vanished while it was installed")
@@ -221,11 +235,17 @@ def _looks_local(chart: str) -> bool:
 
 def _directory(inputs: Mapping[str, Any]) -> Path | None:
     """Where the chart's files are: the program's, else the sandbox's stand-in for it."""
+    stand_in = _STAND_INS / _name(inputs)
+    return _own(inputs) or (stand_in if stand_in.is_dir() else None)
+
+
+def _own(inputs: Mapping[str, Any]) -> Path | None:
     chart = str(inputs["chart"])
-    if not (inputs.get("repositoryOpts") or {}).get("repo") and Path(chart).is_dir():
-        return Path(chart)
-    stand_in = _STAND_INS / chart.rpartition("/")[2]
-    return stand_in if stand_in.is_dir() else None
+    return Path(chart) if not (inputs.get("repositoryOpts") or {}).get("repo") and Path(chart).is_dir() else None
+
+
+def _name(inputs: Mapping[str, Any]) -> str:
+    return str(inputs["chart"]).rpartition("/")[2]
 
 
 @contextmanager
@@ -238,7 +258,7 @@ def _chart(inputs: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     with tempfile.TemporaryDirectory(prefix="accelfleet-chart-") as made:
         about = {
             "apiVersion": "v2",
-            "name": str(inputs["chart"]).rpartition("/")[2],
+            "name": _name(inputs),
             "version": str(inputs.get("version") or "0.0.0").removeprefix("v"),
             "description": "An empty stand-in for a chart that the sandbox cannot fetch",
         }
