@@ -1,6 +1,6 @@
 """Claimed GPUs against a real scheduler: NVIDIA's driver publishes, pods claim, and no device is anybody's twice.
 
-The driver's DaemonSet is the chart's as far as the scheduler sees it, with the values that infra gives the chart.
+The driver's chart is the sandbox's stand-in for it, with the values that infra gives the real one.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import machine
 from fleet.contract import AcceleratorPool
 from fleet.spec import ClusterSpec
+from fleet.workspace import ROOT
 from infra.kubernetes import dra_driver, gke_driver
 from infra.kubernetes.model_serving import CHART, chart_values
 from infra.kubernetes.tenancy import accelerator_quota
@@ -36,6 +37,7 @@ from tests.sandbox.test_nodes import as_the_cloud_makes_it, refusal
 until = partial(waiting.until, seconds=60)
 pytestmark = pytest.mark.sandbox
 RESOURCE = f"/apis/{dra.API}"
+DRIVER_CHART = ROOT / "sandbox" / "charts" / "dra-driver-nvidia-gpu"
 NOT_TO_BE_HAD = "cannot allocate all claims"
 T4S = pool_of(machine(Cloud.AWS, "g4dn.12xlarge"), "t4s", physical_name="t4s", dra=True)
 # No driver runs there.
@@ -52,15 +54,21 @@ class Cluster:
         self.sim = ClusterSim(plane, lambda _pool, _size: None)
         self.api = self.sim.api
         self._names = (f"pod-{number}" for number in itertools.count())
-        self.api.call("POST", f"{RESOURCE}/deviceclasses", device_class())
         self.api.call("POST", "/api/v1/namespaces", {"metadata": {"name": dra_driver.NAMESPACE}})
-        self.run_driver([T4S, ON_AKS], "driver")
+        self.run_driver(T4S, ON_AKS)
         for pool in (T4S, BARE):
             self.sim.set_pool(as_the_cloud_makes_it(pool))
 
-    def run_driver(self, pools: list[AcceleratorPool], name: str) -> None:
-        where = f"/apis/apps/v1/namespaces/{dra_driver.NAMESPACE}/daemonsets"
-        self.api.call("POST", where, kubelet_plugin(pools, name))
+    def helm(self, *words: Any) -> None:
+        where = ["--kubeconfig", self.plane.directory / "kubeconfig"]
+        done = subprocess.run([toolchain.path("helm"), *words, *where], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def run_driver(self, *pools: AcceleratorPool) -> None:
+        """Have the driver on the nodes of these pools and of no other."""
+        file = self.plane.directory / "driver.json"
+        file.write_text(json.dumps(dra_driver.values(pools)))
+        self.helm("upgrade", "--install", "driver", DRIVER_CHART, "-n", dra_driver.NAMESPACE, "--values", file, "--wait")
 
     def run(self, pool: AcceleratorPool, count: int = 1, namespace: str = "default", **changes: Any) -> str:
         """A pod that claims so many devices of the pool, by the contract but for the `changes` to its claim."""
@@ -110,24 +118,6 @@ class Cluster:
         nodes = self.sim.nodes(pool.physical_name)
         slices = self.api.call("GET", f"{RESOURCE}/resourceslices")["items"]
         return [device for s in slices if s["spec"]["nodeName"] in nodes for device in s["spec"]["devices"]]
-
-
-def device_class() -> Object:
-    """deviceclass-gpu.yaml of the driver's chart, which on resource.k8s.io/v1 has the extended resource's name as well."""
-    expression = "device.driver == 'gpu.nvidia.com' && device.attributes['gpu.nvidia.com'].type == 'gpu'"
-    spec = {"selectors": [{"cel": {"expression": expression}}], "extendedResourceName": "nvidia.com/gpu"}
-    return {"metadata": {"name": "gpu.nvidia.com"}, "spec": spec}
-
-
-def kubelet_plugin(pools: list[AcceleratorPool], name: str) -> Object:
-    """kubeletplugin.yaml of the driver's chart, with infra's values."""
-    told = dra_driver.values(pools)["kubeletPlugin"]
-    container = {"name": "gpus", "image": "registry.k8s.io/dra-driver-nvidia/dra-driver-nvidia-gpu:v0.5.0"}
-    container["resources"] = told["containers"]["gpus"]["resources"]
-    labels = {"app": name}
-    spec = {**{key: told[key] for key in ("affinity", "tolerations", "priorityClassName")}, "containers": [container]}
-    template = {"metadata": {"labels": labels}, "spec": spec}
-    return {"metadata": {"name": name}, "spec": {"selector": {"matchLabels": labels}, "template": template}}
 
 
 @pytest.fixture(scope="module")
@@ -209,12 +199,10 @@ def test_the_models_chart_claims_what_the_contract_says(cluster: Cluster, tmp_pa
     cluster.api.call("POST", "/api/v1/namespaces", {"metadata": {"name": "models"}})
     file = tmp_path / "values.json"
     file.write_text(json.dumps(chart_values(model(T4S, count=2))))
-    where = ["--namespace", "models", "--kubeconfig", str(cluster.plane.directory / "kubeconfig")]
-    install = [toolchain.path("helm"), "install", "chat", CHART, *where, "--values", file, "--wait", "--timeout", "2m"]
-    subprocess.run(install, check=True, capture_output=True)
+    cluster.helm("install", "chat", CHART, "-n", "models", "--values", file, "--wait", "--timeout", "2m")
     (claim,) = cluster.api.call("GET", f"{RESOURCE}/namespaces/models/resourceclaims")["items"]
     assert len(claim["status"]["allocation"]["devices"]["results"]) == 2
-    subprocess.run([toolchain.path("helm"), "uninstall", "chat", *where], check=True, capture_output=True)
+    cluster.helm("uninstall", "chat", "-n", "models")
 
 
 def test_claims_beyond_a_teams_share_are_refused_and_its_pod_waits(cluster: Cluster) -> None:
@@ -261,11 +249,12 @@ def test_slices_go_with_the_driver_and_with_the_node(cluster: Cluster) -> None:
 
     assert until(lambda: node not in left())
     assert left() == cluster.sim.nodes("t4s"), "the others stay"
-    cluster.api.call("DELETE", f"/apis/apps/v1/namespaces/{dra_driver.NAMESPACE}/daemonsets/driver")
+    plugin = "dra-driver-nvidia-gpu-kubelet-plugin"
+    cluster.api.call("DELETE", f"/apis/apps/v1/namespaces/{dra_driver.NAMESPACE}/daemonsets/{plugin}")
     assert until(lambda: left() == [])
     name = cluster.run(T4S)
     assert NOT_TO_BE_HAD in cluster.waits(name)
-    cluster.run_driver([T4S, ON_AKS], "driver")
+    cluster.run_driver(T4S, ON_AKS)
     assert cluster.runs(name)
     cluster.end(name)
 
@@ -276,7 +265,7 @@ def test_slices_go_with_the_driver_and_with_the_node(cluster: Cluster) -> None:
 def test_on_gke_claims_bring_the_first_node_and_its_kernel_driver_comes_before_its_slice(cluster: Cluster) -> None:
     nodes = replace(as_the_cloud_makes_it(ON_GKE), plugin_builtin=False, driver_ok=False)
     cluster.sim.set_pool(replace(nodes, min_nodes=0, max_nodes=2, size=0, autoscaled=True))
-    cluster.run_driver([ON_GKE], "driver-on-gke")
+    cluster.run_driver(T4S, ON_AKS, ON_GKE)
     names = [cluster.run(ON_GKE), cluster.run(ON_GKE)]
     assert until(lambda: len(cluster.sim.nodes("on-gke")) == 2), "a node each: one GPU a node"
     assert not waiting.until(lambda: cluster.published(ON_GKE) != [], seconds=3), "GKE installed no kernel driver"
