@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+from fleet.catalog import dra
 from fleet.catalog.accelerators import Accelerator, Family
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.fabric import EFA_RESOURCE
@@ -24,6 +25,7 @@ ACCELERATOR_LABEL = "accelfleet.io/accelerator"
 PURCHASE_LABEL = "accelfleet.io/purchase"
 SHARING_LABEL = "accelfleet.io/sharing"
 FABRIC_LABEL = "accelfleet.io/fabric"
+ALLOCATION_LABEL = "accelfleet.io/allocation"
 # GKE's own, label and taint of the pools of a ComputeClass.
 # https://cloud.google.com/kubernetes-engine/docs/concepts/about-custom-compute-classes
 COMPUTE_CLASS = "cloud.google.com/compute-class"
@@ -36,6 +38,8 @@ class Placement:
     """What a pod must carry to run on a pool, in Kubernetes' own field shapes.
 
     Attributes:
+        resource: extended resource, of which it asks `count`; None where `claim` says it.
+        claim: what it claims; None where `resource` says it.
         extra: further resources in proportion to `count`, such as the node's network fabric.
         prefer: labels of the nodes it goes to first, the most wanted in front; empty where all of the pool's are alike.
         runtime_class: where the nodes' own container runtime does not bring the devices in; None where it does.
@@ -43,8 +47,9 @@ class Placement:
 
     node_selector: dict[str, str]
     tolerations: list[dict[str, str]]
-    resource: str
+    resource: str | None
     count: int
+    claim: dra.Claim | None = None
     prefer: tuple[dict[str, str], ...] = ()
     extra: dict[str, int] = field(default_factory=dict)
     runtime_class: str | None = None
@@ -93,6 +98,7 @@ class AcceleratorPool:
         disk_gib: boot disk, sized for images and weights (pain 17).
         tpu: the slice for a TPU pool, else None.
         sharing: how each GPU is cut for several pods, None for whole ones.
+        dra: whether pods claim its accelerators from a DRA driver, and no device plugin counts them.
         terms: how it is bought where that is neither spot nor on-demand.
         fallback: the same machines bought otherwise, taken while there is none of these (pain 6); None without.
         efa: Elastic Fabric Adapters of a node, 0 for a pool without that fabric.
@@ -114,6 +120,7 @@ class AcceleratorPool:
     disk_gib: int
     tpu: TpuSlice | None = None
     sharing: Sharing | None = None
+    dra: bool = False
     terms: Terms | None = None
     fallback: AcceleratorPool | None = None
     efa: int = 0
@@ -134,6 +141,11 @@ class AcceleratorPool:
     @property
     def resource(self) -> str:
         return self.family.resource
+
+    @property
+    def device_class(self) -> str | None:
+        """The DeviceClass that its accelerators are claimed by; None where a device plugin counts them."""
+        return dra.device_class(self.family) if self.dra else None
 
     @property
     def rungs(self) -> tuple[AcceleratorPool, ...]:
@@ -181,7 +193,8 @@ class AcceleratorPool:
 
     @property
     def needs_device_plugin(self) -> bool:
-        return not brings_device_plugin(self.cloud, self.family) and not (self.hosts and self.hosts.operated)
+        ours = not brings_device_plugin(self.cloud, self.family) and not (self.hosts and self.hosts.operated)
+        return ours and not self.dra
 
     @cached_property
     def node_labels(self) -> dict[str, str]:
@@ -190,7 +203,8 @@ class AcceleratorPool:
         ours = {POOL_LABEL: self.name, ACCELERATOR_LABEL: self.accelerator.name, PURCHASE_LABEL: self.purchase}
         fabric = {FABRIC_LABEL: "efa"} if self.efa else {}
         ranked = {COMPUTE_CLASS: self.compute_class} if self.compute_class else {}
-        return {**ours, **shared, **fabric, **ranked, **self.extra_labels}
+        claimed = {ALLOCATION_LABEL: "dra", **dra.pool_labels(self.cloud)} if self.dra else {}
+        return {**ours, **shared, **fabric, **ranked, **self.extra_labels, **claimed}
 
     @cached_property
     def node_taints(self) -> tuple[Taint, ...]:
@@ -270,8 +284,9 @@ class AcceleratorPool:
         return Placement(
             node_selector=selector,
             tolerations=[{"key": t.key, "operator": "Equal", "value": t.value, "effect": t.effect} for t in taints],
-            resource=self.resource,
+            resource=None if self.dra else self.resource,
             count=count,
+            claim=dra.claim(self.accelerator, count) if self.dra else None,
             extra={EFA_RESOURCE: self.efa * count // self.per_node} if self.efa * count >= self.per_node else {},
             runtime_class=self.hosts.runtime_class if self.hosts else None,
             prefer=tuple({PURCHASE_LABEL: how} for how in dict.fromkeys(rung.purchase for rung in self.rungs[:-1])),
@@ -287,7 +302,7 @@ class AcceleratorPool:
             f"{prefix}/{cluster}": "owned",
             **{f"{prefix}/node-template/label/{k}": v for k, v in self.node_labels.items()},
             **{f"{prefix}/node-template/taint/{t.key}": f"{t.value}:{t.effect}" for t in self.all_taints},
-            f"{prefix}/node-template/resources/{self.resource}": str(self.slots),
+            **({} if self.dra else {f"{prefix}/node-template/resources/{self.resource}": str(self.slots)}),
             **({f"{prefix}/node-template/resources/{EFA_RESOURCE}": str(self.efa)} if self.efa else {}),
         }
 

@@ -16,7 +16,7 @@ from fleet.catalog.nodes import Taint
 from fleet.catalog.sharing import Sharing, SharingMode, mig
 from fleet.catalog.tpu import TpuSlice, tpu_slice
 from fleet.contract import AcceleratorPool, Hosts, Terms
-from fleet.spec import ClusterSpec, HostDriver, HostsSpec, ModelSpec, PoolSpec, Purchase, RungSpec
+from fleet.spec import Allocation, ClusterSpec, HostDriver, HostsSpec, ModelSpec, PoolSpec, Purchase, RungSpec
 
 # GiB a node's boot disk needs before any weights: the operating system with its agents, and two serving images
 # unpacked (vLLM's is about 25 GiB on disk), as an update pulls the new one beside the old (pain 17).
@@ -114,6 +114,7 @@ def _pool(
         disk_gib=spec.disk_gib or min(disk_gib(models), LARGEST_DISK_GIB[cluster.cloud]),
         tpu=tpu,
         sharing=cut,
+        dra=spec.allocation is Allocation.DRA,
         efa=efa_interfaces(hardware) if spec.fabric else 0,
         # GKE's way to say which pool comes first; elsewhere cluster-autoscaler has a table.
         hosts=_hosts(spec.hosts) if spec.hosts else None,

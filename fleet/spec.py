@@ -78,6 +78,13 @@ class Fabric(StrEnum):
     EFA = "efa"
 
 
+class Allocation(StrEnum):
+    """How pods come to a pool's accelerators: by a number of an extended resource, or by a claim on devices (DRA)."""
+
+    DEVICE_PLUGIN = "device-plugin"
+    DRA = "dra"
+
+
 class Environment(StrEnum):
     DEV = "dev"
     STAGING = "staging"
@@ -194,6 +201,10 @@ class PoolSpec(_Spec):
         default=None, ge=50, le=16384, description="Boot disk; default: computed from images and weights."
     )
     sharing: SharingSpec | None = Field(default=None, description="Several pods a GPU; NVIDIA only.")
+    allocation: Allocation = Field(
+        default=Allocation.DEVICE_PLUGIN,
+        description="How pods come to the accelerators: device-plugin, or dra, which claims them; dra is for NVIDIA only.",
+    )
     fabric: Fabric | None = Field(
         default=None, description="For work over several nodes: efa, on AWS machines that have it; nodes are then in one zone."
     )

@@ -32,7 +32,7 @@ class PoolStanding:
 
     `sharing` says how each accelerator serves several pods, `slots` how many pods a node takes then.
     `otherwise` counts its nodes that were bought in another way than its first, by that way.
-    `missing` counts nodes whose accelerators the device plugin has not brought up.
+    `missing` counts nodes whose accelerators the device plugin, or the DRA driver, has not brought up.
     """
 
     stack: str
@@ -106,7 +106,8 @@ def standing(workspace: Workspace, stacks: list[str]) -> Standing:
 
 
 def _look(workspace: Workspace, stack: str, name: str, outputs: dict[str, Any], found: Standing) -> None:
-    # kubectl reads a file; it lives as long as the two calls and only its owner may read it.
+    about = outputs.get("pools") or {}
+    # kubectl reads a file; it lives as long as the calls and only its owner may read it.
     with tempfile.TemporaryDirectory(prefix="fleet-") as scratch:
         config = Path(scratch) / "kubeconfig"
         config.touch(mode=0o600)
@@ -114,11 +115,13 @@ def _look(workspace: Workspace, stack: str, name: str, outputs: dict[str, Any], 
         try:
             nodes = _get(workspace, config, "nodes")
             pods = _get(workspace, config, "pods")
+            claimed = any(pool.get("deviceClass") for pool in about.values())
+            slices = _get(workspace, config, "resourceslices") if claimed else []
         except RuntimeError as error:
             found.unreachable[f"{stack}/{name}"] = str(error)
             return
-    for pool, about in (outputs.get("pools") or {}).items():
-        found.pools.append(_pool(stack, name, outputs, pool, about, nodes, pods))
+    for pool, told in about.items():
+        found.pools.append(_pool(stack, name, outputs, pool, told, nodes, pods, slices))
     found.waiting += [Waiting(stack, name, _full_name(pod), reason) for pod in pods if (reason := _why(pod))]
 
 
@@ -131,11 +134,18 @@ def _get(workspace: Workspace, config: Path, kind: str) -> list[dict[str, Any]]:
 
 
 def _pool(
-    stack: str, cluster: str, outputs: dict[str, Any], pool: str, about: dict[str, Any], nodes: list[Any], pods: list[Any]
+    stack: str,
+    cluster: str,
+    outputs: dict[str, Any],
+    pool: str,
+    about: dict[str, Any],
+    nodes: list[Any],
+    pods: list[Any],
+    slices: list[Any],
 ) -> PoolStanding:
     mine = [n for n in nodes if n["metadata"]["labels"].get(POOL_LABEL) == pool]
     names = {n["metadata"]["name"] for n in mine}
-    offered = [sum(int(v) for k, v in n["status"].get("allocatable", {}).items() if k == about["resource"]) for n in mine]
+    offered = [_offered(node, about, slices) for node in mine]
     serving = [
         p
         for p in pods
@@ -172,6 +182,14 @@ def _pool(
         pods=len(serving),
         cost=cost,
     )
+
+
+def _offered(node: dict[str, Any], about: dict[str, Any], slices: list[Any]) -> int:
+    """Accelerators of a node that pods can have: counted by the kubelet, or published by a DRA driver."""
+    if driver := about.get("deviceClass"):
+        mine = [s["spec"] for s in slices if s["spec"].get("nodeName") == node["metadata"]["name"]]
+        return sum(len(spec.get("devices") or []) for spec in mine if spec["driver"] == driver)
+    return int(node["status"].get("allocatable", {}).get(about["resource"], 0))
 
 
 def _priced(cloud: Cloud, region: str, about: dict[str, Any]) -> tuple[Machine | None, Offer | None]:

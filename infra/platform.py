@@ -29,6 +29,7 @@ from infra.clouds.base import (
 from infra.kubernetes import cluster_autoscaler
 from infra.kubernetes.compute_class import ComputeClass
 from infra.kubernetes.device_plugins import DevicePlugins
+from infra.kubernetes.dra_driver import DraDriver
 from infra.kubernetes.efa import EfaPlugin
 from infra.kubernetes.keda import Keda
 from infra.kubernetes.model_serving import ModelServing, ModelServingArgs
@@ -74,6 +75,8 @@ class _Cluster(pulumi.ComponentResource):
         stores = {key: self._store(key, network, in_cloud) for key in spec.stores}
         in_kubernetes = pulumi.ResourceOptions(parent=self, providers=[api])
         plugins = DevicePlugins(f"{name}-device-plugins", rungs, opts=in_kubernetes)
+        claimed = [rung for rung in rungs if rung.dra]
+        drivers = [DraDriver(f"{name}-dra-driver", claimed, opts=in_kubernetes)] if claimed else []
         with_fabric = [rung for rung in rungs if rung.efa]
         fabric = [EfaPlugin(f"{name}-efa", with_fabric, plugins, opts=in_kubernetes)] if with_fabric else []
         self._autoscaler(cluster, list(accelerators.values()), in_cloud, in_kubernetes)
@@ -88,7 +91,7 @@ class _Cluster(pulumi.ComponentResource):
         tenancy = Tenancy(name, spec, list(accelerators.values()), in_kubernetes) if spec.teams else None
         for key, model in spec.models.items():
             tenant, place = (tenancy.tenants[model.team], tenancy) if tenancy and model.team else (NO_TEAM, namespace)
-            before = [*node_pools[model.pool], *classes, plugins, *fabric, *keda, place]
+            before = [*node_pools[model.pool], *classes, plugins, *drivers, *fabric, *keda, place]
             ready = pulumi.ResourceOptions(parent=self, providers=self.providers, depends_on=before)
             self._model(key, model, accelerators[model.pool], cluster, stores, tenant, ready)
 
@@ -191,6 +194,7 @@ class _Cluster(pulumi.ComponentResource):
             minor=self._minor,
             env=role.env,
             by_priority=bool(priorities),
+            by_claims=any(pool.dra for pool in accelerators),
             opts=pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[role])),
         )
 
@@ -250,6 +254,7 @@ def _describe(pool: AcceleratorPool) -> dict[str, Any]:
     return {
         "accelerator": pool.accelerator.name,
         "resource": pool.resource,
+        "deviceClass": pool.device_class,
         "machine": pool.machine.name,
         "perNode": pool.per_node,
         "slots": pool.slots,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from fleet.catalog.accelerators import ACCELERATORS, Family
 from fleet.catalog.clouds import PUBLIC, Cloud, regions
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
-from fleet.spec import ClusterSpec, HostDriver, PoolSpec
+from fleet.spec import Allocation, ClusterSpec, HostDriver, PoolSpec
 
 # Families whose device plugin is known apart from any cloud.
 _FAMILIES = (Family.NVIDIA, Family.GAUDI)
@@ -77,6 +77,11 @@ def _pool(path: Path, pool: PoolSpec) -> Iterator[Finding]:
             where = (*path, key)
             message = "a pool of hosts is what stands there: nothing is bought or made"
             yield Finding(where, message, allowed="hosts, per_node", remedy="remove it", at_key=True, needs=(where, cloud))
+    if pool.allocation is Allocation.DRA:
+        where = (*path, "allocation")
+        message = "claimed GPUs come to a pod by CDI, and whether the hosts' own container runtime takes it nobody here sees to"
+        remedy = "leave allocation out, or make the pool on a public cloud"
+        yield Finding(where, message, "'dra'", "device-plugin", remedy, needs=(where, cloud))
     for key, what in (("hosts", "which nodes it is"), ("per_node", "how many accelerators each of its hosts has")):
         if getattr(pool, key) is None:
             message, needs = f"a pool of an existing cluster says {what}", ((*path, key), cloud)

@@ -9,7 +9,7 @@ from fleet.catalog.accelerators import ACCELERATORS
 from fleet.catalog.clouds import Cloud, regions, zones
 from fleet.catalog.machines import machine, machines, machines_with, regions_with
 from fleet.catalog.tpu import TOPOLOGIES, nearest_topology, tpu_slice
-from fleet.checks import fabric, purchase, sharing
+from fleet.checks import allocation, fabric, purchase, sharing
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.checks.network import bounds
 from fleet.plan import LARGEST_DISK_GIB, needed_gib
@@ -31,6 +31,7 @@ def check(path: Path, name: str, pool: PoolSpec, cluster: ClusterSpec) -> Iterat
     yield from _zones(path, pool, cluster)
     yield from _disk(path, name, pool, cluster)
     yield from sharing.check(path, pool, cluster)
+    yield from allocation.check(path, pool, cluster)
     yield from purchase.check(path, name, pool, cluster)
     yield from fabric.check(path, pool, cluster)
     hardware = _tpu if pool.accelerator in TOPOLOGIES else _machine

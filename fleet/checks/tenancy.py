@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fleet import tenancy
+from fleet.catalog import dra
 from fleet.catalog.accelerators import ACCELERATORS
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.checks.models import hardware, planned
 from fleet.contract import AcceleratorPool
 from fleet.plan import accelerators_of
-from fleet.spec import ClusterSpec, ModelSpec, Queueing
+from fleet.spec import Allocation, ClusterSpec, ModelSpec, Queueing
 
 
 def check(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     """Faults of `teams` and `queueing` by themselves, against the pools, and of models against their teams."""
     yield from _queueing(path, cluster)
+    yield from _claimed(path, cluster)
     yield from _unknown(path, cluster)
     pools = {name: pool for name in cluster.pools if (pool := planned(cluster, name)) is not None}
     yield from _shares(path, cluster, pools)
@@ -39,6 +41,33 @@ def _queueing(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
             message = "without a queue nobody could give back what another team borrowed"
             remedy = "set queueing: kueue on the cluster, or leave borrow out"
             yield Finding(where, message, "true", "false", remedy, needs=(where, switch))
+
+
+def _claimed(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
+    """Shares that could be counted twice or not at all, once pods claim accelerators."""
+    ways: dict[Allocation, list[str]] = {}
+    for name, pool in cluster.pools.items():
+        if (known := ACCELERATORS.get(pool.accelerator)) and dra.device_class(known.family):
+            ways.setdefault(pool.allocation, []).append(name)
+    claimed, counted = ways.get(Allocation.DRA, []), ways.get(Allocation.DEVICE_PLUGIN, [])
+    if not cluster.teams or not claimed:
+        return
+    at = {name: (*path, "pools", name, "allocation") for name in (*claimed, *counted)}
+    kinds = [(*path, "pools", name, "accelerator") for name in at]
+    if cluster.queueing is Queueing.KUEUE:
+        where = (*path, "queueing")
+        message = f"Kueue counts no claims without a feature gate of its own, and those of pool {claimed[0]} are claimed"
+        remedy = "set queueing: none, or leave the pools' allocation out"
+        yield Finding(where, message, "'kueue'", "none", remedy, needs=(where, *at.values(), *kinds))
+    elif counted:
+        where = at[claimed[0]]
+        message = (
+            f"a team's share is one number for all NVIDIA GPUs, those of {listed(claimed)} are claimed and those of "
+            f"{listed(counted)} counted, and it could take its share of each"
+        )
+        remedy = "give all of them the same allocation, or make two clusters of it"
+        needs = (*at.values(), *kinds, (*path, "teams"))
+        yield Finding(where, message, "'dra'", "one way in a cluster with teams", remedy, needs=needs)
 
 
 def _unknown(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:

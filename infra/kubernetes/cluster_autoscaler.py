@@ -120,6 +120,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
         cluster: the cluster's physical name, as on the groups' tags. minor: its Kubernetes, such as 1.35.
         env: what the cloud package says its container needs.
         by_priority: whether some pool has a fallback, and a PriorityExpander says which comes first.
+        by_claims: whether some pool's accelerators are claimed (DRA).
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
         minor: str,
         env: dict[str, str],
         by_priority: bool = False,
+        by_claims: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("accelfleet:kubernetes:ClusterAutoscaler", name, {}, opts)
@@ -142,7 +144,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
                 "selector": {"matchLabels": _SELECTOR},
                 "template": {
                     "metadata": {"labels": _LABELS},
-                    "spec": _pod(versions.CLUSTER_AUTOSCALER_IMAGES[minor], cluster, env, by_priority),
+                    "spec": _pod(versions.CLUSTER_AUTOSCALER_IMAGES[minor], cluster, env, by_priority, by_claims),
                 },
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=rights),
@@ -170,7 +172,7 @@ def _role(kind: str) -> dict[str, str]:
     return {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": _NAME}
 
 
-def _pod(image: str, cluster: str, env: dict[str, str], by_priority: bool) -> dict[str, Any]:
+def _pod(image: str, cluster: str, env: dict[str, str], by_priority: bool, by_claims: bool) -> dict[str, Any]:
     tags = f"k8s.io/cluster-autoscaler/enabled,k8s.io/cluster-autoscaler/{cluster}"
     return {
         "serviceAccountName": SERVICE_ACCOUNT,
@@ -188,6 +190,8 @@ def _pod(image: str, cluster: str, env: dict[str, str], by_priority: bool) -> di
                     f"--expander={'priority,least-waste' if by_priority else 'least-waste'}",
                     # Otherwise CoreDNS would hold on to every node it was ever scheduled on.
                     "--skip-nodes-with-system-pods=false",
+                    # Off in 1.34, and always on after it.
+                    *(["--enable-dynamic-resource-allocation=true"] if by_claims else []),
                 ],
                 "env": [{"name": key, "value": value} for key, value in env.items()],
                 "ports": [{"name": "http", "containerPort": 8085}],

@@ -2,7 +2,8 @@
 
 A family has one DaemonSet, and one more for each way its GPUs are shared. A plugin only tells the kubelet what is
 there. Drivers belong to the cloud's image, or to whoever set up the hosts, and are never installed here; on GKE the
-cloud runs the plugins itself, as an operator may on hosts, and this module makes nothing.
+cloud runs the plugins itself, as an operator may on hosts, and this module makes nothing. Pools with `allocation: dra`
+have `infra.kubernetes.dra_driver` in its place.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import pulumi_kubernetes as kubernetes
 from fleet.catalog.accelerators import Family
 from fleet.catalog.drivers import DriverOwner, driver_owner
 from fleet.catalog.sharing import SharingMode
-from fleet.contract import ACCELERATOR_LABEL, POOL_LABEL, SHARING_LABEL, AcceleratorPool
+from fleet.contract import AcceleratorPool
 from infra import versions
 from infra.kubernetes import gpu_sharing
 from infra.kubernetes.namespaces import ACCELERATORS, LABELS, namespace
+from infra.kubernetes.node_agents import on_nodes_of
 
 _UNPRIVILEGED: dict[str, Any] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 _SOCKETS = "/var/lib/kubelet/device-plugins"
@@ -86,7 +88,8 @@ class DevicePlugins(pulumi.ComponentResource):
         for pool in needing:
             key = (pool.family, gpu_sharing.group(pool.sharing), _runtime(pool) or "")
             groups.setdefault(key, []).append(pool)
-        if groups:
+        # The fabric's plugin lives there too, also where no other does.
+        if groups or any(pool.efa for pool in pools):
             made = namespace(f"{name}-namespace", ACCELERATORS, "privileged", self)
             for (family, way, runtime), of_group in sorted(groups.items(), key=lambda item: item[0]):
                 apart = "-".join(filter(None, (way, runtime)))
@@ -168,21 +171,12 @@ def _runtime(pool: AcceleratorPool) -> str | None:
 
 def _node_pod(account: str, pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
     """A pod that runs on every node of these pools and on no other."""
-    taints = sorted({taint for pool in pools for taint in pool.all_taints})
-    shared = sorted({str(pool.sharing) for pool in pools if pool.sharing})
-    only = {"operator": "In", "values": shared} if shared else {"operator": "DoesNotExist"}
-    accelerators = {"operator": "In", "values": sorted({pool.accelerator.name for pool in pools})}
-    rules = [{"key": ACCELERATOR_LABEL, **accelerators}, {"key": SHARING_LABEL, **only}]
-    if any(pool.hosts for pool in pools):  # its neighbour with the same accelerator may have another runtime, or an operator
-        rules.append({"key": POOL_LABEL, "operator": "In", "values": sorted(pool.name for pool in pools)})
-    term = {"matchExpressions": rules}
     runtime = _runtime(pools[0])
     return {
         **({"runtimeClassName": runtime} if runtime else {}),
         "priorityClassName": "system-node-critical",
         "serviceAccountName": account,
-        "tolerations": [{"key": t.key, "operator": "Equal", "value": t.value, "effect": t.effect} for t in taints],
-        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}},
+        **on_nodes_of(pools),
     }
 
 

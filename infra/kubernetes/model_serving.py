@@ -14,6 +14,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from fleet.catalog.dra import Claim
 from fleet.catalog.nodes import credential_endpoints
 from fleet.catalog.sharing import SharingMode
 from fleet.contract import ACCELERATOR_LABEL, AcceleratorPool
@@ -168,7 +169,8 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
     values: dict[str, Any] = {
         "image": {"name": args.image},
         "server": {"port": PORT},
-        "accelerator": {"resource": placement.resource, "count": placement.count},
+        "accelerator": {"resource": placement.resource or "", "count": placement.count},
+        "resourceClaims": [_claim(placement.claim)] if placement.claim else [],
         "extraResources": dict(placement.extra),
         "nodeSelector": {**placement.node_selector, **_flavor(args)},
         "tolerations": placement.tolerations,
@@ -201,6 +203,15 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
         values["autoscaling"]["keda"] = {"triggers": [_queue(args)]}
         values["networkPolicy"]["fromNamespaces"].append(KEDA)
     return values
+
+
+def _claim(claim: Claim) -> dict[str, Any]:
+    return {
+        "name": "accelerators",
+        "deviceClass": claim.device_class,
+        "count": claim.count,
+        "selectors": list(claim.selectors),
+    }
 
 
 def _flavor(args: ModelServingArgs) -> dict[str, str]:

@@ -13,6 +13,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from fleet import tenancy
+from fleet.catalog import dra
 from fleet.catalog.accelerators import ACCELERATORS
 from fleet.contract import AcceleratorPool
 from fleet.spec import ClusterSpec, Priority, Queueing
@@ -125,16 +126,24 @@ class Team(pulumi.ComponentResource):
 
 
 def accelerator_quota(team: str, cluster: ClusterSpec, pools: Sequence[AcceleratorPool]) -> dict[str, str]:
-    """`requests.<resource>` -> how many a team's pods may ask for together, for every resource of the cluster's pools.
+    """Quota's name -> how many a team's pods may ask for together, for every resource and DeviceClass of the pools.
 
     One resource stands for all accelerators of a family, so the shares of a family are one number here. With a queue only
     what the team may never have is refused: a pod that waits in it is a pod already, and its share is counted there.
     """
-    held: dict[str, int] = {pool.resource: 0 for pool in pools}
+    held = {name: 0 for pool in pools for name in _counted(pool)}
     for accelerator, count in tenancy.most(cluster, team).items():
-        held[ACCELERATORS[accelerator].family.resource] += count
+        family = ACCELERATORS[accelerator].family
+        for name in {name for pool in pools if pool.family is family for name in _counted(pool)}:
+            held[name] += count
     queued = cluster.queueing is Queueing.KUEUE
-    return {f"requests.{resource}": str(count) for resource, count in sorted(held.items()) if count == 0 or not queued}
+    return {name: str(count) for name, count in sorted(held.items()) if count == 0 or not queued}
+
+
+def _counted(pool: AcceleratorPool) -> list[str]:
+    """What a quota calls the pool's accelerators: from Kubernetes 1.36 on a claim counts under the resource's name as well."""
+    claimed = [dra.quota(pool.device_class)] if pool.device_class else []
+    return [*claimed, f"requests.{pool.resource}"]
 
 
 def _other_classes(team: str, cluster: ClusterSpec) -> kubernetes.core.v1.ScopeSelectorArgs:

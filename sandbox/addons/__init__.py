@@ -36,6 +36,8 @@ class Addon(Protocol):
 ADDONS: dict[str, Callable[[ControlPlane, str], Addon]] = {"keda": Keda}
 # What each needs of the toolchain beyond every sandbox's needs.
 TOOLS: dict[str, tuple[str, ...]] = {"keda": ("keda-operator", "keda-adapter")}
+# Charts whose program runs on nodes, which the simulated ones play: `sandbox.cluster.claims`.
+PLAYED = ("dra-driver-nvidia-gpu",)
 
 
 def needed(spec: StackSpec) -> tuple[str, ...]:
@@ -56,4 +58,4 @@ def proxy_of(url: str, cluster: str) -> str:
     return f"{scheme}://{quote(cluster, safe='')}:in@{rest}"
 
 
-__all__ = ["ADDONS", "TOOLS", "Addon", "needed", "proxy_of"]
+__all__ = ["ADDONS", "PLAYED", "TOOLS", "Addon", "needed", "proxy_of"]

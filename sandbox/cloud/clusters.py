@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet.catalog.clouds import Cloud
-from sandbox.addons import ADDONS, Addon, proxy_of
+from sandbox.addons import ADDONS, PLAYED, Addon, proxy_of
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.records import Records
 from sandbox.cluster import ClusterSim, NodePool, compute_class
@@ -112,11 +112,13 @@ class Clusters:
         self._records.forget(f"addons/{cloud}/{name}")
 
     def addon(self, endpoint: str, chart: str, *, present: bool) -> None:
-        """Run the programs of a chart beside the cluster at that address, or take them away.
+        """Run the programs of a chart beside the cluster at that address, or take them away; those of nodes are theirs.
 
         Raises:
             CloudError: no cluster of this sandbox is there, or they did not come up.
         """
+        if chart in PLAYED:
+            return
         with self._lock:
             key = next((key for key, sim in self._running.items() if sim.control_plane.endpoint == endpoint), None)
         if key is None:

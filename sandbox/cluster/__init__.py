@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from sandbox.cluster import autoscaler, devices, draining, expander
+from sandbox.cluster import autoscaler, claims, devices, draining, expander
 from sandbox.cluster.api import Api, ApiError, Object, nodes, pods
 from sandbox.cluster.pool import POOL, NodePool
 from sandbox.cluster.refusals import Refusals
@@ -190,6 +190,8 @@ class ClusterSim:
         seen_nodes, seen_pods = nodes(self.api), pods(self.api)
         draining.sweep(self.api, seen_nodes, seen_pods)
         devices.reconcile(self.api, pools, seen_nodes, seen_pods)
+        claims.reconcile(self.api, pools, seen_nodes, seen_pods)
+        claims.count(self.api, seen_pods)
         for pool in pools.values():
             standing = sum(_pool_of(n) == pool.name for n in seen_nodes)
             if standing < pool.size:

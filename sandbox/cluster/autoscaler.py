@@ -10,6 +10,7 @@ import time
 from decimal import Decimal
 
 from fleet.catalog.clouds import Cloud
+from sandbox.cluster import claims
 from sandbox.cluster.api import Object, is_daemon, is_ready
 from sandbox.cluster.pool import FOUND_BY, POOL, NodePool
 
@@ -38,8 +39,9 @@ def acts(pool: NodePool, pods: list[Object]) -> bool:
 
 
 def requests(pod: Object) -> dict[str, Decimal]:
-    """What a pod asks of a node, summed over its containers."""
+    """What a pod asks of a node, summed over its containers, and what it claims."""
     total: dict[str, Decimal] = {"pods": Decimal(1)}
+    total |= {key: Decimal(amount) for key, amount in (pod.get("claimed") or {}).items()}
     for container in pod["spec"].get("containers") or []:
         resources = container.get("resources") or {}
         for key, amount in {**(resources.get("limits") or {}), **(resources.get("requests") or {})}.items():
@@ -55,7 +57,8 @@ def room(pool: NodePool, nodes: list[Object] | None = None) -> dict[str, Decimal
     """
     told = nodes is not None and pool.cloud is Cloud.AWS and not _names(pool, nodes)
     accelerators = pool.told() if told else pool.accelerators()
-    return {key: quantity(amount) for key, amount in {**pool.capacity(), **accelerators}.items()}
+    claimable = {key: Decimal(amount) for key, amount in claims.offered(pool, nodes or []).items()}
+    return {key: quantity(amount) for key, amount in {**pool.capacity(), **accelerators}.items()} | claimable
 
 
 def fits(pod: Object, pool: NodePool, nodes: list[Object] | None = None) -> bool:

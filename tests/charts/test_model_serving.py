@@ -24,6 +24,7 @@ from tests.accelerator_pools import L4, ON_OFFER, pool_of, tolerates
 
 CHART = Path(__file__).parents[2] / "charts" / "model-serving"
 MINIMAL = yaml.safe_load((CHART / "ci" / "minimal-values.yaml").read_text())
+NO_RESOURCE = {"accelerator": {"resource": ""}}
 
 
 class HelmRefused(Exception):
@@ -166,6 +167,14 @@ def test_the_schema_knows_every_value_and_no_other():
         ({"autoscaling": {"kind": "vpa"}}, "/autoscaling/kind"),
         ({"autoscaling": {"kind": "keda"}}, "/autoscaling/keda/triggers"),
         ({"autoscaling": {"kind": "hpa"}, "replicas": {"min": 0}}, "/replicas/min"),
+        ({"resourceClaims": [{"name": "gpu", "deviceClass": "gpu.nvidia.com", "count": 1}]}, "/accelerator/resource"),
+        ({**NO_RESOURCE, "resourceClaims": [{"name": "gpu", "deviceClass": "gpu.nvidia.com"}]}, "/resourceClaims/0"),
+        ({**NO_RESOURCE, "resourceClaims": [{"name": "gpu", "resource": "nvidia.com/gpu", "count": 1}]}, "/resourceClaims/0"),
+        (
+            {**NO_RESOURCE, "resourceClaims": [{"name": "gpu", "deviceClass": "a/b", "count": 1}]},
+            "/resourceClaims/0/deviceClass",
+        ),
+        ({**NO_RESOURCE, "resourceClaims": []}, "/accelerator/resource"),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
@@ -247,6 +256,36 @@ def test_resources_are_whole(render):
     assert volumes["shared-memory"] == {"medium": "Memory", "sizeLimit": "1Gi"}
     assert volumes["scratch"]["sizeLimit"] == requests["ephemeral-storage"]
     assert {m["mountPath"] for m in container["volumeMounts"]} == {"/dev/shm", "/tmp", "/home/model"}
+
+
+@pytest.mark.sandbox
+def test_a_claim_takes_the_place_of_the_resource(render):
+    pool = pool_of(L4, dra=True)
+    objects = render(chart_values(model(pool)))
+    spec, template = pod_of(objects), objects["ResourceClaimTemplate"]
+    assert template["spec"]["spec"] == pool.placement(1).claim.spec
+    (claim,) = spec["resourceClaims"]
+    assert claim["resourceClaimTemplateName"] == template["metadata"]["name"]
+    (container,) = spec["containers"]
+    assert container["resources"]["claims"] == [{"name": claim["name"]}]
+    assert set(container["resources"]["limits"]) == {"memory", "ephemeral-storage"}
+    counted = render(chart_values(model(pool_of(L4))))
+    assert "ResourceClaimTemplate" not in counted
+    assert "resourceClaims" not in pod_of(counted)
+    assert "claims" not in pod_of(counted)["containers"][0]["resources"]
+
+
+@pytest.mark.sandbox
+def test_another_claim_is_another_template_as_none_can_be_edited(render):
+    a100 = pool_of(machine(Cloud.AWS, "p4d.24xlarge"), dra=True)
+    names = {render(chart_values(model(a100, count=n)))["ResourceClaimTemplate"]["metadata"]["name"] for n in (1, 2, 2)}
+    assert len(names) == 2
+
+
+@pytest.mark.sandbox
+def test_claims_are_refused_where_the_cluster_knows_none(helm):
+    with pytest.raises(HelmRefused, match=r"resourceClaims need Kubernetes 1\.34"):
+        helm("template", "chat", str(CHART), "--kube-version", "1.33.0", values=chart_values(model(pool_of(L4, dra=True))))
 
 
 @pytest.mark.sandbox

@@ -14,11 +14,12 @@ from fleet.catalog.drivers import DriverOwner, driver_owner
 from fleet.catalog.machines import Machine, machine
 from fleet.catalog.nodes import Taint
 from fleet.catalog.tpu import TOPOLOGIES, gke_name, tpu_slice
-from fleet.contract import AcceleratorPool
+from fleet.contract import ALLOCATION_LABEL, AcceleratorPool
 from fleet.plan import pools
 from fleet.spec import ClusterSpec
 from tests.accelerator_pools import INF2, L4, L4_ON_GKE, ON_OFFER, T4_ON_AKS, pool_of, tolerates
 
+TAG = "k8s.io/cluster-autoscaler/node-template"
 SLICES = [tpu_slice(version, shape) for version, shapes in TOPOLOGIES.items() for shape in shapes]
 EVERY_POOL = [pool_of(hardware, spot=spot) for hardware, spot in product(ON_OFFER, (False, True))]
 EVERY_POOL += [pool_of(shape.machine, spot=spot, tpu=shape) for shape, spot in product(SLICES, (False, True))]
@@ -152,3 +153,61 @@ def test_a_pod_takes_one_neuron_device_or_all_of_a_node() -> None:
     for count in (2, 6, 11):
         with pytest.raises(ValueError, match=f"takes 1 or all 12 Neuron devices of a inf2.48xlarge, not {count}"):
             pool.placement(count)
+
+
+CLAIMED = [pool_of(m, spot=spot, dra=True) for m in ON_OFFER if m.accelerator.family is Family.NVIDIA for spot in (False, True)]
+
+
+@pytest.mark.parametrize("pool", CLAIMED, ids=shown)
+def test_a_claimed_pool_yields_a_claim_in_place_of_a_resource(pool: AcceleratorPool) -> None:
+    placement = pool.placement(pool.per_node)
+    assert placement.resource is None, "a pod with both would take two accelerators"
+    assert placement.claim is not None
+    (request,) = placement.claim.spec["devices"]["requests"]
+    asked = request["exactly"]
+    assert (asked["deviceClassName"], asked["count"]) == ("gpu.nvidia.com", pool.per_node)
+    assert "nvidia.com/gpu" not in str(pool.autoscaler_tags("c").keys() - {f"{TAG}/taint/nvidia.com/gpu"})
+    assert not pool.needs_device_plugin
+    assert lands(pool, pool)
+
+
+def test_a_counted_pool_claims_nothing_and_says_so_on_its_nodes() -> None:
+    for hardware in (L4, L4_ON_GKE, T4_ON_AKS):
+        counted, claimed = pool_of(hardware), pool_of(hardware, dra=True)
+        assert counted.placement(1).claim is None
+        assert counted.placement(1).resource == "nvidia.com/gpu"
+        assert ALLOCATION_LABEL not in counted.node_labels
+        assert claimed.node_labels[ALLOCATION_LABEL] == "dra"
+
+
+def test_gke_keeps_its_plugin_off_claimed_gpus_whatever_labels_the_file_adds() -> None:
+    plugin_off = "gke-no-default-nvidia-gpu-device-plugin"
+    pool = pool_of(L4_ON_GKE, dra=True, extra_labels={plugin_off: "false", "tier": "gold"})
+    assert pool.node_labels[plugin_off] == "true"
+    assert pool.node_labels["cloud.google.com/gke-nvidia-gpu-dra-driver"] == "true", "its autoscaler goes by it"
+    assert pool.node_labels["tier"] == "gold"
+    assert plugin_off not in pool_of(L4, dra=True).node_labels
+
+
+@pytest.mark.parametrize(("hardware", "gib"), [(L4, 21), (T4_ON_AKS, 14)])
+def test_a_claim_asks_for_devices_of_the_size_that_was_bought(hardware: Machine, gib: int) -> None:
+    claim = pool_of(hardware, dra=True).placement(1).claim
+    assert claim is not None
+    assert claim.selectors == (f"device.capacity['gpu.nvidia.com'].memory.compareTo(quantity('{gib}Gi')) >= 0",)
+
+
+def test_nothing_claims_what_no_driver_hands_out() -> None:
+    with pytest.raises(LookupError, match="no DRA driver is known for inferentia2"):
+        pool_of(INF2, dra=True).placement(1)
+
+
+def test_the_stack_file_says_which() -> None:
+    def planned(**more: str) -> AcceleratorPool:
+        spec = {"accelerator": "nvidia-l4", "nodes": {"min": 1, "max": 2}, **more}
+        return pools("s", "c", ClusterSpec.model_validate({"cloud": "aws", "region": "us-east-1", "pools": {"gpu": spec}}))[
+            "gpu"
+        ]
+
+    assert not planned().dra
+    assert not planned(allocation="device-plugin").dra
+    assert planned(allocation="dra").dra

@@ -90,6 +90,7 @@ GUARDS = {
     "kubernetes/model_serving.py _replicas": ("tpu-slice-autoscaled", "tpu-slice-replicas"),
     "kubernetes/model_serving.py _queue": ("keda-without-queue", "keda-from-zero"),
     "kubernetes/device_plugins.py _refuse_what_cannot_work": ("accelerator-withdrawn",),
+    "kubernetes/dra_driver.py _refuse_what_cannot_work": ("dra-on-neuron", "dra-shared"),
     "clouds/aws/network.py __init__": ("eks-one-zone", "aws-five-zones"),
     "clouds/aws/node_pool.py _ami": ("accelerator-withdrawn",),
     "clouds/aws/node_pool.py _subnets": ("zone-of-other-region",),

@@ -22,3 +22,10 @@ app.kubernetes.io/part-of: accelfleet
 {{- $seconds := addf $startup.baseSeconds (mulf .Values.weights.sizeGiB $startup.secondsPerGiB) -}}
 {{- divf $seconds $startup.periodSeconds | ceil | int -}}
 {{- end }}
+
+{{- /* Name of a claim's template, from the root and the claim. Its spec cannot be changed, so another one has another name. */ -}}
+{{- define "model-serving.claim" -}}
+{{- $root := index . 0 -}}
+{{- $claim := index . 1 -}}
+{{- printf "%s-%s-%s" $root.Release.Name $claim.name ($claim | toJson | sha256sum | trunc 8) -}}
+{{- end }}

@@ -184,7 +184,9 @@ def _gpus(pool: AcceleratorPool) -> list[gcp.container.NodePoolNodeConfigGuestAc
 
 
 def _driver(pool: AcceleratorPool) -> str:
-    """`DEFAULT`: the driver that GKE tested with the node's version."""
+    """`DEFAULT`: the driver that GKE tested with the node's version; none beside a DRA driver (set-up-dra in GKE's guide)."""
+    if pool.dra:
+        return "INSTALLATION_DISABLED"  # infra/kubernetes/gke_driver.py
     found = driver(pool.cloud, pool.accelerator)
     assert found is not None and found.setting, f"drivers.csv lacks {pool.accelerator.name} on GKE"
     return found.setting
