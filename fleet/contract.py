@@ -286,7 +286,7 @@ class AcceleratorPool:
             tolerations=[{"key": t.key, "operator": "Equal", "value": t.value, "effect": t.effect} for t in taints],
             resource=None if self.dra else self.resource,
             count=count,
-            claim=dra.claim(self.accelerator, count) if self.dra else None,
+            claim=dra.claim(self.accelerator, count, self.machine.device_gib) if self.dra else None,
             extra={EFA_RESOURCE: self.efa * count // self.per_node} if self.efa * count >= self.per_node else {},
             runtime_class=self.hosts.runtime_class if self.hosts else None,
             prefer=tuple({PURCHASE_LABEL: how} for how in dict.fromkeys(rung.purchase for rung in self.rungs[:-1])),

@@ -88,8 +88,11 @@ class Claim:
         return {"devices": {"requests": [{"name": "devices", "exactly": exactly}]}}
 
 
-def claim(accelerator: Accelerator, count: int) -> Claim:
-    """So many whole accelerators, of the size that they are sold with: what came with another is no place for the model.
+def claim(accelerator: Accelerator, count: int, memory_gib: int) -> Claim:
+    """So many devices, of the size that they are sold with: what came with another is no place for the model.
+
+    Args:
+        memory_gib: of each, as marketed.
 
     Raises:
         LookupError: no driver is known for its family; `fleet.checks` reports it first.
@@ -97,5 +100,5 @@ def claim(accelerator: Accelerator, count: int) -> Claim:
     name = device_class(accelerator.family)
     if name is None:
         raise LookupError(f"no DRA driver is known for {accelerator.name}")
-    least = accelerator.memory_gib * _SEEN_PERCENT // 100
+    least = memory_gib * _SEEN_PERCENT // 100
     return Claim(name, count, (f"device.capacity['{name}'].memory.compareTo(quantity('{least}Gi')) >= 0",))

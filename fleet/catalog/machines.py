@@ -47,6 +47,11 @@ class Machine:
     source: str = ""
     as_of: str = ""
 
+    @property
+    def device_gib(self) -> int:
+        """Memory of each device, GiB as marketed: of a part its part. 0 without accelerators."""
+        return int(self.accelerator.memory_gib * self.part) if self.accelerator else 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:

@@ -79,10 +79,10 @@ def devices(pool: NodePool, node: str) -> list[Object]:
     accelerator = pool.hardware.accelerator if pool.hardware else None
     if pool.hardware is None or accelerator is None or accelerator.family is not Family.NVIDIA or pool.sharing is not None:
         return []
-    return [_device(accelerator, node, minor) for minor in range(pool.hardware.accelerators)]
+    return [_device(accelerator, pool.hardware.device_gib, node, minor) for minor in range(pool.hardware.accelerators)]
 
 
-def _device(accelerator: Accelerator, node: str, minor: int) -> Object:
+def _device(accelerator: Accelerator, memory_gib: int, node: str, minor: int) -> Object:
     texts = {"type": "gpu", "uuid": f"GPU-{uuid.uuid5(uuid.NAMESPACE_DNS, f'{minor}.{node}')}"}
     versions = {"driverVersion": _KERNEL_DRIVER, "cudaDriverVersion": _CUDA}
     if accelerator.name in _PRODUCTS:  # of another nobody has seen what its driver says
@@ -96,7 +96,7 @@ def _device(accelerator: Accelerator, node: str, minor: int) -> Object:
             "resource.kubernetes.io/pciBusID": {"string": f"0000:{minor + 16:02x}:00.0"},
         },
         # A sixteenth of what was marketed is not seen: 22.5 GiB of an L4's 24.
-        "capacity": {"memory": {"value": f"{accelerator.memory_gib * 960}Mi"}},
+        "capacity": {"memory": {"value": f"{memory_gib * 960}Mi"}},
     }
 
 

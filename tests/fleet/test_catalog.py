@@ -178,6 +178,9 @@ def test_a_part_of_a_gpu_is_asked_for_as_one_and_draws_its_part_of_the_power() -
     whole, part = (machine(Cloud.AZURE, name) for name in ("Standard_NV36ads_A10_v5", "Standard_NV6ads_A10_v5"))
     assert whole is not None and part is not None
     assert pool_of(part).placement(1).count == pool_of(part).per_node == 1
+    assert (whole.device_gib, part.device_gib) == (24, 4)
+    claimed = pool_of(part, dra=True).placement(1).claim
+    assert claimed is not None and "quantity('3Gi')" in claimed.selectors[0]
     (of_whole, of_part) = (
         pool_cost(Cloud.AZURE, "eastus", row, offer(row, "eastus"), purchase="on-demand", nodes=6) for row in (whole, part)
     )
