@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from fleet.commitments import CommitmentSpec
 from fleet.load import StackError, StackErrors
 from fleet.rollout import load, select
 from fleet.spec import StackSpec
@@ -172,10 +174,10 @@ def _operate(verb: str, patterns: list[str], sandbox: bool, as_: Format, expect_
 
 
 def _show(workspace: Workspace, names: list[str], as_: Format) -> None:
-    from fleet.standing import standing  # noqa: PLC0415
+    from fleet.standing import standing, with_commitments  # noqa: PLC0415
     from fleet.table import terminal, write_page  # noqa: PLC0415
 
-    found = standing(workspace, names)
+    found = with_commitments(standing(workspace, names), _committed(names), datetime.now(UTC))
     page = write_page(found, OUT / "report.html")
     if as_ is Format.JSON:
         print(json.dumps(found.as_json(), indent=2))  # noqa: T201
@@ -192,6 +194,18 @@ def _show(workspace: Workspace, names: list[str], as_: Format) -> None:
     flag = " --sandbox" if workspace.sandbox else ""
     console.print(f"Report: {page}")
     console.print(f"Next:   fleet status{flag} --stack '*-dev'   |   fleet destroy{flag} --stack '*-dev'", highlight=False)
+
+
+def _committed(names: list[str]) -> dict[str, dict[str, CommitmentSpec]]:
+    """The stacks' commitments. What stands is shown whatever a stack file says; a faulty one's are left out, and it says so."""
+    made: dict[str, dict[str, CommitmentSpec]] = {}
+    for name in names:
+        try:
+            made[name] = load(STACKS, [name])[name].commitments
+        except StackErrors:
+            said = f"{name}: its stack file has faults (fleet check): its commitments are not counted"
+            Console(stderr=True, soft_wrap=True).print(said, style="yellow", highlight=False, markup=False)
+    return made
 
 
 def _select(patterns: list[str]) -> list[str]:

@@ -8,17 +8,18 @@ Owns what *we* put on a pool; what the cloud adds is `fleet.catalog.nodes`. Make
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 
-from fleet.catalog import dra
+from fleet.catalog import dra, neuron
 from fleet.catalog.accelerators import Accelerator, Family
 from fleet.catalog.clouds import Cloud
-from fleet.catalog.fabric import EFA_RESOURCE
+from fleet.catalog.fabric import EFA_RESOURCE, Fabric, NodeFabric
 from fleet.catalog.machines import Machine
 from fleet.catalog.nodes import Taint, brings_device_plugin, cloud_labels, cloud_taints, family_taint, spot_grace_s
-from fleet.catalog.sharing import Sharing
+from fleet.catalog.numa import Numa
+from fleet.catalog.sharing import Sharing, SharingMode
 from fleet.catalog.tpu import TpuSlice
+from fleet.placement import Hosts, Placement, Terms
 
 POOL_LABEL = "accelfleet.io/pool"
 ACCELERATOR_LABEL = "accelfleet.io/accelerator"
@@ -31,60 +32,6 @@ ALLOCATION_LABEL = "accelfleet.io/allocation"
 COMPUTE_CLASS = "cloud.google.com/compute-class"
 # A long answer of a language model may take that long; a replica finishes what it has begun.
 _GRACE_S = 120
-
-
-@dataclass(frozen=True)
-class Placement:
-    """What a pod must carry to run on a pool, in Kubernetes' own field shapes.
-
-    Attributes:
-        resource: extended resource, of which it asks `count`; None where `claim` says it.
-        claim: what it claims; None where `resource` says it.
-        extra: further resources in proportion to `count`, such as the node's network fabric.
-        prefer: labels of the nodes it goes to first, the most wanted in front; empty where all of the pool's are alike.
-        runtime_class: where the nodes' own container runtime does not bring the devices in; None where it does.
-    """
-
-    node_selector: dict[str, str]
-    tolerations: list[dict[str, str]]
-    resource: str | None
-    count: int
-    claim: dra.Claim | None = None
-    prefer: tuple[dict[str, str], ...] = ()
-    extra: dict[str, int] = field(default_factory=dict)
-    runtime_class: str | None = None
-
-
-@dataclass(frozen=True)
-class Hosts:
-    """The nodes of a pool that stand already, in an existing cluster.
-
-    Attributes:
-        names: theirs. taints: what they carry. operated: whether an operator there runs driver and device plugin.
-        usd_hour: what one costs its owner; None where nobody said.
-    """
-
-    names: tuple[str, ...]
-    taints: tuple[Taint, ...] = ()
-    operated: bool = False
-    runtime_class: str | None = None
-    usd_hour: float | None = None
-
-
-@dataclass(frozen=True)
-class Terms:
-    """How nodes are bought that are neither spot nor on-demand.
-
-    Attributes:
-        purchase: reservation, capacity-block or flex-start.
-        reservation: what the cloud calls what was bought.
-        ends: when a capacity block ends. longest_s: seconds that a flex-start node may run.
-    """
-
-    purchase: str
-    reservation: str | None = None
-    ends: datetime | None = None
-    longest_s: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +48,12 @@ class AcceleratorPool:
         dra: whether pods claim its accelerators from a DRA driver, and no device plugin counts them.
         terms: how it is bought where that is neither spot nor on-demand.
         fallback: the same machines bought otherwise, taken while there is none of these (pain 6); None without.
-        efa: Elastic Fabric Adapters of a node, 0 for a pool without that fabric.
+        fabric: what joins its nodes beside their ordinary network, None for a pool without.
+        numa: how its kubelets keep a pod's devices and CPUs by one socket; None for the kubelet's default.
+        neuron_scheduler: whether Neuron's own scheduler places its pods, and knows which devices are neighbours.
         bound: nodes of all its rungs together, as the stack file says; None where that is max_nodes.
         hosts: its nodes where they stand already; None where its cloud makes them.
+        auto: whether a provisioner makes its nodes for the pods that wait, and no group of the cloud stands behind them.
         compute_class: on GKE, the ComputeClass whose order of rungs it belongs to; None for a pool of one rung.
     """
 
@@ -123,8 +73,11 @@ class AcceleratorPool:
     dra: bool = False
     terms: Terms | None = None
     fallback: AcceleratorPool | None = None
-    efa: int = 0
+    fabric: NodeFabric | None = None
+    numa: Numa | None = None
+    neuron_scheduler: bool = False
     bound: int | None = None
+    auto: bool = False
     compute_class: str | None = None
     hosts: Hosts | None = None
     extra_labels: dict[str, str] = field(default_factory=dict)
@@ -140,7 +93,8 @@ class AcceleratorPool:
 
     @property
     def resource(self) -> str:
-        return self.family.resource
+        cut = self.sharing is not None and self.sharing.mode is SharingMode.CORES
+        return neuron.CORE_RESOURCE if cut else self.family.resource
 
     @property
     def device_class(self) -> str | None:
@@ -171,6 +125,11 @@ class AcceleratorPool:
         return "spot" if self.spot else "on-demand"
 
     @property
+    def capacity_type(self) -> str:
+        """How Karpenter calls the way its nodes are bought. https://karpenter.sh/docs/concepts/nodepools/#capacity-type"""
+        return "reserved" if self.terms and self.terms.reservation else self.purchase
+
+    @property
     def per_node(self) -> int:
         """Accelerators (TPU: chips) one node offers."""
         return self.machine.accelerators
@@ -184,11 +143,10 @@ class AcceleratorPool:
     def counts(self) -> tuple[int, ...]:
         """Accelerators that one pod may take.
 
-        Neuron devices that work together must be neighbours, which the plain scheduler knows nothing of; one, or all of a
-        node, are so in any case. https://awsdocs-neuron.readthedocs-hosted.com/en/latest/containers/kubernetes-getting-started.html
+        Neuron devices that work together must be neighbours: `fleet.catalog.neuron` says which numbers of them can be.
         """
         if self.family is Family.NEURON:
-            return tuple(sorted({1, self.per_node}))
+            return neuron.counts(self.machine, scheduled=self.neuron_scheduler)
         return tuple(range(1, self.per_node + 1))
 
     @property
@@ -201,7 +159,7 @@ class AcceleratorPool:
         """Labels we put on the pool; the cloud's own come on top."""
         shared = {SHARING_LABEL: str(self.sharing)} if self.sharing else {}
         ours = {POOL_LABEL: self.name, ACCELERATOR_LABEL: self.accelerator.name, PURCHASE_LABEL: self.purchase}
-        fabric = {FABRIC_LABEL: "efa"} if self.efa else {}
+        fabric = {FABRIC_LABEL: self.fabric.label} if self.fabric else {}
         ranked = {COMPUTE_CLASS: self.compute_class} if self.compute_class else {}
         claimed = {ALLOCATION_LABEL: "dra", **dra.pool_labels(self.cloud)} if self.dra else {}
         return {**ours, **shared, **fabric, **ranked, **self.extra_labels, **claimed}
@@ -232,6 +190,7 @@ class AcceleratorPool:
             hardware=self.machine,
             topology=self.tpu.topology if self.tpu else None,
             sharing=self.sharing,
+            provisioned=self.capacity_type if self.auto else None,
         )
 
     @cached_property
@@ -248,6 +207,11 @@ class AcceleratorPool:
     def all_taints(self) -> tuple[Taint, ...]:
         return tuple(sorted({*self.node_taints, *self.cloud_taints}))
 
+    @property
+    def efa(self) -> int:
+        """Elastic Fabric Adapters of a node."""
+        return self.fabric.interfaces if self.fabric and self.fabric.kind is Fabric.EFA else 0
+
     def placement(self, count: int) -> Placement:
         """What a pod that wants `count` accelerators of this pool carries.
 
@@ -258,7 +222,7 @@ class AcceleratorPool:
         """
         if self.sharing and count != 1:
             raise ValueError(
-                f"pool {self.name}: its GPUs are shared ({self.sharing}), so a pod takes one part, not {count}: "
+                f"pool {self.name}: its accelerators are shared ({self.sharing}), so a pod takes one part, not {count}: "
                 "ask for 1, or take `sharing` away"
             )
         if not 1 <= count <= self.per_node:
@@ -267,9 +231,10 @@ class AcceleratorPool:
                 f"but a {self.machine.name} has {self.per_node}: ask for 1 to {self.per_node}"
             )
         if count not in self.counts:
+            why = "other numbers never do" if self.neuron_scheduler else "only Neuron's own scheduler sees to"
             raise ValueError(
-                f"pool {self.name}: a pod takes 1 or all {self.per_node} Neuron devices of a {self.machine.name}, not {count}: "
-                "those between must lie side by side, which only Neuron's own scheduler sees to"
+                f"pool {self.name}: a pod takes {' or '.join(map(str, self.counts))} Neuron devices of a {self.machine.name}, "
+                f"not {count}: they must lie side by side, which {why}"
             )
         if self.tpu and count != self.per_node:
             raise ValueError(
@@ -287,7 +252,9 @@ class AcceleratorPool:
             resource=None if self.dra else self.resource,
             count=count,
             claim=dra.claim(self.accelerator, count, self.machine.device_gib) if self.dra else None,
-            extra={EFA_RESOURCE: self.efa * count // self.per_node} if self.efa * count >= self.per_node else {},
+            extra=self.fabric.share(self.name, count, self.per_node) if self.fabric else {},
+            annotations=self.fabric.attached(self.name, count, self.per_node) if self.fabric else {},
+            scheduler=neuron.SCHEDULER if self.neuron_scheduler else None,
             runtime_class=self.hosts.runtime_class if self.hosts else None,
             prefer=tuple({PURCHASE_LABEL: how} for how in dict.fromkeys(rung.purchase for rung in self.rungs[:-1])),
         )
@@ -313,3 +280,16 @@ _SPOT_TAINT = {
     Cloud.GCP: Taint("cloud.google.com/gke-spot", "true"),
     Cloud.AZURE: Taint("kubernetes.azure.com/scalesetpriority", "spot"),
 }
+
+__all__ = [
+    "ACCELERATOR_LABEL",
+    "COMPUTE_CLASS",
+    "FABRIC_LABEL",
+    "POOL_LABEL",
+    "PURCHASE_LABEL",
+    "SHARING_LABEL",
+    "AcceleratorPool",
+    "Hosts",
+    "Placement",
+    "Terms",
+]

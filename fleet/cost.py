@@ -21,6 +21,8 @@ HOURS_A_MONTH = 730
 UTILISATION = Decimal("0.6")
 # Where a region's own PUE is not published (docs of the carbon table).
 DEFAULT_PUE = Decimal("1.2")
+# A reservation's machines cost what on-demand ones do, used or not.
+BILLED_AS_ON_DEMAND = ("on-demand", "reservation")
 _CARBON = Path(__file__).parent / "catalog" / "data" / "carbon.csv"
 
 
@@ -50,26 +52,37 @@ def _grid() -> dict[tuple[Cloud, str], tuple[Decimal, Decimal]]:
     }
 
 
-def pool_cost(cloud: Cloud, region: str, row: Machine | None, price: Offer | None, *, purchase: str, nodes: int) -> PoolCost:
-    """What `nodes` machines of this type, bought in this way, cost and emit in a month.
+def grid(cloud: Cloud, region: str) -> tuple[Decimal, Decimal] | None:
+    """A region's yearly mean of gCO2e a kWh, and its PUE; None where nobody published them."""
+    return _grid().get((cloud, region))
+
+
+def hourly_price(price: Offer | None, purchase: str) -> Decimal | None:
+    """USD an hour of a machine that is bought in this way; None where the catalogue has no figure.
 
     A reservation is billed as on-demand, used or not; a block is paid ahead and flex-start has its own price list, so
     that neither is known here.
     """
-    listed = (
-        {"spot": price.spot, "on-demand": price.on_demand, "reservation": price.on_demand, "owned": price.on_demand}
-        if price
-        else {}
-    )
-    hourly = listed.get(purchase)
+    if price is None:
+        return None
+    return price.spot if purchase == "spot" else price.on_demand if purchase in (*BILLED_AS_ON_DEMAND, "owned") else None
+
+
+def tdp_of(row: Machine) -> Decimal | None:
+    """Watts of a machine's accelerators, whole or in part; None where there are none, or their vendor published no TDP."""
+    tdp = row.accelerator.tdp_w if row.accelerator else None
+    return None if tdp is None else Decimal(tdp * row.accelerators * row.part.numerator) / row.part.denominator
+
+
+def pool_cost(cloud: Cloud, region: str, row: Machine | None, price: Offer | None, *, purchase: str, nodes: int) -> PoolCost:
+    """What `nodes` machines of this type, bought in this way, cost and emit in a month."""
+    hourly = hourly_price(price, purchase)
     usd = (hourly * nodes * HOURS_A_MONTH).quantize(Decimal("0.01")) if hourly is not None else None
-    tdp = row.accelerator.tdp_w if row and row.accelerator else None
-    grid = _grid().get((cloud, region))
+    watts, found = tdp_of(row) if row else None, grid(cloud, region)
     kg = None
-    if tdp is not None and grid is not None and row is not None:
-        intensity, pue = grid
-        watts = Decimal(tdp * row.accelerators * nodes * row.part.numerator) / row.part.denominator
-        kwh = watts * HOURS_A_MONTH / 1000 * UTILISATION * pue
+    if watts is not None and found is not None:
+        intensity, pue = found
+        kwh = watts * nodes * HOURS_A_MONTH / 1000 * UTILISATION * pue
         kg = (kwh * intensity / 1000).quantize(Decimal("0.1"))
     return PoolCost(usd, kg, price.as_of if price else None)
 

@@ -24,6 +24,15 @@ def cluster(stack: str, name: str) -> str:
     return physical(stack, name, limit=40)
 
 
+def fabric_network(cluster: str, pool: str, network: str) -> str:
+    """A VPC or subnet of a GKE pool's fabric; GCP allows 63 characters.
+
+    >>> fabric_network("dev-main", "train", "rdma-0")
+    'dev-main-train-rdma-0'
+    """
+    return physical(cluster, pool, network)
+
+
 def global_name(*parts: str, limit: int = 63) -> str:
     """A name that must be unique in the whole world (S3, GCS): the parts and a hash of them, always."""
     digest = hashlib.sha256("/".join(parts).encode()).hexdigest()[:8]

@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from fleet.catalog import neuron
 from fleet.catalog.accelerators import ACCELERATORS
 from fleet.catalog.clouds import Cloud, zones
-from fleet.catalog.fabric import efa_interfaces
+from fleet.catalog.fabric import NodeFabric, node_fabric
 from fleet.catalog.machines import Machine, host, machine, machines_with
 from fleet.catalog.nodes import Taint
 from fleet.catalog.sharing import Sharing, SharingMode, mig
 from fleet.catalog.tpu import TpuSlice, tpu_slice
 from fleet.contract import AcceleratorPool, Hosts, Terms
-from fleet.spec import Allocation, ClusterSpec, HostDriver, HostsSpec, ModelSpec, PoolSpec, Purchase, RungSpec
+from fleet.spec import Allocation, ClusterSpec, HostDriver, HostsSpec, ModelSpec, PoolSpec, Provisioning, Purchase, RungSpec
 
 # GiB a node's boot disk needs before any weights: the operating system with its agents, and two serving images
 # unpacked (vLLM's is about 25 GiB on disk), as an update pulls the new one beside the old (pain 17).
@@ -46,6 +47,13 @@ def network_zones(cluster: ClusterSpec) -> tuple[str, ...]:
     first = [zone for zone in region if zone in named]
     rest = [zone for zone in region if zone not in named]
     return tuple(sorted([*first, *rest][: max(cluster.network.zones, len(first))]))
+
+
+def pool_zones(spec: PoolSpec, cluster: ClusterSpec, fabric: NodeFabric | None) -> tuple[str, ...]:
+    """Zones of a pool: those it names, else the network's; a fabric has one, of those that its machines are in."""
+    known = [zone for zone in zones(cluster.cloud, cluster.region) if fabric and zone in fabric.zones]
+    where = tuple(spec.zones) or tuple(known) or network_zones(cluster)
+    return where[:1] if fabric else where
 
 
 def pools(
@@ -87,11 +95,12 @@ def _pool(
     tpu = tpu_slice(spec.accelerator, spec.topology) if spec.topology else None
     hardware = tpu.machine if tpu else choose_machine(spec, cluster)
     cut = sharing(spec)
-    where = tuple(spec.zones) or network_zones(cluster)
+    fabric = node_fabric(hardware) if spec.fabric else None
+    where = pool_zones(spec, cluster, fabric)
     low, high = spec.nodes.min, spec.nodes.max
-    if spec.fabric:
-        where = where[:1]  # it does not reach from one subnet to another
-    start = spec.nodes.start
+    auto = cluster.provisioning is Provisioning.AUTO
+    # A provisioner makes nodes for pods that wait, and none before.
+    start = 0 if auto else spec.nodes.start
     if start is None:
         start = min(high, max(low, least_nodes(models, hardware, tpu, cut)))
     if tpu and tpu.multi_host:
@@ -115,10 +124,13 @@ def _pool(
         tpu=tpu,
         sharing=cut,
         dra=spec.allocation is Allocation.DRA,
-        efa=efa_interfaces(hardware) if spec.fabric else 0,
+        fabric=fabric,
+        numa=spec.numa,
+        neuron_scheduler=spec.neuron_scheduler,
         # GKE's way to say which pool comes first; elsewhere cluster-autoscaler has a table.
         hosts=_hosts(spec.hosts) if spec.hosts else None,
         compute_class=name if cluster.cloud is Cloud.GCP and len(spec.ladder) > 1 else None,
+        auto=auto,
         extra_labels=dict(spec.labels),
     )
     made: AcceleratorPool | None = None
@@ -191,15 +203,17 @@ def _taint(text: str) -> Taint:
 
 
 def sharing(spec: PoolSpec) -> Sharing | None:
-    """How the pool's GPUs are shared.
+    """How the pool's accelerators are shared.
 
     Raises:
-        LookupError: the GPU has no such MIG profile; `fleet.checks` reports it first.
+        LookupError: the GPU has no such MIG profile, the device no cores; `fleet.checks` reports it first.
     """
     if spec.sharing is None:
         return None
     if spec.sharing.mig is not None:
         return mig(spec.accelerator, spec.sharing.mig)
+    if spec.sharing.cores:
+        return neuron.cores(spec.accelerator)
     if spec.sharing.mps_clients is not None:
         return Sharing(SharingMode.MPS, spec.sharing.mps_clients)
     return Sharing(SharingMode.TIME_SLICING, spec.sharing.time_slices or 1)

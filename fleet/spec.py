@@ -8,50 +8,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 from ipaddress import IPv4Network
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import Field, StrictBool, StrictInt
 
 from fleet.catalog.clouds import Cloud
+from fleet.catalog.fabric import Fabric
+from fleet.catalog.numa import Numa
 from fleet.catalog.sharing import MOST_CLIENTS
-
-# AKS allows 12 lower-case letters and digits in an agent pool's name; hyphens are dropped there.
-# Hyphens stand alone and inside: Kubernetes takes none at a name's end, Azure's Key Vault no two in a row.
-_WORDS = r"^[a-z](-?[a-z0-9])*$"
-PoolName = Annotated[str, StringConstraints(pattern=_WORDS, max_length=12)]
-Name = Annotated[str, StringConstraints(pattern=_WORDS, max_length=30)]
-# What a GCP label holds, the narrowest of the three clouds' tags: a name goes there as it is, or not at all.
-# A node's name, a DNS subdomain, and a taint as `kubectl taint` writes it.
-HostName = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$", max_length=253)
-]
-TaintText = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*(=[A-Za-z0-9._-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$")
-]
-Owner = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
-
-
-def _not_a_number(value: Any) -> Any:
-    # IPv4Network takes 5 for 0.0.0.5/32.
-    if isinstance(value, int | bytes):
-        raise PydanticCustomError("ip_v4_network", "is no IPv4 range")
-    return value
-
-
-def _a_time(value: Any) -> Any:
-    # A number would be seconds since 1970.
-    if isinstance(value, int | float):
-        raise PydanticCustomError("datetime", "is no time")
-    return value
-
-
-Instant = Annotated[AwareDatetime, BeforeValidator(_a_time)]
-Cidr = Annotated[IPv4Network, BeforeValidator(_not_a_number)]
-
-
-class _Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from fleet.commitments import CommitmentSpec
+from fleet.spec_base import Cidr, HostName, Instant, Name, Owner, PoolName, Spec, TaintText
 
 
 class Nat(StrEnum):
@@ -72,12 +38,6 @@ class Purchase(StrEnum):
     ON_DEMAND = "on-demand"
 
 
-class Fabric(StrEnum):
-    """What joins the nodes of a pool beside their ordinary network."""
-
-    EFA = "efa"
-
-
 class Allocation(StrEnum):
     """How pods come to a pool's accelerators: by a number of an extended resource, or by a claim on devices (DRA)."""
 
@@ -91,20 +51,20 @@ class Environment(StrEnum):
     PROD = "prod"
 
 
-class NetworkSpec(_Spec):
+class NetworkSpec(Spec):
     cidr: Cidr = Field(default=IPv4Network("10.0.0.0/16"), description="Address range of the VPC or VNet; /16 to /20.")
     nat: Nat = Field(default=Nat.SINGLE, description="Way out for private nodes. Object stores need none: they have endpoints.")
     zones: StrictInt = Field(default=2, ge=1, le=4, description="Zones with subnets; EKS needs two at least.")
 
 
-class ApiSpec(_Spec):
+class ApiSpec(Spec):
     """Who reaches the Kubernetes API."""
 
     private: StrictBool = Field(default=False, description="Only from inside the network.")
     allowed_cidrs: list[Cidr] = Field(default_factory=list, description="Ranges that may reach a public API endpoint.")
 
 
-class NodesSpec(_Spec):
+class NodesSpec(Spec):
     """Bounds of a pool; in between, the autoscaler decides."""
 
     min: StrictInt = Field(default=0, ge=0, le=1000)
@@ -114,15 +74,15 @@ class NodesSpec(_Spec):
     )
 
 
-class SystemPoolSpec(_Spec):
+class SystemPoolSpec(Spec):
     """CPU nodes for what keeps the cluster going; every cluster has exactly one such pool."""
 
     machine: str | None = Field(default=None, description="Machine type; default: the cloud's 4-vCPU general one.")
     nodes: NodesSpec = Field(default=NodesSpec(min=1, max=3))
 
 
-class SharingSpec(_Spec):
-    """How each GPU of a pool serves several pods: exactly one of the three. A pod takes one part."""
+class SharingSpec(Spec):
+    """How each accelerator of a pool serves several pods: exactly one of these. A pod takes one part."""
 
     mig: str | None = Field(
         default=None, pattern=r"^\d+g\.\d+gb$", description="MIG profile, such as 1g.10gb: memory and faults are apart."
@@ -133,9 +93,10 @@ class SharingSpec(_Spec):
     time_slices: StrictInt | None = Field(
         default=None, ge=2, le=MOST_CLIENTS, description="Pods by turns: nothing is apart, for development."
     )
+    cores: StrictBool = Field(default=False, description="A Neuron core a pod: memory and faults are apart.")
 
 
-class RungSpec(_Spec):
+class RungSpec(Spec):
     """One rung of a capacity ladder: a way to buy the pool's machine."""
 
     purchase: Purchase
@@ -158,7 +119,7 @@ class HostDriver(StrEnum):
     OPERATOR = "operator"
 
 
-class HostsSpec(_Spec):
+class HostsSpec(Spec):
     """Nodes of an existing cluster that make a pool: what nobody can look up in a catalogue."""
 
     names: list[HostName] = Field(min_length=1, description="The nodes' names, as `kubectl get nodes` has them.")
@@ -177,7 +138,7 @@ class HostsSpec(_Spec):
     usd_hour: float | None = Field(default=None, ge=0, description="What one costs you an hour; without it nobody knows.")
 
 
-class PoolSpec(_Spec):
+class PoolSpec(Spec):
     """A pool of nodes with accelerators."""
 
     accelerator: str = Field(description="Catalogue name, such as nvidia-l4, tpu-v5e, inferentia2.")
@@ -200,13 +161,20 @@ class PoolSpec(_Spec):
     disk_gib: StrictInt | None = Field(
         default=None, ge=50, le=16384, description="Boot disk; default: computed from images and weights."
     )
-    sharing: SharingSpec | None = Field(default=None, description="Several pods a GPU; NVIDIA only.")
+    sharing: SharingSpec | None = Field(default=None, description="Several pods a GPU, or a Neuron device.")
     allocation: Allocation = Field(
         default=Allocation.DEVICE_PLUGIN,
         description="How pods come to the accelerators: device-plugin, or dra, which claims them; dra is for NVIDIA only.",
     )
     fabric: Fabric | None = Field(
-        default=None, description="For work over several nodes: efa, on AWS machines that have it; nodes are then in one zone."
+        default=None,
+        description="For work over several nodes of a zone: efa (AWS), gpudirect (GCP), infiniband (Azure).",
+    )
+    numa: Numa | None = Field(
+        default=None, description="Keep a pod's accelerators and CPUs by one socket; for parts of a node."
+    )
+    neuron_scheduler: StrictBool = Field(
+        default=False, description="Neuron's own scheduler places the pods, which may then take some of a node's devices."
     )
     hosts: HostsSpec | None = Field(default=None, description="On cloud: existing, the nodes that are the pool.")
     labels: dict[str, str] = Field(default_factory=dict, description="Further node labels.")
@@ -218,7 +186,7 @@ class PoolSpec(_Spec):
         return tuple(self.capacity) or tuple(RungSpec(purchase=purchase) for purchase in short)
 
 
-class StoreSpec(_Spec):
+class StoreSpec(Spec):
     """An object store: private, encrypted, TLS only."""
 
     versioned: StrictBool = True
@@ -226,11 +194,14 @@ class StoreSpec(_Spec):
     protect: StrictBool | None = Field(default=None, description="Refuse deletion; default: only in prod.")
 
 
-class WeightsSpec(_Spec):
+class WeightsSpec(Spec):
     """Where a model's weights are; its pods get read access to that store and to nothing else."""
 
     store: Name
     path: str = Field(default="", description="Prefix inside the store.")
+    files: str | None = Field(
+        default=None, description="Folder of this repository that `fleet up` puts there; default: what is there already."
+    )
     size_gib: StrictInt = Field(
         default=20, ge=1, description="Size on disk; the pool's disks and the start-up probe follow it."
     )
@@ -242,12 +213,12 @@ class Autoscaler(StrEnum):
     KEDA = "keda"
 
 
-class ReplicasSpec(_Spec):
+class ReplicasSpec(Spec):
     min: StrictInt = Field(default=1, ge=0, le=10_000)
     max: StrictInt = Field(default=1, ge=1, le=10_000)
 
 
-class ModelSpec(_Spec):
+class ModelSpec(Spec):
     """A model served on a pool of the same cluster."""
 
     pool: str = Field(description="A pool of the same cluster.")
@@ -255,6 +226,8 @@ class ModelSpec(_Spec):
     accelerators: StrictInt | None = Field(
         default=None, ge=1, le=16, description="Accelerators a replica; default: 1, on a TPU a whole host."
     )
+    cpus: StrictInt | None = Field(default=None, ge=1, description="CPUs a replica; default and most: its share of the node.")
+    memory_gib: StrictInt | None = Field(default=None, ge=1, description="Main memory a replica; as cpus.")
     image: str = Field(default="vllm/vllm-openai:v0.11.0", description="Image of the model server, with a tag or digest.")
     weights: WeightsSpec | None = None
     replicas: ReplicasSpec = Field(default=ReplicasSpec())
@@ -276,7 +249,22 @@ class Queueing(StrEnum):
     KUEUE = "kueue"
 
 
-class TeamSpec(_Spec):
+class Provisioning(StrEnum):
+    """Who makes the nodes of accelerator pools: groups of the cloud that an autoscaler resizes, or for `auto` a provisioner
+    that makes each node for the pods that wait (Karpenter on EKS)."""
+
+    GROUPS = "groups"
+    AUTO = "auto"
+
+
+class Monitoring(StrEnum):
+    """Who watches the cluster's models: nobody of ours, or Prometheus and Grafana with rules made from this file."""
+
+    NONE = "none"
+    PROMETHEUS = "prometheus"
+
+
+class TeamSpec(Spec):
     """A team with a namespace of its own and a share of the cluster's accelerators."""
 
     accelerators: dict[str, Annotated[StrictInt, Field(ge=1)]] = Field(
@@ -289,7 +277,7 @@ class TeamSpec(_Spec):
     )
 
 
-class ClusterSpec(_Spec):
+class ClusterSpec(Spec):
     """One Kubernetes cluster with its own network; with cloud: existing, one that somebody else made."""
 
     cloud: Cloud
@@ -308,14 +296,18 @@ class ClusterSpec(_Spec):
         default_factory=list, description="IAM role ARNs, Google groups or Entra group ids with admin rights."
     )
     system_pool: SystemPoolSpec = Field(default=SystemPoolSpec())
+    provisioning: Provisioning = Field(
+        default=Provisioning.GROUPS, description="Who makes the nodes of accelerator pools; auto is Karpenter, on EKS."
+    )
     pools: dict[PoolName, PoolSpec] = Field(default_factory=dict)
     stores: dict[Name, StoreSpec] = Field(default_factory=dict)
     models: dict[Name, ModelSpec] = Field(default_factory=dict)
     teams: dict[Name, TeamSpec] = Field(default_factory=dict, description="Who shares the accelerators, and how.")
     queueing: Queueing = Queueing.NONE
+    monitoring: Monitoring = Monitoring.NONE
 
 
-class StackSpec(_Spec):
+class StackSpec(Spec):
     """One stack file."""
 
     owner: Owner = Field(description="Team that answers for the stack; goes on every tag.")
@@ -323,3 +315,7 @@ class StackSpec(_Spec):
     depends_on: list[str] = Field(default_factory=list, description="Stacks that come up before this one.")
     secrets: list[str] = Field(default_factory=list, description="Keys that `pulumi config set --secret` must have set.")
     clusters: dict[Name, ClusterSpec] = Field(min_length=1)
+    commitments: dict[Name, CommitmentSpec] = Field(
+        default_factory=dict,
+        description="What is committed to a cloud for a lower price; for the report alone, nothing is bought.",
+    )

@@ -11,7 +11,9 @@ import os
 import subprocess
 import tempfile
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -20,8 +22,9 @@ from typing import Any
 from fleet.catalog.accelerators import ACCELERATORS
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import Machine, Offer, host, machine, offer
+from fleet.commitments import Billed, CommitmentSpec, CommitmentUse, apply
 from fleet.contract import POOL_LABEL, PURCHASE_LABEL
-from fleet.cost import PoolCost, pool_cost, sum_of
+from fleet.cost import BILLED_AS_ON_DEMAND, PoolCost, pool_cost, sum_of
 from fleet.engine import Engine
 from fleet.workspace import Workspace
 
@@ -33,6 +36,8 @@ class PoolStanding:
     `sharing` says how each accelerator serves several pods, `slots` how many pods a node takes then.
     `otherwise` counts its nodes that were bought in another way than its first, by that way.
     `missing` counts nodes whose accelerators the device plugin, or the DRA driver, has not brought up.
+    `billed_usd_month` is the list price of its nodes that are billed as on-demand, `saved_usd_month` what the stack's
+    commitments take from it; `cost` knows nothing of either.
     """
 
     stack: str
@@ -56,6 +61,13 @@ class PoolStanding:
     pods_ready: int
     pods: int
     cost: PoolCost
+    billed_usd_month: Decimal | None = None
+    saved_usd_month: Decimal = Decimal(0)
+
+    @property
+    def after_usd_month(self) -> Decimal | None:
+        """Its price less what commitments take from it; what they cost unused is in none of the pools."""
+        return None if self.cost.usd_month is None else self.cost.usd_month - self.saved_usd_month
 
 
 @dataclass(frozen=True)
@@ -76,16 +88,46 @@ class Standing:
     waiting: list[Waiting] = field(default_factory=list)
     unreachable: dict[str, str] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
+    commitments: list[CommitmentUse] = field(default_factory=list)
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Standing:
         """The other way round, for tests and pictures."""
-        pools = [PoolStanding(**{**p, "cost": _cost(p["cost"])}) for p in raw["pools"]]
-        return cls(pools, [Waiting(**w) for w in raw["waiting"]], raw["unreachable"], raw["absent"])
+        pools = [PoolStanding(**{**p, **_money(p), "cost": _cost(p["cost"])}) for p in raw["pools"]]
+        uses = [_use(use) for use in raw.get("commitments") or []]
+        return cls(pools, [Waiting(**w) for w in raw["waiting"]], raw["unreachable"], raw["absent"], uses)
 
     def as_json(self) -> dict[str, Any]:
         """The machine-readable form, `version` 1."""
         return {"version": 1, **json.loads(json.dumps(asdict(self), default=str))}
+
+
+def _money(raw: dict[str, Any]) -> dict[str, Decimal]:
+    return {key: Decimal(raw[key]) for key in ("billed_usd_month", "saved_usd_month") if raw.get(key) is not None}
+
+
+def _use(raw: dict[str, Any]) -> CommitmentUse:
+    numbers = {key: Decimal(raw[key]) for key in ("paid", "unused", "covered", "saved")}
+    return CommitmentUse(**{**raw, **numbers, "pools": {key: Decimal(usd) for key, usd in raw["pools"].items()}})
+
+
+def with_commitments(found: Standing, made: Mapping[str, Mapping[str, CommitmentSpec]], now: datetime) -> Standing:
+    """The same, with what each stack's commitments make of its pools' prices beside these."""
+    uses = [use for stack, of_it in made.items() for use in apply(stack, of_it, _billed(found, stack), now)]
+    saved: dict[tuple[str, str], Decimal] = {}
+    for use in uses:
+        for pool, usd in use.pools.items():
+            saved[use.stack, pool] = saved.get((use.stack, pool), Decimal(0)) + usd
+    pools = [replace(p, saved_usd_month=saved.get((p.stack, f"{p.cluster}/{p.pool}"), Decimal(0))) for p in found.pools]
+    return replace(found, pools=pools, commitments=uses)
+
+
+def _billed(found: Standing, stack: str) -> list[Billed]:
+    return [
+        Billed(f"{p.cluster}/{p.pool}", p.cloud, p.region, p.machine, p.billed_usd_month)
+        for p in found.pools
+        if p.stack == stack and p.billed_usd_month is not None
+    ]
 
 
 def _cost(raw: dict[str, Any]) -> PoolCost:
@@ -156,6 +198,7 @@ def _pool(
     ways = Counter(n["metadata"]["labels"].get(PURCHASE_LABEL, about["purchase"]) for n in mine)
     row, price = _priced(cloud, outputs["region"], about)
     bought = partial(pool_cost, cloud, outputs["region"], row, price)
+    billed = [bought(purchase=how, nodes=ways[how]).usd_month for how in BILLED_AS_ON_DEMAND if ways[how]]
     cost = bought(purchase=about["purchase"], nodes=ways.pop(about["purchase"], 0))
     for purchase, nodes_so in ways.items():
         cost = sum_of(cost, bought(purchase=purchase, nodes=nodes_so))
@@ -181,6 +224,7 @@ def _pool(
         pods_ready=sum(_condition(p) for p in serving if p["spec"].get("nodeName") in names),
         pods=len(serving),
         cost=cost,
+        billed_usd_month=sum((usd for usd in billed if usd is not None), Decimal(0)) if None not in billed else None,
     )
 
 

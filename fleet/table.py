@@ -14,10 +14,17 @@ from rich.table import Table
 from fleet.standing import PoolStanding, Standing
 
 _COLUMNS = ("Stack", "Region", "Pool", "Accelerators", "Nodes", "Purchase", "Ready", "USD/month", "kgCO2e/month")
+_NUMBERS = ("USD/month", "After commitments", "kgCO2e/month")
 
 
-def row(pool: PoolStanding) -> tuple[str, ...]:
+def columns(standing: Standing) -> tuple[str, ...]:
+    """Heads of the table; what commitments leave of a price has one of its own, and only where there are some."""
+    return (*_COLUMNS[:-1], "After commitments", _COLUMNS[-1]) if standing.commitments else _COLUMNS
+
+
+def row(pool: PoolStanding, committed: bool = False) -> tuple[str, ...]:
     """One pool's cells; what is not known says so."""
+    after = f"{pool.after_usd_month:,}" if pool.after_usd_month is not None else "not priced"
     return (
         pool.stack,
         pool.region,
@@ -27,6 +34,7 @@ def row(pool: PoolStanding) -> tuple[str, ...]:
         ", ".join([pool.purchase, *(f"{nodes} {how}" for how, nodes in pool.otherwise.items())]),
         f"{pool.pods_ready}/{pool.pods}",
         f"{pool.cost.usd_month:,}" if pool.cost.usd_month is not None else "not priced",
+        *((after,) if committed else ()),
         f"{pool.cost.kg_month:,}" if pool.cost.kg_month is not None else "no TDP published",
     )
 
@@ -44,13 +52,23 @@ def totals(standing: Standing) -> str:
     )
 
 
+def commitments(standing: Standing) -> list[str]:
+    """A line for each commitment: what is paid, what it pays for, what of it nobody uses, and by which rule."""
+    return [
+        f"{use.stack}: {use.kind} {use.name}: ${use.paid:,} a month paid, for ${use.covered:,} at list price "
+        f"(${use.saved:,} saved); ${use.unused:,} unused, and paid all the same. {use.rule}"
+        for use in standing.commitments
+    ]
+
+
 def terminal(standing: Standing) -> Table:
     """The table of the demo and of `fleet status`."""
-    table = Table(title="What stands", caption=totals(standing), caption_justify="left")
-    for name in _COLUMNS:
-        table.add_column(name, justify="right" if name in ("USD/month", "kgCO2e/month") else "left", overflow="fold")
+    caption = "\n".join([totals(standing), *commitments(standing)])
+    table = Table(title="What stands", caption=caption, caption_justify="left")
+    for name in columns(standing):
+        table.add_column(name, justify="right" if name in _NUMBERS else "left", overflow="fold")
     for pool in standing.pools:
-        table.add_row(*row(pool))
+        table.add_row(*row(pool, bool(standing.commitments)))
     return table
 
 
@@ -62,13 +80,14 @@ _PAGE = """<!doctype html>
 body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }}
 table {{ border-collapse: collapse; width: 100%; }}
 th, td {{ text-align: left; padding: .4rem .6rem; border-bottom: 1px solid var(--line); }}
-td:nth-last-child(-n+2), th:nth-last-child(-n+2) {{ text-align: right; font-variant-numeric: tabular-nums; }}
+td:nth-last-child(-n+{numbers}), th:nth-last-child(-n+{numbers}) {{ text-align: right; font-variant-numeric: tabular-nums; }}
 </style></head><body>
 <h1>What stands</h1>
 <table><thead><tr>{head}</tr></thead><tbody>
 {body}
 </tbody></table>
 <p>{totals}</p>
+{committed}
 {waiting}
 <p><small>Cost: list price &times; nodes &times; 730 h.
 Carbon: TDP &times; 0.6 &times; PUE &times; yearly grid mean, accelerators only.</small></p>
@@ -78,10 +97,15 @@ Carbon: TDP &times; 0.6 &times; PUE &times; yearly grid mean, accelerators only.
 
 def page(standing: Standing) -> str:
     """The HTML report: no script, no network."""
-    cells = "\n".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row(p)) + "</tr>" for p in standing.pools)
+    heads = columns(standing)
+    rows = [row(pool, bool(standing.commitments)) for pool in standing.pools]
+    cells = "\n".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in cells) + "</tr>" for cells in rows)
+    committed = "".join(f"<li>{html.escape(line)}</li>" for line in commitments(standing))
     waiting = "".join(f"<li><code>{html.escape(w.pod)}</code>: {html.escape(w.reason)}</li>" for w in standing.waiting)
     return _PAGE.format(
-        head="".join(f"<th>{c}</th>" for c in _COLUMNS),
+        head="".join(f"<th>{c}</th>" for c in heads),
+        numbers=len([head for head in heads if head in _NUMBERS]),
+        committed=f"<h2>Commitments</h2><ul>{committed}</ul>" if committed else "",
         body=cells,
         totals=html.escape(totals(standing)),
         waiting=f"<h2>Waiting</h2><ul>{waiting}</ul>" if waiting else "",

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from fleet.contract import AcceleratorPool
 from fleet.spec import ClusterSpec
 
+# Namespace of models without a team.
+NO_TEAM = "models"
 # On a team's namespace; Kueue goes by it.
 TEAM_LABEL = "accelfleet.io/team"
 

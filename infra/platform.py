@@ -10,10 +10,12 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from fleet import naming
+from fleet import naming, weights
 from fleet.contract import AcceleratorPool
+from fleet.monitoring.figures import replicas
 from fleet.plan import network_zones, pools, rung_names
-from fleet.spec import Autoscaler, ClusterSpec, Environment, ModelSpec
+from fleet.spec import Autoscaler, ClusterSpec, Environment, ModelSpec, Provisioning
+from fleet.spec import Monitoring as Watched
 from infra import versions
 from infra.clouds import kit
 from infra.clouds.base import (
@@ -30,11 +32,14 @@ from infra.kubernetes import cluster_autoscaler
 from infra.kubernetes.compute_class import ComputeClass
 from infra.kubernetes.device_plugins import DevicePlugins
 from infra.kubernetes.dra_driver import DraDriver
-from infra.kubernetes.efa import EfaPlugin
+from infra.kubernetes.fabric import fabrics
 from infra.kubernetes.keda import Keda
 from infra.kubernetes.model_serving import ModelServing, ModelServingArgs
+from infra.kubernetes.monitoring import Monitoring
 from infra.kubernetes.namespaces import ModelsNamespace
+from infra.kubernetes.neuron_scheduler import NeuronScheduler
 from infra.kubernetes.tenancy import NO_TEAM, Tenancy, Tenant
+from infra.provisioning import ProvisionArgs, provision
 from infra.stack import Stack
 
 
@@ -71,15 +76,29 @@ class _Cluster(pulumi.ComponentResource):
         self.providers = [*self.providers, api]
         accelerators = pools(stack.name, name, spec, pool_name=self.cloud.pool_name)
         rungs = [rung for pool in accelerators.values() for rung in pool.rungs]
-        node_pools = {key: self._node_pools(pool, cluster, system) for key, pool in accelerators.items()}
+        auto = spec.provisioning is Provisioning.AUTO
+        grouped = {} if auto else accelerators
+        node_pools = {key: self._node_pools(pool, cluster, system) for key, pool in grouped.items()}
         stores = {key: self._store(key, network, in_cloud) for key in spec.stores}
         in_kubernetes = pulumi.ResourceOptions(parent=self, providers=[api])
         plugins = DevicePlugins(f"{name}-device-plugins", rungs, opts=in_kubernetes)
         claimed = [rung for rung in rungs if rung.dra]
         drivers = [DraDriver(f"{name}-dra-driver", claimed, opts=in_kubernetes)] if claimed else []
-        with_fabric = [rung for rung in rungs if rung.efa]
-        fabric = [EfaPlugin(f"{name}-efa", with_fabric, plugins, opts=in_kubernetes)] if with_fabric else []
-        self._autoscaler(cluster, list(accelerators.values()), in_cloud, in_kubernetes)
+        beside = any(rung.neuron_scheduler for rung in rungs)
+        neuron = [NeuronScheduler(f"{name}-neuron", self._minor, in_kubernetes)] if beside else []
+        self._autoscaler(cluster, list(grouped.values()), in_cloud, in_kubernetes)
+        if auto:
+            args = ProvisionArgs(
+                cluster=cluster,
+                physical_name=self._physical,
+                spec=spec,
+                pools=accelerators,
+                tags=self.tags,
+                provisioner=self.cloud.provisioner,
+            )
+            node_pools = provision(name, args, in_cloud, in_kubernetes)
+        in_cloud_pools = [made for of_pool in node_pools.values() for made in of_pool]
+        fabric = fabrics(name, self._physical, rungs, plugins, in_cloud_pools, in_kubernetes)
         classes = [
             ComputeClass(f"{name}-{key}-class", pool, opts=in_kubernetes)
             for key, pool in accelerators.items()
@@ -87,11 +106,13 @@ class _Cluster(pulumi.ComponentResource):
         ]
         scaled = any(model.autoscaler is Autoscaler.KEDA for model in spec.models.values())
         keda = [Keda(f"{name}-keda", in_kubernetes)] if scaled else []
+        if spec.monitoring is Watched.PROMETHEUS:
+            Monitoring(f"{name}-monitoring", replicas(spec, accelerators), in_kubernetes)
         namespace = ModelsNamespace(f"{name}-models", opts=in_kubernetes)
         tenancy = Tenancy(name, spec, list(accelerators.values()), in_kubernetes) if spec.teams else None
         for key, model in spec.models.items():
             tenant, place = (tenancy.tenants[model.team], tenancy) if tenancy and model.team else (NO_TEAM, namespace)
-            before = [*node_pools[model.pool], *classes, plugins, *drivers, *fabric, *keda, place]
+            before = [*node_pools[model.pool], *classes, plugins, *drivers, *fabric, *neuron, *keda, place]
             ready = pulumi.ResourceOptions(parent=self, providers=self.providers, depends_on=before)
             self._model(key, model, accelerators[model.pool], cluster, stores, tenant, ready)
 
@@ -132,6 +153,7 @@ class _Cluster(pulumi.ComponentResource):
             zones=network_zones(self.spec),
             nat=net.nat,
             tags=self.tags,
+            auto=self.spec.provisioning is Provisioning.AUTO,
         )
         return self.cloud.network(self.name, args, opts)
 
@@ -245,6 +267,8 @@ class _Cluster(pulumi.ComponentResource):
             )
             path = model.weights.path
             url = store.url.apply(lambda base: f"{base}/{path}".rstrip("/"))
+            put = store.put(path, weights.files(model.weights.files)) if model.weights.files else []
+            opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=put))
         args = ModelServingArgs.of(key, model, pool, weights_url=url, identity=identity, tenant=tenant)
         ModelServing(f"{self.name}-{key}", args, opts)
 

@@ -24,6 +24,22 @@ CLUSTER_AUTOSCALER_IMAGES = {
 KEDA_CHART_REPOSITORY = "https://kedacore.github.io/charts"
 KEDA_CHART_VERSION = "2.21.0"
 
+# Karpenter, for clusters with `provisioning: auto`: https://karpenter.sh/docs/upgrading/compatibility/, Kubernetes 1.26 to
+# 1.36, read 2026-11-23. Its CRDs are a chart of their own, for Helm never upgrades what lies in a chart's crds/.
+KARPENTER_CHART = "oci://public.ecr.aws/karpenter/karpenter"
+KARPENTER_CRD_CHART = "oci://public.ecr.aws/karpenter/karpenter-crd"
+KARPENTER_VERSION = "1.14.1"
+# Nodes of another image are replaced one by one. A release of your own choice: al2023@v20261115.
+KARPENTER_AMI = "al2023@latest"
+
+# Prometheus and Grafana, for clusters with `monitoring: prometheus`: prometheus-community/helm-charts, read 2026-11-24.
+PROMETHEUS_CHART_REPOSITORY = "https://prometheus-community.github.io/helm-charts"
+PROMETHEUS_CHART_VERSION = "93.6.1"
+
+# Neuron's scheduler, of the device plugin's release; the second kube-scheduler is of the cluster's own minor.
+NEURON_SCHEDULER_IMAGE = "public.ecr.aws/neuron/neuron-scheduler:2.27.7.0"
+KUBE_SCHEDULER_IMAGES = {minor: f"registry.k8s.io/kube-scheduler:v{minor}.0" for minor in CLUSTER_AUTOSCALER_IMAGES}
+
 # Kueue, for clusters with `queueing: kueue`: https://kueue.sigs.k8s.io/docs/installation/, read 2026-11-23.
 KUEUE_CHART = "oci://registry.k8s.io/kueue/charts/kueue"
 KUEUE_CHART_VERSION = "0.16.2"
@@ -31,3 +47,20 @@ KUEUE_CHART_VERSION = "0.16.2"
 # NVIDIA's DRA driver, for pools with `allocation: dra`: kubernetes-sigs/dra-driver-nvidia-gpu, released 2026-08-19.
 DRA_DRIVER_CHART = "oci://registry.k8s.io/dra-driver-nvidia/charts/dra-driver-nvidia-gpu"
 DRA_DRIVER_CHART_VERSION = "0.5.0"
+
+# GPUDirect on GKE: GoogleCloudPlatform/container-engine-accelerators and cluster-toolkit, read 2026-11-23.
+_GCE_AI = "us-docker.pkg.dev/gce-ai-infra"
+NCCL_TCPX_IMAGE = f"{_GCE_AI}/gpudirect-tcpx/nccl-plugin-gpudirecttcpx-dev:v3.1.9"
+NCCL_TCPXO_IMAGE = f"{_GCE_AI}/gpudirect-tcpxo/nccl-plugin-gpudirecttcpx-dev:v1.0.16"
+NCCL_GIB_IMAGE = f"{_GCE_AI}/gpudirect-gib/nccl-plugin-gib:v1.1.0"
+NRI_DEVICE_INJECTOR_IMAGE = (
+    "gcr.io/gke-release/nri-device-injector@sha256:6e79483d52abdc28454bf186320b10a56b0f117a10e8d65d5c74dbb821a76970"
+)
+PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
+
+# InfiniBand on AKS, all of one release: Azure/aks-rdma-infiniband@20f3999f, read 2026-11-23.
+NETWORK_OPERATOR_REPOSITORY = "https://helm.ngc.nvidia.com/nvidia"
+NETWORK_OPERATOR_CHART_VERSION = "25.10.0"
+DOCA_DRIVER = "doca3.2.0-25.10-1.2.8.0-2"
+SRIOV_DEVICE_PLUGIN = "network-operator-v25.10.0"
+NODE_SHELL_IMAGE = "mcr.microsoft.com/mirror/docker/library/ubuntu:24.04"

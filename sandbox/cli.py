@@ -56,6 +56,9 @@ def status(as_json: AsJson = False) -> None:
                 console.print(
                     f"{cluster['cluster']} {pool['name']} grows no more: {pool['refused']}", highlight=False, markup=False
                 )
+        for port in cluster["services"]:
+            place, ready = f"{cluster['cluster']} {port['namespace']}/{port['service']}", f"{port['ready']} ready"
+            console.print(f"{place} {port['port']}: {port['address']}, {ready}", highlight=False, markup=False)
     for cloud, endpoint in found["stores"].items():
         console.print(f"object store {cloud}: {endpoint}", highlight=False)
     console.print(f"{found['resources']} resources")

@@ -19,14 +19,14 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from sandbox import processes, toolchain
+from fleet.catalog.neuron import SCHEDULER
+from sandbox import kwok, processes, toolchain
 from sandbox.certificates import Authority
 
 _READY_S = 120
 # A sandbox's data is worth nothing after a power cut, so etcd need not wait for the disk.
 _ETCD_FLAGS = ("--unsafe-no-fsync", "--log-level=error", "--quota-backend-bytes=1073741824", "--auto-compaction-retention=5m")
 # Controllers no simulated workload needs; each costs watches and memory.
-_STAGES = sorted((Path(__file__).parent / "stages").glob("*.yaml"))
 _CONTROLLERS = (
     "*",
     "-nodeipam",
@@ -185,15 +185,17 @@ class ControlPlane:
             "--kube-api-qps=200",
             "--kube-api-burst=400",
         )
+        settings = self.directory / "scheduler.json"
+        settings.write_text(json.dumps(_scheduling(kubeconfig)))
         self._run(
             "scheduler",
             "kube-scheduler",
-            *common,
+            f"--config={settings}",
+            "--v=0",
+            "--bind-address=127.0.0.1",
             f"--secure-port={self._ports['scheduler']}",
-            "--kube-api-qps=200",
-            "--kube-api-burst=400",
         )
-        stages = [flag for stage in (*toolchain.carried("kwok"), *_STAGES) for flag in ("--config", str(stage))]
+        stages = [flag for stage in kwok.stages(self.directory / "stages") for flag in ("--config", str(stage))]
         self._run(
             "kwok",
             "kwok",
@@ -271,6 +273,21 @@ class ControlPlane:
             "contexts": [{"name": self.name, "context": {"cluster": self.name, "user": "admin"}}],
         }
         return json.dumps(config)
+
+
+def _scheduling(kubeconfig: Path) -> dict[str, object]:
+    """KubeSchedulerConfiguration: Kubernetes' own scheduler, and under its own name the one that Neuron's pods ask for.
+
+    That one counts devices, and has nobody to ask which are neighbours: the extender's image is not run here.
+    """
+    return {
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "clientConnection": {"kubeconfig": str(kubeconfig), "qps": 200, "burst": 400},
+        "leaderElection": {"leaderElect": False},
+        "enableProfiling": False,
+        "profiles": [{"schedulerName": name} for name in ("default-scheduler", SCHEDULER)],
+    }
 
 
 def _taken(port: int) -> bool:

@@ -14,6 +14,9 @@ import pytest_socket
 from tests.mocked_engine import Recorder
 from tests.mocked_engine import deploy as run_program
 
+# They run in the model server's own environment: make serving-test.
+collect_ignore = ["serving"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     # The SDKs import all of a module with its deprecated classes, and each of those warns when it is imported.

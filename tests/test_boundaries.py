@@ -15,6 +15,7 @@ from infra.clouds import CLOUDS, kit
 SDKS = {"pulumi_aws": "infra/clouds/aws", "pulumi_gcp": "infra/clouds/gcp", "pulumi_azure_native": "infra/clouds/azure"}
 FILES = {"__init__", "provider", "network", "cluster", "node_pool", "object_store", "identity"}
 MODULES = sorted(p for top in ("fleet", "infra", "sandbox") for p in (ROOT / top).rglob("*.py"))
+SERVING = sorted((ROOT / "serving").rglob("*.py"))
 IDS = [str(p.relative_to(ROOT)) for p in MODULES]
 
 
@@ -78,12 +79,30 @@ def test_every_cloud_is_whole(cloud: Cloud) -> None:
         assert callable(part)
 
 
+@pytest.mark.parametrize("path", [*SERVING, *(ROOT / "tests" / "serving").rglob("*.py")], ids=str)
+def test_the_model_server_shares_no_module_with_the_rest(path: Path) -> None:
+    # It runs in pods, in an environment that has none of theirs.
+    assert not [name for name in imports(path) if name.partition(".")[0] in ("fleet", "infra", "sandbox", "pulumi")]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_nobody_imports_the_model_server(path: Path) -> None:
+    assert not [name for name in imports(path) if name.partition(".")[0] == "serving"]
+
+
+@pytest.mark.parametrize("path", SERVING, ids=str)
+def test_a_runtimes_framework_is_imported_in_its_module_only(path: Path) -> None:
+    homes = {"onnxruntime": "onnx", "openvino": "openvino", "torch": "torchscript", "jax": "xla", "tvm": "tvm"}
+    for name in imports(path):
+        assert homes.get(name.partition(".")[0], path.stem) == path.stem, f"{path.name} imports {name}"
+
+
 def test_every_test_is_collected() -> None:
     for path in (ROOT / "tests").rglob("*.py"):
         if "def test_" in path.read_text() and not path.name.startswith("test_"):
             raise AssertionError(f"{path.name} has tests that pytest never collects")
 
 
-@pytest.mark.parametrize("path", MODULES, ids=IDS)
+@pytest.mark.parametrize("path", [*MODULES, *SERVING], ids=str)
 def test_no_module_grows_past_500_lines(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 500

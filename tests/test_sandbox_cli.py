@@ -17,7 +17,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     """What the command asked the daemon, which has one cluster with a pool that may not grow."""
     pool = {"name": "l4", "machine": "g2-standard-4", "size": 1, "spot": False}
     pools = [{**pool, "refused": WORDS}, {**pool, "name": "calm", "refused": ""}]
-    status = {"clusters": [{"cluster": "gcp/c", "endpoint": "e", "pools": pools}], "stores": {}, "resources": 3}
+    http = {"namespace": "models", "service": "digits", "port": "http", "address": "127.0.0.1:20001", "ready": 2}
+    cluster = {"cluster": "gcp/c", "endpoint": "e", "pools": pools, "services": [http]}
+    status = {"clusters": [cluster], "stores": {}, "resources": 3}
     calls: list[tuple[str, dict[str, Any]]] = []
 
     def call(route: str, **query: Any) -> Any:
@@ -38,6 +40,7 @@ def test_status_says_why_a_pool_does_not_grow(asked: list[tuple[str, dict[str, A
     assert code == 0
     assert f"gcp/c l4 grows no more: {WORDS}" in said
     assert "calm grows no more" not in said
+    assert "gcp/c models/digits http: 127.0.0.1:20001, 2 ready" in said
 
 
 def test_a_quota_is_set_by_its_clouds_name(asked: list[tuple[str, dict[str, Any]]]) -> None:

@@ -47,7 +47,7 @@ class Accelerator:
         memory_gib: device memory in GiB, marketing size.
         tdp_w: thermal design power in watts; None where the vendor publishes none.
         gke_name: value of GKE's `gke-accelerator` or `gke-tpu-accelerator` label; None where GKE has no such machine.
-            One machine bears another: `fleet.catalog.tpu.gke_name`.
+            One machine bears another: `fleet.catalog.machines.gke_name`.
         precisions: number formats that the hardware accelerates, by its data sheet.
         interconnect: what joins it to its like in one machine or slice, the host's bus if nothing else; None where unknown.
         withdrawn: why the cloud that had it no longer offers it; None while it is on offer.
@@ -121,8 +121,22 @@ _ROWS = (
         interconnect="NVLink 900 GB/s",
     ),
     _nvidia(name="nvidia-h100-nvl-94gb", memory_gib=94, tdp_w=400, precisions=_HOPPER, interconnect="NVLink bridge 600 GB/s"),
-    _nvidia(name="nvidia-h200-141gb", memory_gib=141, tdp_w=700, precisions=_HOPPER, interconnect="NVLink 900 GB/s"),
-    _nvidia(name="nvidia-b200", memory_gib=180, tdp_w=1000, precisions=("FP64", *_BLACKWELL), interconnect="NVLink 1,800 GB/s"),
+    _nvidia(
+        name="nvidia-h200-141gb",
+        memory_gib=141,
+        tdp_w=700,
+        gke_name="nvidia-h200-141gb",
+        precisions=_HOPPER,
+        interconnect="NVLink 900 GB/s",
+    ),
+    _nvidia(
+        name="nvidia-b200",
+        memory_gib=180,
+        tdp_w=1000,
+        gke_name="nvidia-b200",
+        precisions=("FP64", *_BLACKWELL),
+        interconnect="NVLink 1,800 GB/s",
+    ),
     _nvidia(name="nvidia-b300", memory_gib=288, tdp_w=1400, precisions=_BLACKWELL, interconnect="NVLink 1,800 GB/s"),
     _nvidia(name="nvidia-rtx-4090", memory_gib=24, tdp_w=450, precisions=_ADA, interconnect=_PCIE_4, instead=_OWN_CLUSTER),
     _nvidia(

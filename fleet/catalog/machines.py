@@ -18,6 +18,8 @@ from fleet.catalog.clouds import Cloud
 
 PURCHASES = ("on-demand", "spot")
 _DATA = Path(__file__).parent / "data"
+# Machine type -> value of GKE's accelerator label, where that is not its accelerator's.
+_GKE_NAMES = {"ct3-hightpu-4t": "tpu-v3-device", "a3-megagpu-8g": "nvidia-h100-mega-80gb"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +142,11 @@ def host(accelerator: Accelerator, count: int, vcpus: int, memory_gib: int) -> M
         spot_quota="",
         purchases=("on-demand",),
     )
+
+
+def gke_name(row: Machine) -> str | None:
+    """Value of GKE's `gke-accelerator` or `gke-tpu-accelerator` label on such a machine; None where GKE has none."""
+    return _GKE_NAMES.get(row.name) or (row.accelerator.gke_name if row.accelerator else None)
 
 
 def regions_with(target: Machine) -> tuple[str, ...]:

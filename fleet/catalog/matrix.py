@@ -14,9 +14,9 @@ from fleet.catalog.accelerators import ACCELERATORS, Accelerator, Family
 from fleet.catalog.clouds import PUBLIC, Cloud, regions
 from fleet.catalog.compatibility import kubernetes_minors
 from fleet.catalog.drivers import DriverOwner, driver_owner, drivers
-from fleet.catalog.machines import PURCHASES, Machine, machines, offers, regions_with
+from fleet.catalog.machines import PURCHASES, Machine, gke_name, machines, offers, regions_with
 from fleet.catalog.sharing import mig_profiles, mig_profiles_on
-from fleet.catalog.tpu import TOPOLOGIES, gke_name, tpu_slice
+from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.contract import AcceleratorPool
 from fleet.generated import keep
 

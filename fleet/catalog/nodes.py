@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
-from fleet.catalog.machines import Machine
+from fleet.catalog.machines import Machine, gke_name
 from fleet.catalog.sharing import Sharing, SharingMode
-from fleet.catalog.tpu import gke_name
 
 
 @dataclass(frozen=True, order=True)
@@ -75,6 +74,7 @@ def cloud_labels(
     hardware: Machine | None,
     topology: str | None,
     sharing: Sharing | None = None,
+    provisioned: str | None = None,
 ) -> dict[str, str]:
     """Labels the cloud sets on every node of the pool, zone and region apart.
 
@@ -82,13 +82,16 @@ def cloud_labels(
         pool: the pool's physical name. machine: its machine type. topology: a TPU slice's shape.
         hardware: the catalogue's row of the machine, None when it has none.
         sharing: how its GPUs are shared, where the cloud does that itself.
+        provisioned: the capacity type by which Karpenter makes its nodes; None where a node group does.
     """
     labels = {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
     if cloud is Cloud.EXISTING:  # kubelets say no more than that
         return labels
     labels["node.kubernetes.io/instance-type"] = machine
     accelerator = hardware.accelerator if hardware else None
-    if cloud is Cloud.AWS:
+    if provisioned:
+        labels |= {"karpenter.sh/nodepool": pool, "karpenter.sh/capacity-type": provisioned}
+    elif cloud is Cloud.AWS:
         labels |= {"eks.amazonaws.com/nodegroup": pool, "eks.amazonaws.com/capacityType": "SPOT" if spot else "ON_DEMAND"}
     elif cloud is Cloud.GCP:
         labels["cloud.google.com/gke-nodepool"] = pool

@@ -1,7 +1,9 @@
-"""How one GPU serves several pods: in hardware (MIG), by turns (time-slicing) or side by side (MPS).
+"""How one accelerator serves several pods: GPUs in hardware (MIG), by turns (time-slicing) or side by side (MPS), Neuron
+devices by their cores.
 
-Every way keeps the resource's name and multiplies its count, as GKE does, so that a pod asks for `nvidia.com/gpu: 1`
+Every way of a GPU keeps the resource's name and multiplies its count, as GKE does, so that a pod asks for `nvidia.com/gpu: 1`
 whoever cut the GPU: autoscalers that stand at zero know no other name (pain 8: karpenter#729, AKS#5161).
+A Neuron core has a resource of its own, which Neuron's plugin counts beside the devices.
 MIG isolates memory and faults; MPS limits memory but shares faults; time-slicing isolates nothing.
 
 MIG profiles: data/mig.csv. https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/latest/gpu-sharing.html,
@@ -28,6 +30,7 @@ class SharingMode(StrEnum):
     MIG = "mig"
     TIME_SLICING = "time-slicing"
     MPS = "mps"
+    CORES = "cores"
 
 
 @dataclass(frozen=True)

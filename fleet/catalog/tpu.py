@@ -24,8 +24,6 @@ _MACHINES = {
 }
 # Version -> machine type of a slice of many hosts, where that is not the machine of 4 chips.
 _OF_MANY = {"tpu-v3": "ct3p-hightpu-4t"}
-# Machine type -> value of `gke-tpu-accelerator`, where that is not the version's.
-_GKE_NAMES = {"ct3-hightpu-4t": "tpu-v3-device"}
 _FLAT = ("1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16")
 _CUBIC = ("2x2x1", "2x2x2", "2x2x4", "2x4x4", "4x4x4", "4x4x8", "4x8x8", "8x8x8")
 _SQUARE = ("2x2", "4x4", "4x8", "8x8", "8x16", "16x16", "16x32", "32x32")
@@ -88,8 +86,3 @@ def nearest_topology(accelerator: str, topology: str) -> str:
 
 def _chips(topology: str) -> int:
     return math.prod(int(side) for side in topology.split("x"))
-
-
-def gke_name(row: Machine) -> str | None:
-    """Value of GKE's `gke-accelerator` or `gke-tpu-accelerator` label on such a machine; None where GKE has none."""
-    return _GKE_NAMES.get(row.name) or (row.accelerator.gke_name if row.accelerator else None)

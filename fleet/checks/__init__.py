@@ -11,7 +11,20 @@ from pathlib import Path as File
 from typing import Any
 
 from fleet.catalog.clouds import Cloud
-from fleet.checks import access, capacity, existing, models, names, network, pools, tenancy, versions
+from fleet.checks import (
+    access,
+    capacity,
+    commitments,
+    existing,
+    models,
+    names,
+    network,
+    pools,
+    provisioning,
+    tenancy,
+    versions,
+    weights,
+)
 from fleet.checks.finding import Finding, Path, listed, nearest
 from fleet.positions import YamlError, parse
 from fleet.spec import ClusterSpec, StackSpec
@@ -43,6 +56,7 @@ def _places(path: Path, cluster: ClusterSpec, secrets: list[str]) -> Iterator[Fi
         yield from network.check(path, cluster)
         yield from access.check(path, cluster)
         yield from versions.of_cluster(path, cluster)
+    yield from provisioning.check(path, cluster)
     for name, pool in cluster.pools.items():
         yield from pools.check((*path, "pools", name), name, pool, cluster)
     yield from names.in_cluster(path, cluster)
@@ -52,6 +66,7 @@ def _models(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     for name, model in cluster.models.items():
         yield from models.check((*path, "models", name), model, cluster)
     yield from models.together(path, cluster)
+    yield from weights.together(path, cluster)
     yield from capacity.check(path, cluster)
 
 
@@ -69,6 +84,7 @@ def _stack(file: File, spec: StackSpec) -> Iterator[Finding]:
         elif chain := _cycle(file, other):
             message = f"goes round in a circle: {' -> '.join(chain)}"
             yield Finding(("depends_on", i), message, repr(other), "stacks that do not lead back here", "break the circle")
+    yield from commitments.check(spec.commitments)
     yield from names.in_stack(file.stem, spec)
     yield from names.beside(
         file.stem, spec, {name: _read(file.parent / f"{name}.yaml") for name in names.kin(file.stem, known)}

@@ -12,7 +12,7 @@ from fleet.catalog.accelerators import ACCELERATORS
 from fleet.catalog.machines import machines_with
 from fleet.checks.finding import Finding, Path, fields
 from fleet.plan import COMES_AND_GOES
-from fleet.spec import Allocation, ClusterSpec, PoolSpec
+from fleet.spec import Allocation, ClusterSpec, PoolSpec, Provisioning
 
 
 def check(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]:
@@ -50,7 +50,8 @@ def _kubernetes(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
 
 def _growth(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]:
     """At no nodes nobody has published a device: a pod's claim fits none, and waits for ever (modelplane#345)."""
-    if dra.scales_from_zero(cluster.cloud):
+    # What a provisioner does with claims is `fleet.checks.provisioning`'s.
+    if dra.scales_from_zero(cluster.cloud) or cluster.provisioning is Provisioning.AUTO:
         return
     read = ((*path, "allocation"), (*path[:2], "cloud"))
     why = f"on {cluster.cloud} no autoscaler adds the first node for a claim (autoscaler#7799)"

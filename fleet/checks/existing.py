@@ -15,7 +15,7 @@ from fleet.spec import Allocation, ClusterSpec, HostDriver, PoolSpec
 # Families whose device plugin is known apart from any cloud.
 _FAMILIES = (Family.NVIDIA, Family.GAUDI)
 _NOT_OURS = ("kubernetes", "network", "api", "admins", "system_pool", "stores")
-_NOT_BOUGHT = ("machine", "topology", "nodes", "purchase", "fallback", "capacity", "zones", "fabric")
+_NOT_BOUGHT = ("machine", "topology", "nodes", "purchase", "fallback", "capacity", "zones", "fabric", "neuron_scheduler")
 
 
 def check(path: Path, cluster: ClusterSpec, secrets: Sequence[str]) -> Iterator[Finding]:
@@ -110,6 +110,10 @@ def _sharing(path: Path, pool: PoolSpec) -> Iterator[Finding]:
     if ACCELERATORS[pool.accelerator].family is not Family.NVIDIA:
         message = f"{pool.accelerator} cannot be shared: only NVIDIA GPUs can"
         yield Finding(where, message, remedy="remove it", at_key=True, needs=needs)
+    elif pool.sharing.cores:
+        at = (*where, "cores")
+        message = f"{pool.accelerator} has no Neuron cores"
+        yield Finding(at, message, "true", "mps_clients, time_slices", "remove it", needs=(at, *needs))
     elif pool.hosts and pool.hosts.driver is HostDriver.OPERATOR:
         message = "the operator's device plugin decides how its GPUs are shared"
         yield Finding(where, message, remedy="tell the operator, or set hosts.driver: host", at_key=True, needs=needs)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fleet.catalog.clouds import Cloud
-from fleet.checks import scaling, versions
+from fleet.catalog import neuron
+from fleet.checks import numa, scaling, share, versions, weights
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.contract import AcceleratorPool
 from fleet.plan import accelerators_of, least_nodes, pools
@@ -23,23 +23,19 @@ def check(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Findin
         yield from scaling.on_slice(path, model, pool, hardware(path, model.pool))
     else:
         yield from scaling.check(path, model)
-    if model.weights and cluster.cloud is Cloud.EXISTING:
-        message = "an existing cluster has no store of ours to read weights from"
-        needs = ((*path, "weights"), (*path[:2], "cloud"))
-        remedy = "leave weights out, and name an image that brings them"
-        yield Finding((*path, "weights"), message, remedy=remedy, at_key=True, needs=needs)
-    elif model.weights and model.weights.store not in cluster.stores:
-        where, store = (*path, "weights", "store"), model.weights.store
-        remedy = nearest(store, cluster.stores, "add it under stores:")
-        needs = (where, (*path[:2], "stores", store))
-        yield Finding(where, "no such store in this cluster", repr(store), listed(cluster.stores), remedy, needs=needs)
+    yield from weights.check(path, model, cluster)
     if model.pool not in cluster.pools:
         where = (*path, "pool")
         remedy = nearest(model.pool, cluster.pools, "add it under pools:")
         needs = (where, (*path[:2], "pools", model.pool))
         yield Finding(where, "no such pool in this cluster", repr(model.pool), listed(cluster.pools), remedy, needs=needs)
     elif pool is not None:
-        yield from _room(path, model, pool)
+        wrong = list(_room(path, model, pool))
+        yield from wrong
+        if not wrong:
+            read = (*hardware(path, model.pool), *fields(path, "pool", "accelerators"))
+            yield from numa.of_model(path, model, pool, read)
+            yield from share.check(path, model, pool, read)
 
 
 def _image(path: Path, model: ModelSpec) -> list[Finding]:
@@ -74,7 +70,7 @@ def _room(path: Path, model: ModelSpec, pool: AcceleratorPool) -> Iterator[Findi
     count = accelerators_of(model, pool.machine, pool.tpu)
     where = (*path, "accelerators")
     if pool.sharing and count != 1:
-        message = f"pool {pool.name} shares its GPUs ({pool.sharing}), and a replica takes one part"
+        message = f"pool {pool.name} shares its accelerators ({pool.sharing}), and a replica takes one part"
         remedy = "leave accelerators out, or take sharing from the pool"
         read = (*needs, (*path[:2], "pools", pool.name, "sharing"))
         yield Finding(where, message, str(count), "1", remedy, needs=read)
@@ -85,9 +81,7 @@ def _room(path: Path, model: ModelSpec, pool: AcceleratorPool) -> Iterator[Findi
         yield Finding(where, message, str(count), f"1 to {pool.per_node}", remedy, needs=needs)
         return
     if count not in pool.counts:
-        message = "Neuron devices of one pod lie side by side, and the scheduler sees to that for one or for all of a node"
-        near = min(pool.counts, key=lambda fine: (abs(fine - count), -fine))
-        yield Finding(where, message, str(count), f"{listed(pool.counts)}", f"set accelerators: {near}", needs=needs)
+        yield _neighbours(where, count, pool, (*needs, (*path[:2], "pools", pool.name, "neuron_scheduler")))
         return
     if pool.tpu and count != pool.per_node:
         message = f"a TPU pod takes all {pool.per_node} chips of its host"
@@ -105,6 +99,18 @@ def _room(path: Path, model: ModelSpec, pool: AcceleratorPool) -> Iterator[Findi
         on_pool = fields((*path[:2], "pools", pool.name), "nodes", "sharing", "capacity")
         read = (*needs, *on_pool, *fields(path, "replicas.min", "replicas.max"))
         yield Finding((*path, "replicas", "max"), message, str(replicas), f"up to {fit}", remedy, needs=read)
+
+
+def _neighbours(where: Path, count: int, pool: AcceleratorPool, needs: tuple[Path, ...]) -> Finding:
+    """Neuron devices that no scheduler there puts side by side."""
+    remedy = f"set accelerators: {min(pool.counts, key=lambda fine: (abs(fine - count), -fine))}"
+    if pool.neuron_scheduler:
+        message = f"on {pool.machine.name} Neuron's scheduler finds neighbours in these numbers alone"
+    else:
+        message = "Neuron devices of one pod lie side by side, and the scheduler sees to that for one or for all of a node"
+        if count in neuron.counts(pool.machine, scheduled=True):
+            remedy += ", or neuron_scheduler: true on the pool"
+    return Finding(where, message, str(count), listed(pool.counts), remedy, needs=needs)
 
 
 def together(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:

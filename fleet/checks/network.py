@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 
 from fleet.catalog.clouds import Cloud, regions, zones
+from fleet.catalog.fabric import GPUDIRECT_RANGE, Fabric
 from fleet.catalog.machines import machine, machines
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.spec import ClusterSpec, Nat, NodesSpec
@@ -48,6 +49,7 @@ def _network(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
         yield Finding(
             (*where, "cidr"), "AKS's pods and services live there", str(net.cidr), allowed, "use 10.0.0.0/16", needs=needs
         )
+    yield from _beside_fabric(path, cluster)
     place = fields(path, "network.zones", "cloud", "region")
     if cluster.cloud is Cloud.AWS and net.zones < 2:
         needs = fields(path, "network.zones", "cloud")
@@ -63,6 +65,17 @@ def _network(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
         needs = fields(path, "network.nat", "cloud", "api.private")
         remedy = "set api.private: true, or nat: single"
         yield Finding((*where, "nat"), message, repr(str(net.nat)), "single or per-zone", remedy, needs=needs)
+
+
+def _beside_fabric(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
+    """A node that is in the cluster's network and in its pool's further ones must tell them apart."""
+    having = [name for name, pool in cluster.pools.items() if pool.fabric is Fabric.GPUDIRECT]
+    if having and cluster.cloud is Cloud.GCP and cluster.network.cidr.overlaps(GPUDIRECT_RANGE):
+        where = (*path, "network", "cidr")
+        message = f"the fabric of pool {having[0]} has {GPUDIRECT_RANGE}"
+        needs = (where, (*path, "cloud"), *((*path, "pools", name, "fabric") for name in having))
+        got, allowed = str(cluster.network.cidr), f"outside {GPUDIRECT_RANGE}"
+        yield Finding(where, message, got, allowed, "use 10.0.0.0/16", needs=needs)
 
 
 def _subnets(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:

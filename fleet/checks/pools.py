@@ -9,7 +9,7 @@ from fleet.catalog.accelerators import ACCELERATORS
 from fleet.catalog.clouds import Cloud, regions, zones
 from fleet.catalog.machines import machine, machines, machines_with, regions_with
 from fleet.catalog.tpu import TOPOLOGIES, nearest_topology, tpu_slice
-from fleet.checks import allocation, fabric, purchase, sharing
+from fleet.checks import allocation, fabric, neuron, numa, purchase, sharing
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.checks.network import bounds
 from fleet.plan import LARGEST_DISK_GIB, needed_gib
@@ -25,6 +25,7 @@ _RESERVED = ("accelfleet.io/", "kubernetes.io/", "k8s.io/", "eks.amazonaws.com/"
 def check(path: Path, name: str, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]:
     """Faults of one pool; what depends on an unknown accelerator or region is not asked."""
     yield from _labels(path, pool)
+    yield from numa.check(path, pool, cluster)
     if cluster.cloud is Cloud.EXISTING:
         return  # what its hosts are is `fleet.checks.existing`'s
     yield from bounds((*path, "nodes"), pool.nodes)
@@ -34,6 +35,7 @@ def check(path: Path, name: str, pool: PoolSpec, cluster: ClusterSpec) -> Iterat
     yield from allocation.check(path, pool, cluster)
     yield from purchase.check(path, name, pool, cluster)
     yield from fabric.check(path, pool, cluster)
+    yield from neuron.check(path, pool, cluster)
     hardware = _tpu if pool.accelerator in TOPOLOGIES else _machine
     yield from _accelerator(path, pool, cluster) or hardware(path, pool, cluster)
 

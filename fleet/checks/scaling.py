@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fleet.catalog.servers import server_in
 from fleet.checks.finding import Finding, Path, fields
 from fleet.contract import AcceleratorPool
 from fleet.spec import Autoscaler, ModelSpec
@@ -38,17 +39,12 @@ def _at_zero(path: Path, model: ModelSpec) -> Iterator[Finding]:
     yield Finding(where, message, "0", "at least 1", "set min: 1", needs=needs)
 
 
-def tells_queue(image: str) -> bool:
-    """Whether the server in the image says how many requests wait, as `infra/kubernetes/model_servers.py` knows it."""
-    return "vllm" in image.partition("@")[0]
-
-
 def _queue(path: Path, model: ModelSpec) -> Iterator[Finding]:
-    if model.autoscaler is not Autoscaler.KEDA or tells_queue(model.image):
+    if model.autoscaler is not Autoscaler.KEDA or server_in(model.image).tells_queue:
         return
     where = (*path, "autoscaler")
     message = f"KEDA goes by the requests that wait, and {model.image} does not tell them"
-    allowed, remedy = "hpa or none, or a vLLM image", "set autoscaler: hpa, or serve with vLLM"
+    allowed, remedy = "hpa or none, or an image of vLLM or accelfleet-serving", "set autoscaler: hpa, or serve with vLLM"
     yield Finding(where, message, "'keda'", allowed, remedy, needs=(where, (*path, "image")))
 
 

@@ -35,6 +35,9 @@ _STAND_INS: dict[str, Any] = {
     "names": ["unknown"],
     "vcpus": 1,
     "memory_gib": 1,
+    "kind": "savings-plan",
+    "discount_percent": 1,
+    "ends": "2999-01-01T00:00:00Z",
     **_CLUSTER,
 }
 # For an item of a list, which must not go: the items after it would move up, and their errors to other lines.

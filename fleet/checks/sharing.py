@@ -1,16 +1,17 @@
-"""Facts about shared GPUs: which can be cut, into what, and by which cloud."""
+"""Facts about shared accelerators: which can be cut, into what, and by which cloud."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fleet.catalog import neuron
 from fleet.catalog.accelerators import ACCELERATORS, Family
 from fleet.catalog.machines import machines_with
 from fleet.catalog.sharing import mig_profiles, mig_profiles_on, nearest_profile
 from fleet.checks.finding import Finding, Path, fields, listed
 from fleet.spec import ClusterSpec, PoolSpec
 
-_WAYS = ("mig", "mps_clients", "time_slices")
+_WAYS = ("mig", "mps_clients", "time_slices", "cores")
 
 
 def check(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]:
@@ -18,7 +19,7 @@ def check(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]
     if pool.sharing is None:
         return
     where = (*path, "sharing")
-    named = [way for way in _WAYS if getattr(pool.sharing, way) is not None]
+    named = [way for way in _WAYS if getattr(pool.sharing, way)]
     if len(named) != 1:
         message = f"names {listed(named)}" if named else "names no way to share"
         yield Finding(where, message, allowed=f"exactly one of {listed(_WAYS)}", remedy="keep one", at_key=True)
@@ -27,11 +28,26 @@ def check(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]
     if accelerator is None or not machines_with(cluster.cloud, pool.accelerator):
         return
     needs = (where, *fields(path, "accelerator"))
-    if accelerator.family is not Family.NVIDIA:
-        message = f"{pool.accelerator} cannot be shared: only NVIDIA GPUs can"
-        yield Finding(where, message, remedy="remove it", at_key=True, needs=needs)
+    if pool.sharing.cores:
+        yield from _cores(where, pool.accelerator, cluster, needs)
+    elif accelerator.family is not Family.NVIDIA:
+        by_cores = pool.accelerator in neuron.CORES
+        message = f"{pool.accelerator} cannot be shared so: only NVIDIA GPUs can"
+        remedy = "write cores: true instead" if by_cores else "remove it"
+        yield Finding(where, message, remedy=remedy, at_key=True, needs=needs)
     elif pool.sharing.mig is not None:
         yield from _mig((*where, "mig"), pool.sharing.mig, pool.accelerator, cluster, needs)
+
+
+def _cores(where: Path, accelerator: str, cluster: ClusterSpec, needs: tuple[Path, ...]) -> Iterator[Finding]:
+    at = (*where, "cores")
+    if accelerator not in neuron.CORES:
+        message = f"nobody says how many cores the device plugin counts of {accelerator}"
+        yield Finding(at, message, "true", f"on {listed(neuron.CORES)}", "remove it", needs=(at, *needs))
+    elif cluster.teams:
+        teams = (*where[:2], "teams")
+        message = "teams' shares count Neuron devices, and would hold nobody who takes their cores"
+        yield Finding(at, message, "true", "whole devices, beside teams", "remove it", needs=(at, teams, *needs))
 
 
 def _mig(path: Path, profile: str, accelerator: str, cluster: ClusterSpec, needs: tuple[Path, ...]) -> Iterator[Finding]:

@@ -15,8 +15,14 @@ from typing import Any, Protocol
 from fleet.lookup import aws, identities
 
 STACK_TAG = "accelfleet-stack"
-# Made again without harm: the create takes over what its VPC has anyway.
-TAKES_OVER = frozenset({"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"})
+# Made again without harm: the create takes over what its VPC has anyway, or writes the same bytes to the same key.
+TAKES_OVER = frozenset(
+    {
+        "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
+        "aws:s3/bucketObjectv2:BucketObjectv2",
+        "gcp:storage/bucketObject:BucketObject",
+    }
+)
 # Where each provider puts what a resource is tagged with, the provider's own default tags included.
 TAGS = ("tagsAll", "effectiveLabels", "resourceLabels", "labels", "tags")
 

@@ -5,7 +5,7 @@ Only Args hold `pulumi.Input`; plain facts come first. No provider SDK is import
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -14,6 +14,7 @@ import pulumi
 from fleet import naming
 from fleet.contract import AcceleratorPool
 from fleet.spec import ApiSpec, Nat
+from fleet.weights import WeightsFile
 
 # A cloud's own Network, Cluster and ObjectStore components.
 N = TypeVar("N")
@@ -40,6 +41,8 @@ class NetworkArgs:
     zones: tuple[str, ...]
     nat: Nat
     tags: dict[str, str]
+    # Whether a provisioner makes nodes here: on AWS it finds subnets by their tags, and calls services that nobody else does.
+    auto: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +129,9 @@ class ObjectStore(Protocol):
 
     url: pulumi.Output[str]
 
+    def put(self, path: str, files: Sequence[WeightsFile]) -> list[pulumi.Resource]:
+        """Files of the repository below `path` in the store; readers wait for what comes back."""
+
 
 class WorkloadIdentity(Protocol):
     """What the Kubernetes service account and the pod carry so that the identity takes hold."""
@@ -158,7 +164,14 @@ class Kit:
     workload_identity: Callable[..., Any] | None = None
     # Rights of the autoscaler that the cluster must run itself; None where the cloud runs one.
     autoscaler: Callable[..., Any] | None = None
+    # What makes the nodes of `provisioning: auto`, given the cluster and its pools; None where nothing here does.
+    provisioner: Callable[..., Any] | None = None
     # World-wide name of a store, from the parts that tell it apart.
     store_name: Callable[..., str] = field(default=naming.global_name)
     # Physical name of a pool, by this cloud's rules.
     pool_name: Callable[[str], str] = field(default=lambda name: name)
+
+
+def object_key(path: str, file: WeightsFile) -> str:
+    """Where a file goes in its store."""
+    return f"{path.strip('/')}/{file.key}".lstrip("/")

@@ -88,8 +88,8 @@ class DevicePlugins(pulumi.ComponentResource):
         for pool in needing:
             key = (pool.family, gpu_sharing.group(pool.sharing), _runtime(pool) or "")
             groups.setdefault(key, []).append(pool)
-        # The fabric's plugin lives there too, also where no other does.
-        if groups or any(pool.efa for pool in pools):
+        # What a fabric needs on its nodes is there, too, though GKE brings the plugins themselves.
+        if groups or any(pool.fabric for pool in pools):
             made = namespace(f"{name}-namespace", ACCELERATORS, "privileged", self)
             for (family, way, runtime), of_group in sorted(groups.items(), key=lambda item: item[0]):
                 apart = "-".join(filter(None, (way, runtime)))
@@ -108,7 +108,7 @@ class DevicePlugins(pulumi.ComponentResource):
         before: list[pulumi.Resource] = [account]
         if plugin.rules:
             before += self._rights(name, full_name, plugin, labels)
-        sharing = pools[0].sharing
+        sharing = gpu_sharing.told(pools[0].sharing)
         if sharing is not None and (text := gpu_sharing.config(sharing)) is not None:
             before.append(
                 kubernetes.core.v1.ConfigMap(
@@ -191,7 +191,7 @@ def _pod(account: str, plugin: _Plugin, pools: Sequence[AcceleratorPool]) -> dic
         "volumeMounts": [{"name": key, "mountPath": path} for key, path in paths.items()],
     }
     volumes = [{"name": key, "hostPath": {"path": path, "type": "Directory"}} for key, path in paths.items()]
-    if (sharing := pools[0].sharing) is not None:
+    if (sharing := gpu_sharing.told(pools[0].sharing)) is not None:
         extra = gpu_sharing.plugin_container(sharing)
         container |= {key: value for key, value in extra.items() if isinstance(value, dict)}
         container |= {key: [*container[key], *value] for key, value in extra.items() if isinstance(value, list)}

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
-from fleet.contract import FABRIC_LABEL, AcceleratorPool
+from fleet.contract import AcceleratorPool
 from infra import versions
-from infra.kubernetes.namespaces import ACCELERATORS, LABELS
+from infra.kubernetes.fabric_daemon import fabric_daemon
 
-_NAME = "efa-device-plugin"
 _PATHS = {"sockets": "/var/lib/kubelet/device-plugins", "infiniband": "/dev/infiniband"}
 # The chart runs it privileged on these and on no other.
 _PRIVILEGED = ("trn1.", "trn1n.", "trn2.")
@@ -35,13 +33,10 @@ class EfaPlugin(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("accelfleet:kubernetes:EfaPlugin", name, {}, opts)
-        selector = {"app.kubernetes.io/name": _NAME}
-        labels = {**LABELS, **selector}
         privileged = any(pool.machine.name.startswith(_PRIVILEGED) for pool in pools)
         security = (
             {"privileged": True} if privileged else {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
         )
-        taints = sorted({taint for pool in pools for taint in pool.all_taints})
         container = {
             "name": "plugin",
             "image": versions.EFA_DEVICE_PLUGIN_IMAGE,
@@ -49,26 +44,11 @@ class EfaPlugin(pulumi.ComponentResource):
             "resources": {"requests": {"cpu": "10m", "memory": "20Mi"}, "limits": {"memory": "64Mi"}},
             "volumeMounts": [{"name": key, "mountPath": path} for key, path in _PATHS.items()],
         }
-        kubernetes.apps.v1.DaemonSet(
-            name,
-            metadata={"name": _NAME, "namespace": ACCELERATORS, "labels": labels},
-            spec={
-                "selector": {"matchLabels": selector},
-                "template": {
-                    "metadata": {"labels": labels},
-                    "spec": {
-                        "priorityClassName": "system-node-critical",
-                        "automountServiceAccountToken": False,
-                        "hostNetwork": True,  # the adapters are the node's
-                        "nodeSelector": {FABRIC_LABEL: "efa"},
-                        "tolerations": [
-                            {"key": t.key, "operator": "Equal", "value": t.value, "effect": t.effect} for t in taints
-                        ],
-                        "containers": [container],
-                        "volumes": [{"name": key, "hostPath": {"path": path}} for key, path in _PATHS.items()],
-                    },
-                },
-            },
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[after]),
-        )
+        pod = {
+            "hostNetwork": True,  # the adapters are the node's
+            "containers": [container],
+            "volumes": [{"name": key, "hostPath": {"path": path}} for key, path in _PATHS.items()],
+        }
+        opts = pulumi.ResourceOptions(parent=self, depends_on=[after])
+        fabric_daemon(name, "efa", "efa-device-plugin", pools, pod, opts)
         self.register_outputs({})

@@ -16,9 +16,8 @@ import pulumi_kubernetes as kubernetes
 from fleet.catalog import dra
 from fleet.catalog.clouds import Cloud
 from fleet.contract import AcceleratorPool
-from infra import versions
 from infra.kubernetes.namespaces import LABELS
-from infra.kubernetes.node_agents import on_nodes_of
+from infra.kubernetes.node_agents import on_nodes_of, pause
 
 _ROOT = dra.kernel_driver_root(Cloud.GCP)
 # On the node under this name, never pulled.
@@ -68,12 +67,6 @@ def _pod(pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
         "resources": {"requests": {"cpu": "150m"}},
         "volumeMounts": [{"name": names[path], "mountPath": inside} for path, inside in _MOUNTS.items()],
     }
-    stays = {
-        "name": "pause",
-        "image": versions.PAUSE_IMAGE,
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-        "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}, "limits": {"memory": "16Mi"}},
-    }
     return {
         "priorityClassName": "system-node-critical",
         "automountServiceAccountToken": False,
@@ -81,6 +74,6 @@ def _pod(pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
         "hostPID": True,
         **on_nodes_of(pools),
         "initContainers": [installer],
-        "containers": [stays],
+        "containers": [pause("8Mi")],
         "volumes": [{"name": names[path], "hostPath": {"path": path}} for path in _MOUNTS],
     }

@@ -17,8 +17,14 @@ CONFIG_DIR = "/config"
 _MPS_ROOT = "/run/nvidia/mps"
 
 
+def told(sharing: Sharing | None) -> Sharing | None:
+    """What a plugin must be told of; Neuron's counts its devices' cores in any case."""
+    return None if sharing is not None and sharing.mode is SharingMode.CORES else sharing
+
+
 def group(sharing: Sharing | None) -> str:
-    """Pools of one group take the same plugin: `` (whole GPUs), `mig`, `time-slicing-4`, `mps-4`."""
+    """Pools of one group take the same plugin: `` (told of nothing), `mig`, `time-slicing-4`, `mps-4`."""
+    sharing = told(sharing)
     if sharing is None:
         return ""
     return str(sharing.mode) if sharing.mode is SharingMode.MIG else str(sharing)

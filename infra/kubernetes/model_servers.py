@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fleet.catalog.servers import Server, server_in
+
+GRPC_PORT = 8001
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelServer:
@@ -19,6 +23,7 @@ class ModelServer:
         memory_share: argument that takes the part of a GPU's memory it may use; None where it takes what it needs.
         alive, ready: paths of the liveness and the readiness probe.
         waiting: Prometheus metric of requests in the queue, by which KEDA scales; None where there is none.
+        grpc: whether it speaks gRPC, too, at `GRPC_PORT`.
     """
 
     command: tuple[str, ...] = ()
@@ -28,6 +33,7 @@ class ModelServer:
     alive: str
     ready: str
     waiting: str | None = None
+    grpc: bool = False
 
 
 # https://docs.vllm.ai/en/v0.11.0/models/extensions/runai_model_streamer.html: weights go from the store to the
@@ -47,10 +53,29 @@ VLLM = ModelServer(
     waiting='vllm:num_requests_waiting{model_name="$MODEL"}',
 )
 
+_ALIVE, _READY = "/v2/health/live", "/v2/health/ready"
+
+# Our own, `docs/serving.md`: a folder with a model.yaml, fetched to the one place where the pod may write.
+SERVING = ModelServer(
+    args=(
+        "--model=$(WEIGHTS_URL)",
+        "--name=$(MODEL_NAME)",
+        "--port=$(PORT)",
+        f"--grpc-port={GRPC_PORT}",
+        "--cache=$(HOME)/models",
+    ),
+    alive=_ALIVE,
+    ready=_READY,
+    waiting='vllm:num_requests_waiting{model_name="$MODEL"}',
+    grpc=True,
+)
+
 # https://github.com/kserve/open-inference-protocol
-OPEN_INFERENCE = ModelServer(alive="/v2/health/live", ready="/v2/health/ready")
+OPEN_INFERENCE = ModelServer(alive=_ALIVE, ready=_READY)
+
+_SERVERS = {Server.VLLM: VLLM, Server.OURS: SERVING, Server.OTHER: OPEN_INFERENCE}
 
 
 def server_of(image: str) -> ModelServer:
     """The server in an image, told by the image's name."""
-    return VLLM if "vllm" in image.partition("@")[0] else OPEN_INFERENCE
+    return _SERVERS[server_in(image)]

@@ -16,12 +16,14 @@ import pulumi_kubernetes as kubernetes
 
 from fleet.catalog.dra import Claim
 from fleet.catalog.nodes import credential_endpoints
+from fleet.catalog.servers import WAITING_PER_REPLICA
 from fleet.catalog.sharing import SharingMode
 from fleet.contract import ACCELERATOR_LABEL, AcceleratorPool
 from fleet.plan import accelerators_of
+from fleet.share import share_of_node
 from fleet.spec import Autoscaler, ModelSpec
 from infra.clouds.base import WorkloadIdentity
-from infra.kubernetes.model_servers import ModelServer, server_of
+from infra.kubernetes.model_servers import GRPC_PORT, ModelServer, server_of
 from infra.kubernetes.namespaces import KEDA, MONITORING
 from infra.kubernetes.tenancy import NO_TEAM, Tenant
 
@@ -36,11 +38,8 @@ _BASE_S = 120
 _S_PER_GIB = 5
 # What Helm waits for on top: a node from zero, and an image of 10 GB.
 _NODE_AND_IMAGE_S = 900
-
-# Percent of a node that its pods may ask for. The rest is the kubelet's and of the cloud's own DaemonSets: GKE keeps
-# 2.7 of 15 GiB memory and half of a 100 GiB disk.
-_NODE_PERCENT = 70
-_DISK_PERCENT = 40
+# How long Karpenter leaves a pod where it is. https://karpenter.sh/docs/concepts/disruption/#pod-level-controls
+_KEPT = "karpenter.sh/do-not-disrupt"
 # Percent of a GPU's memory that all servers on it may take together; vLLM's own default for one.
 _GPU_MEMORY_PERCENT = 90
 
@@ -54,6 +53,7 @@ class ModelServingArgs:
         replicas: least and most; the same without an autoscaler.
         tenant: where it runs, and on whose share.
         weights_url, weights_gib: where the weights are and their size; None and 0 where the image brings them.
+        cpus, memory_gib: of a replica; None for its share of the node.
         identity: what lets the pods read them; the release waits for it.
     """
 
@@ -66,6 +66,8 @@ class ModelServingArgs:
     tenant: Tenant = NO_TEAM
     weights_url: pulumi.Input[str] | None = None
     weights_gib: int = 0
+    cpus: int | None = None
+    memory_gib: int | None = None
     service_account_annotations: pulumi.Input[Mapping[str, str]] = field(default_factory=dict)
     pod_labels: Mapping[str, str] = field(default_factory=dict)
     identity: WorkloadIdentity | None = None
@@ -97,6 +99,8 @@ class ModelServingArgs:
             tenant=tenant,
             weights_url=weights_url,
             weights_gib=model.weights.size_gib if model.weights else 0,
+            cpus=model.cpus,
+            memory_gib=model.memory_gib,
             service_account_annotations=identity.service_account_annotations if identity else {},
             pod_labels=identity.pod_labels if identity else {},
             identity=identity,
@@ -168,17 +172,18 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
     low, high = args.replicas
     values: dict[str, Any] = {
         "image": {"name": args.image},
-        "server": {"port": PORT},
+        "server": {"port": PORT, "grpcPort": GRPC_PORT if server.grpc else 0},
         "accelerator": {"resource": placement.resource or "", "count": placement.count},
         "resourceClaims": [_claim(placement.claim)] if placement.claim else [],
         "extraResources": dict(placement.extra),
         "nodeSelector": {**placement.node_selector, **_flavor(args)},
         "tolerations": placement.tolerations,
         "preferNodes": list(placement.prefer),
+        "schedulerName": placement.scheduler or "",
         "runtimeClassName": placement.runtime_class or "",
         "priorityClassName": args.tenant.priority_class,
         "terminationGracePeriodSeconds": args.pool.grace_s,
-        **_share_of_node(args.pool, args.count),
+        **_share_of_node(args),
         "weights": {"sizeGiB": args.weights_gib},
         "replicas": {"min": low, "max": high},
         "autoscaling": {"kind": str(args.autoscaler)},
@@ -189,6 +194,7 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
         },
         "serviceAccount": {"annotations": args.service_account_annotations},
         "podLabels": {**args.pod_labels, **args.tenant.queue_labels},
+        "podAnnotations": {**placement.annotations, **_kept(args)},
         "networkPolicy": {"fromNamespaces": [MONITORING]},
     }
     if args.weights_url is not None:
@@ -214,31 +220,41 @@ def _claim(claim: Claim) -> dict[str, Any]:
     }
 
 
+def _kept(args: ModelServingArgs) -> dict[str, str]:
+    """Until it has loaded, a replica serves nobody, and moving it only loses time; from then on a drain may take it.
+
+    Not where it may be on spot: the end of an interrupted machine waits for nobody, and a drain that waits is none.
+    """
+    if not args.pool.auto or any(rung.spot for rung in args.pool.rungs):
+        return {}
+    return {_KEPT: f"{start_up_seconds(args.weights_gib)}s"}
+
+
 def _flavor(args: ModelServingArgs) -> dict[str, str]:
     """What a queue tells accelerators apart by; a pod without it could be given another one's share, and fit no node."""
     return {ACCELERATOR_LABEL: args.pool.accelerator.name} if args.tenant.queue_labels else {}
 
 
-def _share_of_node(pool: AcceleratorPool, count: int) -> dict[str, Any]:
-    """CPU, memory and disk in proportion to the accelerators, so that the replicas that fill a node's accelerators fit."""
-
-    def share(whole: int, percent: int) -> int:
-        return whole * count * percent // (pool.slots * 100)
-
-    memory = max(1, share(pool.machine.memory_gib, _NODE_PERCENT))
+def _share_of_node(args: ModelServingArgs) -> dict[str, Any]:
+    """What the model asks for, or the share of its accelerators; with a limit where whole CPUs are to be a pod's own."""
+    share = share_of_node(args.pool, args.count)
+    cpu_m = args.cpus * 1000 if args.cpus else share.cpu_m
+    memory = args.memory_gib or share.memory_gib
     return {
         "resources": {
-            "cpu": f"{share(pool.machine.vcpus * 1000, _NODE_PERCENT)}m",
+            "cpu": f"{cpu_m}m",
+            "cpuLimit": f"{cpu_m}m" if args.pool.numa else "",
             "memory": f"{memory}Gi",
-            "ephemeralStorage": f"{max(1, share(pool.disk_gib, _DISK_PERCENT))}Gi",
+            "ephemeralStorage": f"{share.disk_gib}Gi",
         },
         "sharedMemory": f"{max(1, memory // 4)}Gi",
     }
 
 
 def _share_of_gpu(pool: AcceleratorPool, server: ModelServer) -> list[str]:
-    """A server that takes nearly all device memory at its start must be told of its neighbours; a MIG device has none."""
-    if pool.sharing is None or pool.sharing.mode is SharingMode.MIG or server.memory_share is None:
+    """A server that takes nearly all device memory at its start must be told of its neighbours; a part in hardware has none."""
+    apart = (SharingMode.MIG, SharingMode.CORES)
+    if pool.sharing is None or pool.sharing.mode in apart or server.memory_share is None:
         return []
     return [f"{server.memory_share}={_GPU_MEMORY_PERCENT // pool.sharing.slots / 100}"]
 
@@ -247,7 +263,9 @@ def _queue(args: ModelServingArgs) -> dict[str, Any]:
     """KEDA's trigger: requests that wait, averaged over the replicas. https://keda.sh/docs/2.20/scalers/metrics-api/"""
     waiting = server_of(args.image).waiting
     if waiting is None:
-        raise ValueError(f"model {args.name}: {args.image} tells no queue that KEDA could go by: use hpa, or a vLLM image")
+        raise ValueError(
+            f"model {args.name}: {args.image} tells no queue that KEDA could go by: use hpa, or vLLM or our own server"
+        )
     if args.replicas[0] == 0:
         raise ValueError(
             f"model {args.name}: at zero replicas nothing tells KEDA of a waiting request, and it would stay at zero: "
@@ -259,7 +277,7 @@ def _queue(args: ModelServingArgs) -> dict[str, Any]:
             "url": f"http://{args.name}.{args.tenant.namespace}.svc:{PORT}/metrics",
             "format": "prometheus",
             "valueLocation": waiting.replace("$MODEL", args.name),
-            "targetValue": "4",
+            "targetValue": str(WAITING_PER_REPLICA),
             "aggregateFromKubeServiceEndpoints": "true",
             "aggregationType": "sum",
         },

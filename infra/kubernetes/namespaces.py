@@ -10,7 +10,9 @@ from collections.abc import Mapping
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-MODELS = "models"
+from fleet.tenancy import NO_TEAM
+
+MODELS = NO_TEAM
 ACCELERATORS = "accelerators"
 # Made by whoever installs them; here only because models let them in.
 KEDA = "keda"

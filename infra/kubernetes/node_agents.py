@@ -1,6 +1,6 @@
 """Where agents of accelerator nodes run: on every node of some pools, whatever its taints, and on no other.
 
-Device plugins, DRA drivers and driver installers are all placed by this; what they do is their modules'.
+Device plugins, DRA drivers, driver installers and what fabrics need are all placed by this; what they do is their modules'.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from fleet.contract import ACCELERATOR_LABEL, ALLOCATION_LABEL, POOL_LABEL, SHARING_LABEL, AcceleratorPool
+from infra import versions
 
 
 def on_nodes_of(pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
     """A pod's `tolerations` and `affinity`; the pools hand their accelerators out in one way, shared or not, claimed or not."""
-    taints = sorted({taint for pool in pools for taint in pool.all_taints})
     terms = [
         {"key": ACCELERATOR_LABEL, "operator": "In", "values": sorted({pool.accelerator.name for pool in pools})},
         *(_one_of(label, pools) for label in (SHARING_LABEL, ALLOCATION_LABEL)),
@@ -21,12 +21,28 @@ def on_nodes_of(pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
     if any(pool.hosts for pool in pools):  # its neighbour with the same accelerator may have another runtime, or an operator
         terms.append({"key": POOL_LABEL, "operator": "In", "values": sorted(pool.name for pool in pools)})
     return {
-        "tolerations": [{"key": t.key, "operator": "Equal", "value": t.value, "effect": t.effect} for t in taints],
+        "tolerations": tolerations(pools),
         "affinity": {
             "nodeAffinity": {
                 "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": terms}]}
             }
         },
+    }
+
+
+def tolerations(pools: Sequence[AcceleratorPool]) -> list[dict[str, str]]:
+    """Of all taints of these pools."""
+    taints = sorted({taint for pool in pools for taint in pool.all_taints})
+    return [{"key": t.key, "operator": "Equal", "value": t.value, "effect": t.effect} for t in taints]
+
+
+def pause(memory: str) -> dict[str, Any]:
+    """The container of an agent whose work is done by its init containers: it only waits."""
+    return {
+        "name": "pause",
+        "image": versions.PAUSE_IMAGE,
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "resources": {"requests": {"cpu": "1m", "memory": memory}, "limits": {"memory": "16Mi"}},
     }
 
 

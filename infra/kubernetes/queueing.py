@@ -15,7 +15,7 @@ import pulumi_kubernetes as kubernetes
 
 from fleet import tenancy
 from fleet.catalog.accelerators import ACCELERATORS
-from fleet.catalog.fabric import EFA_RESOURCE
+from fleet.catalog.fabric import EFA_RESOURCE, GKE_NETWORK_RESOURCES, INFINIBAND_RESOURCE
 from fleet.contract import ACCELERATOR_LABEL, AcceleratorPool
 from fleet.spec import ClusterSpec
 from infra import versions
@@ -43,7 +43,12 @@ _CONFIG: dict[str, Any] = {
     "managedJobsNamespaceSelector": {"matchExpressions": [{"key": tenancy.TEAM_LABEL, "operator": "Exists"}]},
     "integrations": {"frameworks": ["batch/job", "pod", "deployment", "statefulset"]},
     # A pod that asks for something no queue covers would wait forever.
-    "resources": {"excludeResourcePrefixes": ["cpu", "memory", "ephemeral-storage", EFA_RESOURCE]},
+    "resources": {
+        "excludeResourcePrefixes": [
+            *("cpu", "memory", "ephemeral-storage"),
+            *(EFA_RESOURCE, GKE_NETWORK_RESOURCES, INFINIBAND_RESOURCE),
+        ]
+    },
 }
 
 

@@ -10,13 +10,20 @@ from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import quote
 
-from fleet.spec import Autoscaler, StackSpec
+from fleet.spec import Autoscaler, Provisioning, StackSpec
+from sandbox.addons.karpenter import Crds, Karpenter
 from sandbox.addons.keda import Keda
 from sandbox.control_plane import ControlPlane
 
 
 class Addon(Protocol):
-    """An add-on of one cluster."""
+    """An add-on of one cluster.
+
+    Attributes:
+        needs_daemon: whether it starts only where the daemon answers it.
+    """
+
+    needs_daemon: bool
 
     def start(self) -> None:
         """Start it, or find it running; returns once the cluster's users can use it.
@@ -33,9 +40,17 @@ class Addon(Protocol):
 
 
 # By the chart's name, as its project has it; each takes the cluster, and a proxy that leads to its pods.
-ADDONS: dict[str, Callable[[ControlPlane, str], Addon]] = {"keda": Keda}
+ADDONS: dict[str, Callable[[ControlPlane, str], Addon]] = {
+    "keda": Keda,
+    "karpenter-crd": Crds,
+    "karpenter": Karpenter,
+}
 # What each needs of the toolchain beyond every sandbox's needs.
-TOOLS: dict[str, tuple[str, ...]] = {"keda": ("keda-operator", "keda-adapter")}
+TOOLS: dict[str, tuple[str, ...]] = {
+    "keda": ("keda-operator", "keda-adapter"),
+    "karpenter-crd": ("karpenter",),
+    "karpenter": ("karpenter",),
+}
 # Charts whose program runs on nodes, which the simulated ones play: `sandbox.cluster.claims`.
 PLAYED = ("dra-driver-nvidia-gpu",)
 
@@ -43,7 +58,8 @@ PLAYED = ("dra-driver-nvidia-gpu",)
 def needed(spec: StackSpec) -> tuple[str, ...]:
     """Tools that a stack's add-ons need, of those that have any."""
     scaled = (model.autoscaler for cluster in spec.clusters.values() for model in cluster.models.values())
-    return TOOLS["keda"] if Autoscaler.KEDA in scaled else ()
+    auto = any(cluster.provisioning is Provisioning.AUTO for cluster in spec.clusters.values())
+    return (*(TOOLS["keda"] if Autoscaler.KEDA in scaled else ()), *(TOOLS["karpenter"] if auto else ()))
 
 
 def proxy_of(url: str, cluster: str) -> str:

@@ -30,6 +30,8 @@ class Keda:
         proxy: by which its scalers reach pods.
     """
 
+    needs_daemon = False
+
     def __init__(self, plane: ControlPlane, proxy: str) -> None:
         self._plane, self._proxy = plane, proxy
         self._api = Api(plane.endpoint, plane.ca_pem, plane.token)

@@ -361,6 +361,9 @@ TYPES: dict[str, Behaviour] = {
         for name in ("BucketObject", "BucketObjectv2")
     },
     "aws:sqs/queue:Queue": Queue(service="sqs", arn="{name}", immutable=("name",)),
+    "aws:cloudwatch/eventRule:EventRule": Aws(service="events", arn="rule/{name}", immutable=("name",)),
+    "aws:cloudwatch/eventTarget:EventTarget": Aws(key=("rule", "targetId"), immutable=("rule", "targetId")),
+    "aws:ec2/tag:Tag": Aws(key=("resourceId", "key"), immutable=("resourceId", "key")),
     "aws:sqs/queuePolicy:QueuePolicy": Aws(key=("queueUrl",), immutable=("queueUrl",)),
     "aws:sns/topic:Topic": Topic(service="sns", arn="{name}", immutable=("name",)),
     "aws:sns/topicSubscription:TopicSubscription": Subscription(prefix="", immutable=("topic", "protocol", "endpoint")),

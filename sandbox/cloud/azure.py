@@ -455,7 +455,13 @@ TYPES: dict[str, Behaviour] = {
             "scaleSetPriority",
             "osDiskSizeGB",
             "gpuProfile.driver",
+            "proximityPlacementGroupID",
         ),
+    ),
+    "azure-native:compute:ProximityPlacementGroup": Azure(
+        path="/providers/Microsoft.Compute/proximityPlacementGroups/{proximityPlacementGroupName}",
+        holds=(("azure-native:containerservice:AgentPool", "proximityPlacementGroupID"),),
+        immutable=PLACE,
     ),
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sandbox.object_stores import STORES, Moto, StoreServer
+from sandbox.object_stores import STORES, Moto, StoreServer, azure_key
 
 
 class ObjectStores:
@@ -32,6 +32,32 @@ class ObjectStores:
     def endpoints(self) -> dict[str, str]:
         """Cloud -> endpoint of the servers that run."""
         return {cloud: server.endpoint for cloud, server in self._running.items()}
+
+    def environment(self, url: str) -> dict[str, str]:
+        """What leads a program that reads `s3://…`, `gs://…` or `abfss://…` by fsspec to these servers."""
+        scheme, _, place = url.partition("://")
+        match scheme:
+            case "s3":
+                keys = {"AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox"}
+                return {"AWS_ENDPOINT_URL_S3": self.server("aws").endpoint, "AWS_DEFAULT_REGION": "us-east-1", **keys}
+            case "gs":
+                # gcsfs would ask for a bucket's layout over gRPC, which fake-gcs-server does not speak, for a minute.
+                flat = {"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
+                return {"STORAGE_EMULATOR_HOST": self.server("gcp").endpoint, "FSSPEC_GS_TOKEN": "anon", **flat}
+            case "abfss":
+                account = place.partition("@")[2].partition(".")[0]
+                return {"AZURE_STORAGE_CONNECTION_STRING": self._connection(account)}
+        return {}
+
+    def _connection(self, account: str) -> str:
+        """https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string"""
+        parts = {
+            "DefaultEndpointsProtocol": "http",
+            "AccountName": account,
+            "AccountKey": azure_key(account),
+            "BlobEndpoint": f"{self.server('azure').endpoint}/{account}",
+        }
+        return ";".join(f"{name}={value}" for name, value in parts.items())
 
     def close(self) -> None:
         for server in self._running.values():

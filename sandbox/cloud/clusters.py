@@ -19,6 +19,7 @@ from sandbox.cloud.errors import CloudError
 from sandbox.cloud.records import Records
 from sandbox.cluster import ClusterSim, NodePool, compute_class
 from sandbox.cluster.api import ApiError
+from sandbox.cluster.programs import Stores
 from sandbox.control_plane import ControlPlane
 
 
@@ -29,6 +30,7 @@ class Clusters:
         afford: of a cluster's name and a pool, the nodes that the account's quota leaves it, and what the cloud says
             where that is fewer than the pool's size.
         url: of the daemon, which passes requests on to pods.
+        stores: of a URL of weights, the environment by which a program reaches them.
     """
 
     def __init__(
@@ -37,8 +39,9 @@ class Clusters:
         records: Records,
         afford: Callable[[str, NodePool], tuple[int, CloudError | None]],
         url: str = "",
+        stores: Stores = lambda url: {},
     ) -> None:
-        self._url = url
+        self._url, self._stores = url, stores
         self._afford = afford
         self._home = home / "clusters"
         self._records = records
@@ -57,7 +60,12 @@ class Clusters:
                 raise CloudError("ResourceInUse", f"cluster {name} exists", 409)
         plane = ControlPlane(key.replace("/", "-"), directory)
         plane.start()
-        sim = ClusterSim(plane, lambda pool, size: self._resized(key, pool, size), lambda pool: self._afforded(name, pool))
+        sim = ClusterSim(
+            plane,
+            lambda pool, size: self._resized(key, pool, size),
+            lambda pool: self._afforded(name, pool),
+            self._stores,
+        )
         if cloud == "gcp":
             compute_class.install(sim.api)
         with self._lock:
@@ -95,7 +103,11 @@ class Clusters:
             for raw in self._records.setting(f"pools/{cloud}/{name}") or {}:
                 self._running[f"{cloud}/{name}"].set_pool(NodePool.from_json(raw))
             for chart in self._records.setting(f"addons/{cloud}/{name}") or ():
-                self._addon(f"{cloud}/{name}", chart).start()
+                addon = self._addon(f"{cloud}/{name}", chart)
+                if addon.needs_daemon:  # which answers once all of this is done
+                    threading.Thread(target=_start, args=(addon,), name=f"{chart}-{name}", daemon=True).start()
+                else:
+                    addon.start()
 
     def delete(self, cloud: str, name: str) -> None:
         """Stop the control plane and forget all it held; one of the same name starts empty."""
@@ -211,10 +223,11 @@ class Clusters:
                         "machine": p.machine_name,
                         "size": p.size,
                         "spot": p.spot,
-                        "refused": sim.refusals.of(p.name),
+                        "refused": sim.refusals.of(p.name) or sim.instances.refused(p.name),
                     }
-                    for p in sim.pools()
+                    for p in sim.standing()
                 ],
+                "services": sim.programs.addresses(),
             }
             for key, sim in sorted(running.items())
         ]
@@ -228,3 +241,9 @@ class Clusters:
         for sim in running.values():
             sim.close()
             sim.control_plane.stop()
+
+
+def _start(addon: Addon) -> None:
+    """In a thread of its own, where nobody could be told of a failure; the add-on's log says why."""
+    with contextlib.suppress(RuntimeError):
+        addon.start()

@@ -94,6 +94,7 @@ def stop(directory: Path | None = None, timeout_s: float = 60) -> bool:
 def _serve(directory: Path) -> None:
     import uvicorn  # noqa: PLC0415 - only the daemon itself pays for the web server
 
+    from sandbox.cloud.aws_api.fleet import adopt  # noqa: PLC0415
     from sandbox.cloud.server import app  # noqa: PLC0415
     from sandbox.cloud.world import World  # noqa: PLC0415
 
@@ -101,6 +102,7 @@ def _serve(directory: Path) -> None:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     world = World(directory, url)
     world.clusters.resume()
+    adopt(world)
     about = {"url": url, "pid": os.getpid(), "started": psutil.Process().create_time()}
     part = directory / "daemon.json.part"
     part.write_text(json.dumps(about))

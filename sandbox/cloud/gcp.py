@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud, zones
-from fleet.catalog.machines import Machine, machines
+from fleet.catalog.machines import Machine, gke_name, machines
 from fleet.catalog.nodes import Taint
 from fleet.catalog.sharing import Sharing, SharingMode
+from sandbox.cloud import gke_fabric
 from sandbox.cloud.behaviour import GCP_PROJECT, GCP_PROJECT_NUMBER, Behaviour, own_id, serial
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.pools import cut, hardware, integer, refuse_absent, size_after
 from sandbox.cloud.quotas import refuse_over_quota
 from sandbox.cloud.records import Record
-from sandbox.cluster import NodePool
+from sandbox.cluster import NodePool, gke_networks
 
 if TYPE_CHECKING:
     from sandbox.cloud.world import World
@@ -74,6 +75,16 @@ class Network(Gcp):
     def computed(self, world: World, record: Record) -> dict[str, Any]:
         return {"networkId": str(int(serial(record.id, length=15), 16))}
 
+    def check_unused(self, world: World, record: Record) -> None:
+        super().check_unused(world, record)
+        gke_fabric.check_unused(world, record, 0)
+
+
+class Subnetwork(Gcp):
+    def check_unused(self, world: World, record: Record) -> None:
+        super().check_unused(world, record)
+        gke_fabric.check_unused(world, record, 1)
+
 
 class ServiceAccount(Gcp):
     def identify(self, world: World, record: Record) -> str:
@@ -102,6 +113,8 @@ class Cluster(Gcp):
 
     def created(self, world: World, record: Record) -> dict[str, Any]:
         about = world.clusters.start("gcp", cluster_name(record.id))
+        if record.inputs.get("enableMultiNetworking"):
+            gke_networks.install(world.clusters.sim("gcp", cluster_name(record.id)).api)
         auth = {
             **(record.inputs.get("masterAuth") or {}),
             "clusterCaCertificate": base64.b64encode(about["ca"].encode()).decode(),
@@ -134,6 +147,7 @@ class GkeNodePool(Gcp):
         row = _machine(record.inputs)
         refuse_absent(row, region(record))
         _refuse_tpu_shape(record.inputs, row)
+        gke_fabric.refuse(world, record.inputs, row)
 
     def computed(self, world: World, record: Record) -> dict[str, Any]:
         return {"version": "1.34.1-gke.1000", "instanceGroupUrls": [], "managedInstanceGroupUrls": [], "operation": None}
@@ -199,6 +213,7 @@ class GkeNodePool(Gcp):
             driver_ok=not any(d.get("gpuDriverVersion") == "INSTALLATION_DISABLED" for d in driver),
             disk_gib=integer(config.get("diskSizeGb"), 100),
             sharing=_sharing(row, next(iter(config.get("guestAccelerators") or []), {})),
+            networks=gke_fabric.interfaces(asked),
         )
 
 
@@ -221,12 +236,7 @@ def _machine(inputs: dict[str, Any]) -> Machine | None:
     guests = config.get("guestAccelerators") or []
     if guests:
         for row in machines():
-            if (
-                row.cloud is Cloud.GCP
-                and row.name == name
-                and row.accelerator
-                and row.accelerator.gke_name == guests[0].get("type")
-            ):
+            if row.cloud is Cloud.GCP and row.name == name and row.accelerator and gke_name(row) == guests[0].get("type"):
                 return row
     row_or_none = hardware(Cloud.GCP, name)
     return None if row_or_none is not None and name.startswith("n1-") else row_or_none
@@ -374,7 +384,7 @@ TYPES: dict[str, Behaviour] = {
     "gcp:compute/network:Network": Network(
         path="projects/{project}/global/networks/{name}", holds=_IN_NETWORK, immutable=("name",)
     ),
-    "gcp:compute/subnetwork:Subnetwork": Gcp(
+    "gcp:compute/subnetwork:Subnetwork": Subnetwork(
         path="projects/{project}/regions/{region}/subnetworks/{name}",
         holds=(
             ("gcp:container/cluster:Cluster", "subnetwork"),
@@ -396,7 +406,7 @@ TYPES: dict[str, Behaviour] = {
         path="projects/{project}/locations/{region}/clusters/{name}",
         api="container/v1",
         holds=(("gcp:container/nodePool:NodePool", "cluster"),),
-        immutable=("name", "location", "network", "subnetwork"),
+        immutable=("name", "location", "network", "subnetwork", "enableMultiNetworking"),
     ),
     "gcp:container/nodePool:NodePool": GkeNodePool(
         api="container/v1",
@@ -406,6 +416,7 @@ TYPES: dict[str, Behaviour] = {
             "location",
             "initialNodeCount",
             "placementPolicy",
+            "networkConfig.additionalNodeNetworkConfigs",
             "nodeConfig.machineType",
             "nodeConfig.spot",
             "nodeConfig.guestAccelerators",

@@ -1,13 +1,16 @@
 """The network inside a cluster, for programs that run beside it: an HTTP proxy that knows pods by their addresses.
 
-No container runs here, so what a pod would answer is answered for it: a vLLM server's metrics, from the load that
-`fleet sandbox load` puts on a model. Refuses what it does not know, as a network does: 502.
+No container runs here. A pod whose program runs on this machine (`sandbox.cluster.programs`) answers itself; for others
+what they would answer is answered for them: a vLLM server's metrics, from the load that `fleet sandbox load` puts on a
+model. Refuses what it does not know, as a network does: 502.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import urllib.error
+import urllib.request
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +22,7 @@ from sandbox.cloud.world import World
 from sandbox.cluster.api import Object, is_ready, pods
 
 _HERE = ("127.0.0.1", "localhost")
+_TIMEOUT_S = 5
 _MODEL_LABEL = "app.kubernetes.io/instance"
 
 
@@ -35,17 +39,30 @@ def answer(world: World, request: Request) -> Response:
     """What the pod at the request's address answers."""
     try:
         cloud, _, name = _cluster(request.headers.get("proxy-authorization", "")).partition("/")
-        api = world.clusters.sim(cloud, name).api
+        sim = world.clusters.sim(cloud, name)
     except (CloudError, ValueError):
         return PlainTextResponse("no cluster is named for which to find the pod", 407)
-    everything = pods(api)
+    everything = pods(sim.api)
     pod = next((p for p in everything if p["status"].get("podIP") == _host(request)), None)
     if pod is None or not is_ready(pod):
         return PlainTextResponse(f"nothing answers at {_host(request)} in {name}", 502)
     # To a proxy a client names the whole address.
-    if urlsplit(request.scope["path"]).path != "/metrics" or not _serves_vllm(pod):
+    asked = urlsplit(request.scope["path"])
+    if (port := sim.programs.port(pod, asked.port or 80)) is not None:
+        return _of_program(port, asked.path)
+    if asked.path != "/metrics" or not _serves_vllm(pod):
         return PlainTextResponse(f"{pod['metadata']['name']} is not played beyond a vLLM server's metrics", 502)
     return PlainTextResponse(_metrics(world, f"{cloud}/{name}", pod, everything))
+
+
+def _of_program(port: int, path: str) -> Response:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=_TIMEOUT_S) as reply:
+            return Response(reply.read(), reply.status, media_type=reply.headers.get_content_type())
+    except urllib.error.HTTPError as refused:
+        return Response(refused.read(), refused.code)
+    except OSError as gone:
+        return PlainTextResponse(str(gone), 502)
 
 
 def _cluster(authorization: str) -> str:

@@ -36,7 +36,7 @@ def affordable(world: World, cluster: str, pool: NodePool) -> tuple[int, CloudEr
         _units(other)
         for where in (about["cluster"].partition("/") for about in world.clusters.status())
         if where[0] == pool.cloud
-        for other in world.clusters.sim(pool.cloud, where[2]).pools()
+        for other in world.clusters.sim(pool.cloud, where[2]).standing()
         if other.region == pool.region and _quota(other) == name and (where[2], other.name) != (cluster, pool.name)
     )
     if used + _units(pool) <= limit:

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sandbox.cloud import aws_api, interruptions
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.invokes import answer
 from sandbox.cloud.network import answer as answer_for_pod
@@ -118,6 +119,8 @@ def _load(world: World, q: dict[str, Any]) -> Any:
 def _resize(world: World, q: dict[str, Any]) -> Any:
     """What an autoscaler or a person does behind the engine's back."""
     sim = world.clusters.sim(q["cloud"], q["cluster"])
+    if q["pool"] in sim.instances.names():
+        raise CloudError("InvalidParameter", f"Karpenter makes the nodes of {q['pool']} for pods that wait, and no size does")
     for pool in [pool for pool in sim.pools() if pool.name == q["pool"]]:
         refuse_over_quota(world, q["cluster"], pool.at(q["size"]))
     sim.resize(q["pool"], q["size"])
@@ -126,15 +129,22 @@ def _resize(world: World, q: dict[str, Any]) -> Any:
 def _reclaim(world: World, q: dict[str, Any]) -> Any:
     """Spot capacity that the cloud wants back; returns the nodes it took. It never takes what was bought on demand."""
     sim = world.clusters.sim(q["cloud"], q["cluster"])
+    if sim.instances.count(q["pool"]):
+        return interruptions.reclaim(world, sim, q["pool"], q["count"], float(q.get("notice_s") or 0))
     if q["pool"] not in [pool.name for pool in sim.pools() if pool.spot]:
         raise CloudError("InvalidParameter", f"{q['cluster']} has no spot pool {q['pool']}")
     return sim.reclaim(q["pool"], q["count"], float(q.get("notice_s") or 0))
 
 
+def _reserve(world: World, q: dict[str, Any]) -> Any:
+    """EC2 capacity that the account bought ahead: `machine`, `zone`, `count`, and for a block when it `ends`."""
+    world.records.set(f"reservation/{q['id']}", {key: q.get(key) for key in ("machine", "zone", "count", "ends")})
+
+
 def _exhaust(world: World, q: dict[str, Any]) -> Any:
     """No more machines of a pool's kind in its place, or again some."""
     sim = world.clusters.sim(q["cloud"], q["cluster"])
-    if q["pool"] not in [pool.name for pool in sim.pools()]:
+    if q["pool"] not in [pool.name for pool in sim.pools()] + sim.instances.names():
         raise CloudError("InvalidParameter", f"{q['cluster']} has no pool {q['pool']}")
     sim.exhaust(q["pool"], bool(q["exhausted"]))
 
@@ -158,6 +168,7 @@ _ROUTES: dict[str, Handler] = {
     "resize": _resize,
     "reclaim": _reclaim,
     "exhaust": _exhaust,
+    "reserve": _reserve,
 }
 
 
@@ -176,7 +187,14 @@ def app(world: World) -> ASGIApp:
 
         return endpoint
 
-    clouds = Starlette(routes=[Route(f"/{name}", route(handler), methods=["POST"]) for name, handler in _ROUTES.items()])
+    async def aws(request: Request) -> Response:
+        path = request.url.path.removeprefix(aws_api.PATH)
+        asked = (request.method, path, dict(request.headers), await request.body())
+        status, headers, body = await anyio.to_thread.run_sync(aws_api.answer, world, *asked)
+        return Response(body, status, headers)
+
+    routes = [Route(f"/{name}", route(handler), methods=["POST"]) for name, handler in _ROUTES.items()]
+    clouds = Starlette(routes=[*routes, Route(f"{aws_api.PATH}{{rest:path}}", aws, methods=["GET", "POST"])])
 
     async def either(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope) if scope["type"] == "http" else None

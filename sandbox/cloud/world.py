@@ -19,6 +19,7 @@ from sandbox.cloud.behaviour import Behaviour, serial
 from sandbox.cloud.buckets import ObjectStores
 from sandbox.cloud.clusters import Clusters
 from sandbox.cloud.errors import CloudError, already_exists, not_found
+from sandbox.cloud.events import Queues
 from sandbox.cloud.quotas import affordable
 from sandbox.cloud.records import Record, Records
 
@@ -40,8 +41,10 @@ class World:
     def __init__(self, home: Path, url: str = "") -> None:
         self.home = home
         self.records = Records(home / "cloud.db")
-        self.clusters = Clusters(home, self.records, partial(affordable, self), url)
         self.buckets = ObjectStores(home)
+        self.clusters = Clusters(home, self.records, partial(affordable, self), url, self.buckets.environment)
+        self.queues = Queues()
+        self.url = url
         self._serials = itertools.count(int(self.records.setting("serial") or 0))
         self._serial_lock = threading.Lock()
         # Two creates of the same thing at once must not both win; different things go ahead together.

@@ -14,9 +14,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from sandbox.cluster import autoscaler, claims, devices, draining, expander
+from sandbox.cluster import autoscaler, claims, devices, draining, expander, gke_networks
 from sandbox.cluster.api import Api, ApiError, Object, nodes, pods
+from sandbox.cluster.instances import Instances
 from sandbox.cluster.pool import POOL, NodePool
+from sandbox.cluster.programs import Programs, Stores
 from sandbox.cluster.refusals import Refusals
 from sandbox.control_plane import ControlPlane
 
@@ -32,6 +34,7 @@ class ClusterSim:
     Args:
         on_resize: called with a pool's name and new size when something other than `set_pool` changed it.
         afford: of a pool, the nodes up to its size that its cloud would give, and the cloud's words where that is fewer.
+        stores: of a URL of weights, the environment by which a program reaches them.
     """
 
     def __init__(
@@ -39,10 +42,15 @@ class ClusterSim:
         control_plane: ControlPlane,
         on_resize: Callable[[str, int], None],
         afford: Callable[[NodePool], tuple[int, str]] = lambda pool: (pool.size, ""),
+        stores: Stores = lambda url: {},
     ) -> None:
         self.control_plane = control_plane
         self.api = Api(control_plane.endpoint, control_plane.ca_pem, control_plane.token)
         self.refusals = Refusals(self.api)
+        # Machines that a provisioner started, beside those of pools.
+        self.instances = Instances(self.api)
+        # Pods that are more than records.
+        self.programs = Programs(self.api, control_plane.directory / "programs", stores)
         self._on_resize, self._afford = on_resize, afford
         self._pools: dict[str, NodePool] = {}
         self._idle: dict[str, float] = {}
@@ -75,6 +83,14 @@ class ClusterSim:
     def pools(self) -> list[NodePool]:
         with self._lock:
             return list(self._pools.values())
+
+    def standing(self) -> list[NodePool]:
+        """The cloud's pools, and those that a provisioner has machines of."""
+        return [*self.pools(), *self.instances.pools().values()]
+
+    def is_exhausted(self, pool: str) -> bool:
+        with self._lock:
+            return pool in self._exhausted
 
     def nodes(self, pool: str) -> list[str]:
         """Names of the pool's nodes."""
@@ -119,6 +135,7 @@ class ClusterSim:
         """Stop the loop; nodes stay in the API server."""
         self._stop.set()
         self._loop.join(5)
+        self.programs.close()
 
     def _nodes_of(self, pool: str) -> list[Object]:
         return [n for n in self.api.call("GET", "/api/v1/nodes").get("items", []) if _pool_of(n) == pool]
@@ -185,12 +202,15 @@ class ClusterSim:
     def _tick(self) -> None:
         with self._lock:
             pools = dict(self._pools)
-        if not pools:
+        pools = {name: gke_networks.attach(self.api, pool) for name, pool in pools.items()}
+        hardware = {**pools, **self.instances.pools()}
+        if not hardware:
             return
         seen_nodes, seen_pods = nodes(self.api), pods(self.api)
+        self.programs.see(seen_pods)
         draining.sweep(self.api, seen_nodes, seen_pods)
-        devices.reconcile(self.api, pools, seen_nodes, seen_pods)
-        claims.reconcile(self.api, pools, seen_nodes, seen_pods)
+        devices.reconcile(self.api, hardware, seen_nodes, seen_pods)
+        claims.reconcile(self.api, hardware, seen_nodes, seen_pods)
         claims.count(self.api, seen_pods)
         for pool in pools.values():
             standing = sum(_pool_of(n) == pool.name for n in seen_nodes)

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from fleet.catalog.fabric import EFA_RESOURCE
+from fleet.catalog.fabric import EFA_RESOURCE, GKE_NETWORK_RESOURCES, INFINIBAND_RESOURCE
+from fleet.catalog.neuron import CORE_RESOURCE
 from fleet.catalog.sharing import SharingMode
 from sandbox.cluster.api import Api, ApiError, Object, is_ready
 from sandbox.cluster.pool import POOL, NodePool
@@ -24,8 +25,8 @@ PLUGINS = {
     "neuron-device-plugin": "aws.amazon.com/neuron",
     "habana": "habana.ai/gaudi",
 }
-# Looked for first: its name has NVIDIA's in it.
-_EFA_PLUGIN = "aws-efa-k8s-device-plugin"
+# Those of fabrics, looked for first: one's name has NVIDIA's in it.
+_FABRIC_PLUGINS = {"aws-efa-k8s-device-plugin": EFA_RESOURCE, "sriov-network-device-plugin": INFINIBAND_RESOURCE}
 _MPS_DAEMON = "mps-control-daemon"
 
 
@@ -44,7 +45,7 @@ def reconcile(api: Api, pools: dict[str, NodePool], nodes: list[Object], pods: l
     read = partial(_config_map, api, {})
     running: dict[str, list[_Plugin]] = {}
     mps: set[str] = set()
-    efa: set[str] = set()
+    fabric: set[tuple[str, str]] = set()
     for pod in pods:
         if not is_ready(pod) or pod["metadata"].get("deletionTimestamp") is not None:
             continue
@@ -53,8 +54,8 @@ def reconcile(api: Api, pools: dict[str, NodePool], nodes: list[Object], pods: l
             if _MPS_DAEMON in (container.get("command") or []):
                 mps.add(node)
                 continue
-            if _EFA_PLUGIN in container.get("image", ""):
-                efa.add(node)
+            if of_fabric := next((r for part, r in _FABRIC_PLUGINS.items() if part in container.get("image", "")), None):
+                fabric.add((node, of_fabric))
                 continue
             for part, resource in PLUGINS.items():
                 if part in container.get("image", ""):
@@ -62,10 +63,23 @@ def reconcile(api: Api, pools: dict[str, NodePool], nodes: list[Object], pods: l
     for node_ in nodes:
         name = node_["metadata"]["name"]
         pool = pools.get((node_["metadata"].get("annotations") or {}).get(POOL, ""))
-        if pool is not None and pool.efa:
-            offer(api, node_, EFA_RESOURCE, pool.efa if name in efa else 0)
+        if pool is not None:
+            _offer_fabric(api, node_, pool, {r for on, r in fabric if on == name})
         if pool is not None and pool.resource:
-            offer(api, node_, pool.resource, _count(pool, pool.resource, running.get(name, []), name in mps))
+            count = _count(pool, pool.resource, running.get(name, []), name in mps)
+            offer(api, node_, pool.resource, count)
+            if each := pool.neuron_cores:
+                offer(api, node_, CORE_RESOURCE, count * each)
+
+
+def _offer_fabric(api: Api, node: Object, pool: NodePool, plugins: set[str]) -> None:
+    """What plugins of these resources find there; a network is GKE's own, and goes when its object does."""
+    for resource, interfaces in pool.fabric().items():
+        there = resource.startswith(GKE_NETWORK_RESOURCES) or resource in plugins
+        offer(api, node, resource, interfaces if there else 0)
+    for resource in node["status"].get("allocatable") or {}:
+        if resource.startswith(GKE_NETWORK_RESOURCES) and resource not in pool.fabric():
+            offer(api, node, resource, 0)
 
 
 def _count(pool: NodePool, resource: str, running: list[_Plugin], mps: bool) -> int:

@@ -8,8 +8,9 @@ from typing import Any
 
 from fleet.catalog.accelerators import ACCELERATORS, Family
 from fleet.catalog.clouds import Cloud
-from fleet.catalog.fabric import EFA_RESOURCE
+from fleet.catalog.fabric import EFA_RESOURCE, GKE_NETWORK_RESOURCES, INFINIBAND_RESOURCE, Fabric, node_fabric
 from fleet.catalog.machines import Machine, host, machine
+from fleet.catalog.neuron import CORE_RESOURCE, CORES
 from fleet.catalog.nodes import Taint, brings_device_plugin, cloud_labels, cloud_taints
 from fleet.catalog.sharing import Sharing, SharingMode
 
@@ -37,6 +38,7 @@ class NodePool:
         group_tags: of its Auto Scaling group, on AWS.
         hosts: names of its nodes where they stand already; empty where the cloud names them.
         efa: fabric adapters of a node, as its launch template says.
+        networks: VPC and subnet of each further interface of a GKE node. attached: the Network objects that name these.
         sharing: how the cloud, or the node's own boot script, cut its GPUs; what a device plugin does comes on top.
     """
 
@@ -62,6 +64,8 @@ class NodePool:
     efa: int = 0
     group_tags: dict[str, str] = field(default_factory=dict)
     hosts: tuple[str, ...] = ()
+    networks: tuple[tuple[str, str], ...] = ()
+    attached: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A form that survives the daemon."""
@@ -84,7 +88,8 @@ class NodePool:
         taints = tuple(Taint(**t) for t in raw.pop("taints"))
         cut = raw.pop("sharing", None)
         raw["sharing"] = Sharing(**{**cut, "mode": SharingMode(cut["mode"])}) if cut else None
-        raw |= {"zones": tuple(raw["zones"]), "hosts": tuple(raw.get("hosts") or ())}
+        raw |= {"zones": tuple(raw["zones"]), "hosts": tuple(raw.get("hosts") or ()), "attached": ()}
+        raw["networks"] = tuple((vpc, subnet) for vpc, subnet in raw.get("networks") or ())
         if about := raw.pop("host", None):
             raw["hardware"] = host(ACCELERATORS[accelerator], *about)
         else:
@@ -157,8 +162,23 @@ class NodePool:
         return self.hardware.accelerators * (self.sharing.slots if self.sharing else 1) if self.hardware else 0
 
     def accelerators(self) -> dict[str, str]:
-        fabric = {EFA_RESOURCE: str(self.efa)} if self.efa else {}
-        return {self.resource: str(self.parts), **fabric} if self.resource else {}
+        if self.resource is None:
+            return {}
+        cores = {CORE_RESOURCE: str(self.parts * self.neuron_cores)} if self.neuron_cores else {}
+        return {self.resource: str(self.parts), **cores, **{key: str(n) for key, n in self.fabric().items()}}
+
+    @property
+    def neuron_cores(self) -> int:
+        """Cores of each device, which Neuron's plugin counts beside the devices; 0 for other hardware."""
+        accelerator = self.hardware.accelerator if self.hardware else None
+        return CORES.get(accelerator.name, 0) if accelerator else 0
+
+    def fabric(self) -> dict[str, int]:
+        """Interfaces of a node's fabric by resource, once all that offers them runs."""
+        found = node_fabric(self.hardware) if self.hardware else None
+        infiniband = {INFINIBAND_RESOURCE: found.interfaces} if found and found.kind is Fabric.INFINIBAND else {}
+        networks = dict.fromkeys((GKE_NETWORK_RESOURCES + name for name in self.attached), 1)
+        return {**({EFA_RESOURCE: self.efa} if self.efa else {}), **infiniband, **networks}
 
     def node(self, zone: str, name: str | None = None) -> dict[str, Any]:
         """The Node object of a new machine in the zone, as its cloud would register it: no name or id comes twice.

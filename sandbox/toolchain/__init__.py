@@ -41,6 +41,7 @@ class Tool:
     Attributes:
         module: directory under `modules/` with its go.mod and go.sum.
         expected_s: seconds a cold build takes on two cores, measured 2026-11.
+        tags: Go build tags, separated by commas.
         on_path: oldest version accepted from PATH; None where only ours will do, since versions must match.
         carries: what its module has beside it; part of it in the cache.
     """
@@ -51,13 +52,14 @@ class Tool:
     version: str
     expected_s: int
     ldflags: str = ""
+    tags: str = ""
     on_path: tuple[int, int] | None = None
     carries: Carried | None = None
 
     @property
     def key(self) -> str:
         """Changes when the sources, the flags or the version do."""
-        digest = hashlib.sha256(f"{self.package} {self.ldflags}".encode())
+        digest = hashlib.sha256(f"{self.package} {self.ldflags}{f' {self.tags}' if self.tags else ''}".encode())
         for part in ("go.mod", "go.sum"):
             digest.update((_MODULES / self.module / part).read_bytes())
         return f"{self.name}-{self.version}-{digest.hexdigest()[:12]}"
@@ -109,6 +111,20 @@ def _keda(name: str, command: str, expected_s: int, carries: Carried | None = No
     return Tool(name, "keda", f"github.com/kedacore/keda/v2/cmd/{command}", _KEDA, expected_s, _KEDA_FLAGS, carries=carries)
 
 
+_KARPENTER_CRDS = Carried(
+    "crds",
+    "github.com/aws/karpenter-provider-aws",
+    tuple(
+        f"pkg/apis/crds/{name}.yaml"
+        for name in (
+            "autoscaling.x-k8s.io_capacitybuffers",
+            "karpenter.k8s.aws_ec2nodeclasses",
+            "karpenter.sh_nodeclaims",
+            "karpenter.sh_nodeoverlays",
+            "karpenter.sh_nodepools",
+        )
+    ),
+)
 _PULUMI = "3.259.0"
 TOOLS: dict[str, Tool] = {
     tool.name: tool
@@ -132,6 +148,24 @@ TOOLS: dict[str, Tool] = {
         Tool("fake-gcs-server", "fake-gcs-server", "github.com/fsouza/fake-gcs-server", "1.54.0", 45),
         _keda("keda-operator", "operator", 400, _KEDA_CRDS),
         _keda("keda-adapter", "adapter", 60),
+        Tool(
+            "karpenter",
+            "karpenter",
+            "github.com/aws/karpenter-provider-aws/cmd/controller",
+            "1.14.1",
+            370,
+            carries=_KARPENTER_CRDS,
+        ),
+        Tool(
+            "promtool",
+            "prometheus",
+            "github.com/prometheus/prometheus/cmd/promtool",
+            "0.316.0",  # as a module; 3.16.0 to everybody else
+            150,
+            "-X github.com/prometheus/common/version.Version=3.16.0",
+            # Of its two dozen ways to find what to watch, none is needed to check rules.
+            tags="remove_all_sd",
+        ),
     )
 }
 

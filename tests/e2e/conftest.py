@@ -66,6 +66,7 @@ class Sandbox:
 _LEFT_OUT = (
     ".git",
     ".venv",
+    ".venv-serving",
     ".sandbox",
     ".accelfleet",
     "out",
@@ -117,10 +118,13 @@ class Fork:
         about = json.loads((self.home / "clusters" / cluster / "cluster.json").read_text())
         return Api(about["endpoint"], about["ca"], about["token"])
 
+    def processes(self) -> list[psutil.Process]:
+        """Processes of its sandbox."""
+        return [p for p in psutil.process_iter(["cmdline"]) if str(self.home) in " ".join(p.info["cmdline"] or [])]
+
     def close(self) -> None:
         daemon.stop(self.home)
-        left = [p for p in psutil.process_iter(["cmdline"]) if str(self.home) in " ".join(p.info["cmdline"] or [])]
-        assert not left, "the sandbox left processes behind"
+        assert not self.processes(), "the sandbox left processes behind"
 
 
 @pytest.fixture(scope="session")

@@ -38,9 +38,19 @@ KEYS: dict[str, tuple[str, ...]] = {
     "prices.csv": ("cloud", "region", "machine", "accelerator"),
     "carbon.csv": ("cloud", "region"),
     "mig.csv": ("accelerator", "profile"),
+    "fabric.csv": ("cloud", "machine"),
+    "numa.csv": ("cloud", "machine"),
     "drivers.csv": ("cloud", "family", "accelerator", "kubernetes"),
     "kubernetes.csv": ("cloud", "minor"),
     "compatibility.csv": ("part", "version", "cloud", "relation", "other"),
+}
+
+
+# Machines that regions are known to have, and whose price no list read has.
+UNPRICED = {
+    ("gcp", "a3-megagpu-8g", "nvidia-h100-80gb"),
+    ("gcp", "a3-ultragpu-8g", "nvidia-h200-141gb"),
+    ("gcp", "a4-highgpu-8g", "nvidia-b200"),
 }
 
 
@@ -88,6 +98,18 @@ def test_some_machine_carries_every_accelerator(accelerator: str) -> None:
     assert not on_gke or row.gke_name, "GKE labels its nodes with a name of its own"
 
 
+def test_every_fabric_is_of_a_machine_and_in_zones_of_its_regions() -> None:
+    known = {(str(m.cloud), m.name): m for m in machines()}
+    for row in FILES["fabric.csv"]:
+        found = known.get((row["cloud"], row["machine"]))
+        assert (
+            found is None or found.cloud is Cloud.AWS or int(row["interfaces"]) in (found.accelerators, found.accelerators / 2)
+        )
+        assert found is not None or row["cloud"] == "aws", row
+        there = {zone for region in regions_with(found) for zone in zones(Cloud.GCP, region)} if row["zones"] else set()
+        assert set(row["zones"].split()) <= there, row
+
+
 def test_numbers_are_such_as_a_machine_can_have() -> None:
     for row in MACHINES:
         assert int(row["vcpus"]) > 0
@@ -101,6 +123,7 @@ def test_numbers_are_such_as_a_machine_can_have() -> None:
 
 def test_prices_are_such_as_a_cloud_can_ask() -> None:
     sold_otherwise = {key(row, KEYS["machines.csv"]) for row in MACHINES if row["sold_only"] not in ("", *PURCHASES)}
+    sold_otherwise |= UNPRICED
     for row in PRICES:
         on_demand, spot = price(row, "on_demand_usd_hour"), price(row, "spot_usd_hour")
         unlisted = on_demand is None and spot is None

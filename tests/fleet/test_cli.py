@@ -178,7 +178,8 @@ def test_an_operation_as_json_is_one_document(
 def test_what_stands_as_json_is_one_document(results: dict[str, Result | None]) -> None:
     done = run("status", "--stack", "aws-dev", "--format", "json")
     assert done.exit_code == 0
-    assert json.loads(done.stdout) == {"version": 1, "pools": [], "waiting": [], "unreachable": {}, "absent": ["aws-dev"]}
+    empty = {"pools": [], "waiting": [], "unreachable": {}, "commitments": []}
+    assert json.loads(done.stdout) == {"version": 1, **empty, "absent": ["aws-dev"]}
 
 
 def test_a_failure_is_told_with_the_log_that_has_all_of_it(results: dict[str, Result | None]) -> None:

@@ -11,9 +11,9 @@ import pytest
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.drivers import DriverOwner, driver_owner
-from fleet.catalog.machines import Machine, machine
+from fleet.catalog.machines import Machine, gke_name, machine
 from fleet.catalog.nodes import Taint
-from fleet.catalog.tpu import TOPOLOGIES, gke_name, tpu_slice
+from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.contract import ALLOCATION_LABEL, AcceleratorPool
 from fleet.plan import pools
 from fleet.spec import ClusterSpec
@@ -151,7 +151,7 @@ def test_a_pod_takes_one_neuron_device_or_all_of_a_node() -> None:
     pool = pool_of(row)
     assert [pool.placement(count).count for count in (1, 12)] == [1, 12]
     for count in (2, 6, 11):
-        with pytest.raises(ValueError, match=f"takes 1 or all 12 Neuron devices of a inf2.48xlarge, not {count}"):
+        with pytest.raises(ValueError, match=f"takes 1 or 12 Neuron devices of a inf2.48xlarge, not {count}"):
             pool.placement(count)
 
 

@@ -18,7 +18,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.checks import capacity, scaling
+from fleet.catalog.servers import server_in
+from fleet.checks import capacity
 from fleet.load import StackErrors, load_stack
 from fleet.plan import pools
 from fleet.spec import ClusterSpec, Nat, Purchase
@@ -96,11 +97,13 @@ GUARDS = {
     "clouds/aws/node_pool.py _subnets": ("zone-of-other-region",),
     "clouds/azure/cluster.py __init__": ("aks-no-way-out",),
     "clouds/azure/network.py node_ranges": ("cidr-over-aks-pods", "zones-zero"),
+    "clouds/azure/object_store.py put": ("weights-files-on-azure",),
     "clouds/azure/node_pool.py __init__": ("disk-over-aks", "weights-over-aks-disk"),
     "clouds/gcp/network.py ranges": ("cidr-too-small",),
     "clouds/gcp/node_pool.py __init__": ("accelerator-on-other-cloud",),
     "clouds/gcp/node_pool.py _slice": ("tpu-hosts-against-topology", "tpu-slice-in-two-zones"),
     "clouds/gcp/provider.py provider": ("gcp-project-missing",),
+    "provisioning.py provision": ("provisioning-on-gke", "provisioning-on-aks"),
 }
 
 
@@ -150,10 +153,17 @@ def test_networks_have_the_room_that_the_clouds_networks_are_cut_for(prefix: int
 
 
 @pytest.mark.parametrize(
-    "image", ["vllm/vllm-openai:v0.11.0", "nvcr.io/nvidia/tritonserver:25.08-py3", "a/b@sha256:vllm", "vllm"]
+    "image",
+    [
+        "vllm/vllm-openai:v0.11.0",
+        "nvcr.io/nvidia/tritonserver:25.08-py3",
+        "a/b@sha256:vllm",
+        "vllm",
+        "registry.example/ml/accelfleet-serving:1.0",
+    ],
 )
 def test_a_queue_is_told_by_the_servers_that_infra_takes_for_such(image: str) -> None:
-    assert scaling.tells_queue(image) == (server_of(image).waiting is not None)
+    assert server_in(image).tells_queue == (server_of(image).waiting is not None)
 
 
 def test_a_computed_disk_is_never_larger_than_the_cloud_has() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from fleet.catalog.clouds import PUBLIC, Cloud, zones
-from fleet.catalog.machines import machines_with, offer, offers
+from fleet.catalog.machines import gke_name, machines_with, offer, offers
 from fleet.catalog.sharing import SharingMode
-from fleet.catalog.tpu import gke_name, tpu_slice
+from fleet.catalog.tpu import tpu_slice
 from fleet.contract import AcceleratorPool
 from fleet.cost import pool_cost
 from fleet.plan import choose_machine, disk_gib, needed_gib, network_zones, nodes_for, pools

@@ -8,6 +8,7 @@ import pytest
 
 from fleet.catalog import dra
 from fleet.catalog.clouds import Cloud
+from fleet.catalog.fabric import node_fabric
 from fleet.catalog.machines import machine
 from fleet.catalog.sharing import Sharing, SharingMode
 from fleet.load import load_stack
@@ -79,7 +80,7 @@ def test_each_gpu_has_exactly_one_owner(deploy, hardware):
 
 
 def test_the_fabrics_plugin_has_its_namespace_where_every_gpu_is_claimed(deploy):
-    pool = claimed(A100, efa=4)
+    pool = claimed(A100, fabric=node_fabric(A100))
 
     def both(opts):
         plugins = DevicePlugins("plugins", [pool], opts)

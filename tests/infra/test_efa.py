@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleet.catalog.clouds import Cloud
-from fleet.catalog.fabric import EFA_RESOURCE, efa_interfaces
+from fleet.catalog.fabric import EFA_RESOURCE, node_fabric
 from fleet.catalog.machines import machine
 from fleet.load import load_stack
 from infra.kubernetes.model_serving import chart_values
@@ -100,7 +100,7 @@ def test_its_plugin_runs_where_the_adapters_are(recorded):
 @pytest.mark.parametrize(("count", "adapters"), [(8, 4), (4, 2), (2, 1), (1, None)])
 def test_a_pod_asks_for_its_share_of_adapters(count, adapters):
     row = machine(Cloud.AWS, "p4d.24xlarge")
-    pool = pool_of(row, efa=efa_interfaces(row))
+    pool = pool_of(row, fabric=node_fabric(row))
     assert pool.placement(count).extra == ({EFA_RESOURCE: adapters} if adapters else {})
     assert chart_values(model(pool=pool, count=count))["extraResources"] == pool.placement(count).extra
 

@@ -15,7 +15,7 @@ import pytest
 from fleet import naming
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
-from fleet.catalog.machines import machine, machines
+from fleet.catalog.machines import gke_name, machine, machines
 from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.contract import AcceleratorPool
 from fleet.spec import ApiSpec, Nat
@@ -163,7 +163,7 @@ def test_every_gpu_machine_makes_the_nodes_of_its_contract(deploy, hardware, spo
     check_contract(pool, made)
     assert made["nodeConfig"]["guestAccelerators"] == [
         {
-            "type": hardware.accelerator.gke_name,
+            "type": gke_name(hardware),
             "count": hardware.accelerators,
             "gpuDriverInstallationConfig": {"gpuDriverVersion": "DEFAULT"},
         }

@@ -23,7 +23,7 @@ from infra.clouds.aws.autoscaler import EksAutoscalerRole, autoscaler_policy
 from infra.kubernetes import cluster_autoscaler
 from infra.kubernetes.cluster_autoscaler import ClusterAutoscaler
 from infra.kubernetes.device_plugins import DevicePlugins
-from infra.kubernetes.model_servers import OPEN_INFERENCE, VLLM, server_of
+from infra.kubernetes.model_servers import OPEN_INFERENCE, SERVING, VLLM, server_of
 from infra.kubernetes.model_serving import CHART, ModelServing, ModelServingArgs, chart_values, start_up_seconds
 from infra.kubernetes.namespaces import KEDA, ModelsNamespace
 from infra.platform import deploy as deploy_platform
@@ -357,6 +357,17 @@ def test_weights_reach_vllm_with_all_accelerators_of_the_replica():
     assert "--tensor-parallel-size=4" in values["server"]["args"]
 
 
+def test_our_own_server_reads_its_folder_and_speaks_both_protocols():
+    values = chart_values(model(image="registry.example/accelfleet-serving:1.0"))
+    assert "command" not in values["server"] or not values["server"]["command"]
+    assert values["server"]["args"][0] == "--model=$(WEIGHTS_URL)"
+    assert "--cache=$(HOME)/models" in values["server"]["args"]
+    assert (values["server"]["port"], values["server"]["grpcPort"]) == (8000, 8001)
+    assert f"--grpc-port={values['server']['grpcPort']}" in values["server"]["args"]
+    assert values["probes"]["readiness"]["path"] == "/v2/health/ready"
+    assert chart_values(model())["server"]["grpcPort"] == 0
+
+
 def test_a_server_without_weights_is_left_to_its_image():
     values = chart_values(model(weights_url=None, weights_gib=0))
     assert "command" not in values["server"]
@@ -373,6 +384,9 @@ def test_pods_reach_their_clouds_credentials_and_only_where_there_are_weights(ha
 def test_images_are_told_apart_by_their_name():
     assert server_of("public.ecr.aws/neuron/pytorch-inference-vllm-neuronx:0.9.1") is VLLM
     assert server_of("ghcr.io/example/serving:1.0") is OPEN_INFERENCE
+    assert server_of("ghcr.io/example/accelfleet-serving:1.0") is SERVING
+    assert server_of("accelfleet-serving@sha256:0") is SERVING
+    assert server_of("accelfleet-serving/other:1") is OPEN_INFERENCE
 
 
 def test_keda_goes_by_the_queue_of_all_replicas():
@@ -387,7 +401,7 @@ def test_keda_goes_by_the_queue_of_all_replicas():
     ("changes", "message"),
     [
         ({"replicas": (0, 4)}, "set replicas.min to 1"),
-        ({"image": "ghcr.io/example/serving:1.0"}, "use hpa, or a vLLM image"),
+        ({"image": "ghcr.io/example/serving:1.0"}, "use hpa, or vLLM or our own server"),
     ],
     ids=["asleep for good", "no queue"],
 )

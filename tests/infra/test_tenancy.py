@@ -147,7 +147,7 @@ def test_kueue_is_pinned_and_manages_teams_and_nobody_else(made):
     assert {"pod", "deployment"} <= set(config["integrations"]["frameworks"])
     asked = model(POOLS[0])
     requested = {"cpu", "memory", "ephemeral-storage"}
-    assert chart_values(asked)["resources"].keys() == {"cpu", "memory", "ephemeralStorage"}
+    assert chart_values(asked)["resources"].keys() == {"cpu", "cpuLimit", "memory", "ephemeralStorage"}
     assert requested <= set(config["resources"]["excludeResourcePrefixes"]), "a queue that covers it not would hold it forever"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fleet.catalog.clouds import Cloud
-from fleet.catalog.fabric import EFA_RESOURCE, efa_interfaces
+from fleet.catalog.fabric import EFA_RESOURCE, node_fabric
 from fleet.catalog.machines import machine
 from fleet.contract import AcceleratorPool
 from infra import versions
@@ -18,7 +18,7 @@ from sandbox.cloud.aws_node_groups import _adapters
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.records import Record
 from sandbox.cluster import ClusterSim
-from sandbox.cluster.api import is_ready
+from sandbox.cluster.api import is_ready, nodes
 from sandbox.control_plane import ControlPlane
 from tests.accelerator_pools import pool_of
 from tests.sandbox.test_nodes import Cluster, as_the_cloud_makes_it, plugin
@@ -33,8 +33,10 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     plane = ControlPlane("efa", tmp_path)
     plane.start()
     sim = ClusterSim(plane, lambda _pool, _size: None)
-    pool = pool_of(P4D, efa=efa_interfaces(P4D))
+    pool = pool_of(P4D, fabric=node_fabric(P4D))
     sim.set_pool(replace(as_the_cloud_makes_it(pool), efa=pool.efa))
+    # A node that has just registered is tainted not-ready, which a pod would be refused for first.
+    assert until(lambda: all(is_ready(node) for node in nodes(sim.api)), seconds=60)
     yield Cluster(plane, sim, {"gpu": pool})
     sim.close()
     plane.stop()

@@ -15,7 +15,7 @@ from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import machine
 from fleet.catalog.sharing import Sharing, SharingMode, mig
 from fleet.contract import AcceleratorPool
-from infra.clouds.aws.node_pool import mig_user_data
+from infra.clouds.aws.user_data import user_data
 from infra.kubernetes import gpu_sharing
 from sandbox.cloud.aws_node_groups import _cut_at_boot
 from sandbox.cloud.errors import CloudError
@@ -153,7 +153,7 @@ def test_a_plugin_that_knows_nothing_of_mig_counts_whole_gpus(cluster: Cluster) 
 
 
 def test_the_boot_script_that_infra_writes_is_the_one_that_the_sandbox_reads() -> None:
-    template = Record("aws", "aws:ec2/launchTemplate:LaunchTemplate", "lt-1", "", {}, {"userData": mig_user_data(MIG)})
+    template = Record("aws", "aws:ec2/launchTemplate:LaunchTemplate", "lt-1", "", {}, {"userData": user_data(MIG)})
     assert _cut_at_boot(template) == "3g.40gb"
     assert _cut_at_boot(None) is None
 

@@ -16,7 +16,9 @@ import yaml
 from pulumi.runtime.rpc import UNKNOWN as WIRE_UNKNOWN
 
 from fleet.catalog.clouds import PUBLIC, Cloud, zones
+from fleet.catalog.fabric import node_fabric
 from fleet.catalog.machines import machines
+from fleet.catalog.numa import Numa
 from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.contract import AcceleratorPool
 from fleet.spec import ApiSpec, Nat
@@ -327,6 +329,8 @@ def _pools(cloud: Cloud, *, spot: bool) -> list[AcceleratorPool]:
             zones=zones(cloud, REGIONS[cloud])[:1],
             disk_gib=200,
             tpu=tpu,
+            fabric=node_fabric(hardware),
+            numa=None if tpu else Numa.BEST_EFFORT,
         )
         for index, (hardware, tpu) in enumerate(wanted)
     ]
@@ -356,6 +360,7 @@ def _platform(cloud: Cloud, *, nat: Nat, spot: bool) -> None:
             network=network,
             system_machine=made.default_machine,
             system_nodes=(1, 3),
+            fabric=True,
         ),
     )
     if made.system_pool is not None:

@@ -3,6 +3,7 @@
 from infra.clouds.aws.autoscaler import EksAutoscalerRole
 from infra.clouds.aws.cluster import EksCluster
 from infra.clouds.aws.identity import EksPodIdentity
+from infra.clouds.aws.karpenter import EksKarpenter
 from infra.clouds.aws.network import AwsNetwork
 from infra.clouds.aws.node_pool import EksNodePool, EksSystemPool
 from infra.clouds.aws.object_store import S3Store
@@ -21,6 +22,7 @@ KIT = Kit(
     object_store=S3Store,
     workload_identity=EksPodIdentity,
     autoscaler=EksAutoscalerRole,
+    provisioner=EksKarpenter,
 )
 
 __all__ = ["KIT", "AwsNetwork", "EksCluster", "EksNodePool", "EksPodIdentity", "EksSystemPool", "S3Store"]

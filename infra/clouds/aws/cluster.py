@@ -22,7 +22,7 @@ _LOG_DAYS = 30
 # vpc-cni before any node: without it none becomes Ready. The agent hands pods the credentials of Pod Identity.
 _ADDONS = ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")
 # No bucket rights here: every pod of a node would have them (pain 15).
-_NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryPullOnly")
+NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryPullOnly")
 _ADMIN_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 
 
@@ -30,6 +30,20 @@ def trust(service: str) -> str:
     """Trust policy that lets one AWS service take a role."""
     statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def role_with(
+    opts: pulumi.ResourceOptions, name: str, physical: str, policies: tuple[str, ...], service: str = "ec2.amazonaws.com"
+) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
+    """A role that one AWS service takes, with policies of AWS's own, and what its rights hang on."""
+    role = aws.iam.Role(name, name=physical, assume_role_policy=trust(service), opts=opts)
+    attachments: list[pulumi.Resource] = [
+        aws.iam.RolePolicyAttachment(
+            f"{name}-{policy}", role=role.name, policy_arn=f"arn:aws:iam::aws:policy/{policy}", opts=opts
+        )
+        for policy in policies
+    ]
+    return role, attachments
 
 
 def addon(name: str, cluster: pulumi.Input[str], key: str, opts: pulumi.ResourceOptions) -> pulumi.Resource:
@@ -70,7 +84,7 @@ class EksCluster(pulumi.ComponentResource):
         self.physical_name, self.network = args.name, args.network
 
         control_plane, attached = self._role("cluster", "eks.amazonaws.com", ("AmazonEKSClusterPolicy",))
-        nodes, node_rights = self._role("node", "ec2.amazonaws.com", _NODE_POLICIES)
+        nodes, node_rights = self._role("node", "ec2.amazonaws.com", NODE_POLICIES)
         key = self._secrets_key()
         logs = aws.cloudwatch.LogGroup(
             f"{name}-logs", name=f"/aws/eks/{args.name}/cluster", retention_in_days=_LOG_DAYS, opts=self._child
@@ -116,19 +130,8 @@ class EksCluster(pulumi.ComponentResource):
         )
 
     def _role(self, key: str, service: str, policies: tuple[str, ...]) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
-        role = aws.iam.Role(
-            f"{self._name}-{key}",
-            name=naming.physical(self._args.name, key, limit=64),
-            assume_role_policy=trust(service),
-            opts=self._child,
-        )
-        attachments = [
-            aws.iam.RolePolicyAttachment(
-                f"{self._name}-{key}-{policy}", role=role.name, policy_arn=f"arn:aws:iam::aws:policy/{policy}", opts=self._child
-            )
-            for policy in policies
-        ]
-        return role, attachments
+        physical = naming.physical(self._args.name, key, limit=64)
+        return role_with(self._child, f"{self._name}-{key}", physical, policies, service)
 
     def _secrets_key(self) -> aws.kms.Key:
         key = aws.kms.Key(

@@ -1,4 +1,4 @@
-"""Elastic Fabric Adapters on a managed node group: the interfaces, their place side by side, and the way between them.
+"""Elastic Fabric Adapters of nodes: the interfaces, their place side by side, and the way between them.
 
 Every network card gets its adapter: with fewer, NCCL falls back to TCP and says nothing (aws-ofi-nccl#1063).
 https://docs.aws.amazon.com/eks/latest/userguide/node-efa.html
@@ -39,16 +39,25 @@ def template_args(
             for card in range(pool.efa)
         ]
     }
-    # A reservation has its place already: EC2 refuses to start its machines in a placement group of ours.
-    if pool.terms is None:
-        placement = aws.ec2.PlacementGroup(
-            f"{name}-placement",
-            name=naming.physical(cluster, pool.physical_name, limit=128),
-            strategy="cluster",
-            opts=pulumi.ResourceOptions(parent=parent),
-        )
+    placement = placement_group(parent, name, cluster, pool)
+    if placement is not None:
         made["placement"] = aws.ec2.LaunchTemplatePlacementArgs(group_name=placement.name)
     return made
+
+
+def placement_group(parent: pulumi.Resource, name: str, cluster: str, pool: AcceleratorPool) -> aws.ec2.PlacementGroup | None:
+    """Where nodes with the fabric stand side by side; None for others.
+
+    A reservation has its place already: EC2 refuses to start its machines in a placement group of ours.
+    """
+    if not pool.efa or pool.terms is not None:
+        return None
+    return aws.ec2.PlacementGroup(
+        f"{name}-placement",
+        name=naming.physical(cluster, pool.physical_name, limit=128),
+        strategy="cluster",
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
 
 
 def way_out(name: str, group: pulumi.Output[str], opts: pulumi.ResourceOptions) -> None:

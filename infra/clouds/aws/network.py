@@ -21,6 +21,10 @@ _ANYWHERE = "0.0.0.0/0"
 # What nodes call when there is no NAT: images, the CNI's address calls, tokens, Pod Identity and the autoscaler.
 # https://docs.aws.amazon.com/eks/latest/userguide/private-clusters.html#vpc-endpoints-private-clusters
 _PRIVATE_SERVICES = ("ecr.api", "ecr.dkr", "ec2", "sts", "eks", "eks-auth", "autoscaling")
+# https://karpenter.sh/docs/getting-started/getting-started-with-karpenter/#private-clusters
+_KARPENTER_SERVICES = ("ssm", "sqs")
+# By this tag, with the cluster's name as its value, Karpenter finds subnets and security groups.
+DISCOVERY_TAG = "karpenter.sh/discovery"
 
 
 def subnet_ranges(cidr: str) -> tuple[list[str], list[str]]:
@@ -43,7 +47,7 @@ class AwsNetwork(pulumi.ComponentResource):
     """VPC for an EKS cluster, after "Amazon EKS VPC and subnet considerations".
 
     `Nat.NONE` leaves private nodes with AWS's own services only: images must be in ECR (a pull-through cache for those
-    of others). It is for isolation, not for saving: seven interface endpoints in two zones cost more than one NAT.
+    of others). It is for isolation, not for saving: its interface endpoints in two zones cost more than one NAT.
 
     Raises:
         ValueError: fewer than two zones (EKS's minimum) or more than four.
@@ -99,6 +103,7 @@ class AwsNetwork(pulumi.ComponentResource):
 
     def _subnets(self, kind: str, ranges: list[str], *, role: str) -> dict[str, pulumi.Output[str]]:
         """One subnet a zone, tagged so that load balancers find it (`role` is the load balancer controller's word)."""
+        found = {DISCOVERY_TAG: self._args.name} if self._args.auto and kind == "private" else {}
         return {
             zone: aws.ec2.Subnet(
                 f"{self._name}-{kind}-{zone}",
@@ -110,6 +115,7 @@ class AwsNetwork(pulumi.ComponentResource):
                     **self._tag(kind, zone),
                     f"kubernetes.io/role/{role}": "1",
                     f"kubernetes.io/cluster/{self._args.name}": "shared",
+                    **found,
                 },
                 opts=self._child,
             ).id
@@ -203,7 +209,7 @@ class AwsNetwork(pulumi.ComponentResource):
             tags=self._tag("endpoints"),
             opts=self._child,
         )
-        for service in _PRIVATE_SERVICES:
+        for service in (*_PRIVATE_SERVICES, *(_KARPENTER_SERVICES if self._args.auto else ())):
             aws.ec2.VpcEndpoint(
                 f"{self._name}-{service}",
                 vpc_id=self.vpc_id,

@@ -6,7 +6,6 @@ the autoscaler, never to Pulumi (pain 11). Device plugins and the autoscaler its
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,10 +15,10 @@ import pulumi_aws as aws
 from fleet import naming
 from fleet.catalog.drivers import driver
 from fleet.catalog.nodes import Taint
-from fleet.catalog.sharing import Sharing
 from fleet.contract import AcceleratorPool, Terms
 from infra.clouds.aws import fabric, reservations
 from infra.clouds.aws.cluster import EksCluster, addon
+from infra.clouds.aws.user_data import user_data
 from infra.clouds.base import NodePoolArgs, SystemPoolArgs
 
 _SYSTEM_AMI = "AL2023_x86_64_STANDARD"
@@ -107,7 +106,7 @@ class EksNodePool(pulumi.ComponentResource):
             labels=pool.node_labels,
             taints=pool.node_taints,
             autoscaler_tags=pool.autoscaler_tags(args.cluster.physical_name),
-            user_data=mig_user_data(pool.sharing),
+            user_data=user_data(pool.sharing, pool.numa),
             pool=pool,
         )
         super().__init__("accelfleet:aws:EksNodePool", name, {}, opts)
@@ -122,34 +121,6 @@ def _ami(pool: AcceleratorPool) -> str:
         why = pool.accelerator.withdrawn or "add the one that does to fleet/catalog/data/drivers.csv"
         raise ValueError(f"pool {pool.name}: no EKS image drives {pool.accelerator.name}: {why}")
     return found.setting
-
-
-def mig_user_data(sharing: Sharing | None) -> str | None:
-    """User data (base64) that cuts every GPU of the node before the kubelet starts, for EKS has no setting for it.
-
-    A managed group merges it before its own part: https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html
-    Profiles by name: https://docs.nvidia.com/datacenter/tesla/mig-user-guide/getting-started-with-mig.html
-    """
-    if sharing is None or sharing.profile is None:
-        return None
-    instances = ",".join([sharing.profile] * sharing.slots)
-    lines = (
-        "MIME-Version: 1.0",
-        'Content-Type: multipart/mixed; boundary="//"',
-        "",
-        "--//",
-        'Content-Type: text/x-shellscript; charset="us-ascii"',
-        "",
-        "#!/bin/bash",
-        # A GPU that cannot be cut must not serve whole: without its plugin's resources the node stays empty.
-        "set -euo pipefail",
-        "nvidia-smi -mig 1",
-        f"nvidia-smi mig -cgi {instances} -C",
-        "",
-        "--//--",
-        "",
-    )
-    return base64.b64encode("\n".join(lines).encode()).decode()
 
 
 def _subnets(cluster: EksCluster, nodes: _Nodes) -> list[pulumi.Output[str]]:

@@ -5,11 +5,14 @@ Grants nobody anything: who reads it is `EksPodIdentity`'s. Nodes reach it throu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_aws as aws
 
+from fleet.weights import WeightsFile
 from infra.clouds.aws.network import AwsNetwork
-from infra.clouds.base import ObjectStoreArgs
+from infra.clouds.base import ObjectStoreArgs, object_key
 
 
 class S3Store(pulumi.ComponentResource):
@@ -87,7 +90,21 @@ class S3Store(pulumi.ComponentResource):
         )
         self.url = pulumi.Output.format("s3://{0}", bucket.bucket)
         self.bucket_arn = bucket.arn
+        self._name, self._bucket = name, bucket
         self.register_outputs({"url": self.url, "bucketArn": self.bucket_arn})
+
+    def put(self, path: str, files: Sequence[WeightsFile]) -> list[pulumi.Resource]:
+        """Objects of the bucket; encrypted as it says."""
+        return [
+            aws.s3.BucketObjectv2(
+                f"{self._name}-{object_key(path, file)}",
+                bucket=self._bucket.bucket,
+                key=object_key(path, file),
+                source=pulumi.FileAsset(file.path),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            for file in files
+        ]
 
 
 def _expiry(noncurrent_days: int) -> aws.s3.BucketLifecycleConfigurationRuleArgs:

@@ -9,11 +9,13 @@ https://learn.microsoft.com/azure/storage/blobs/versioning-overview
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import pulumi
 from pulumi_azure_native import storage
 
+from fleet.weights import WeightsFile
 from infra.clouds.azure.network import AzureNetwork
 from infra.clouds.base import ObjectStoreArgs
 
@@ -109,3 +111,13 @@ class BlobStore(pulumi.ComponentResource):
         self.container_id = container.id
         self.url = account.primary_endpoints.dfs.apply(lambda endpoint: f"abfss://{CONTAINER}@{urlsplit(endpoint).netloc}")
         self.register_outputs({"url": self.url, "account_name": self.account_name, "container_id": self.container_id})
+
+    def put(self, path: str, files: Sequence[WeightsFile]) -> list[pulumi.Resource]:
+        """Nothing from here: blobs are put with the account's key, which it does not take, or from inside of the network.
+
+        Raises:
+            ValueError: there are files.
+        """
+        if files:
+            raise ValueError(f"{path}: a store on Azure takes no files from here: put them there from inside of the network")
+        return []

@@ -12,7 +12,9 @@ import pulumi
 import pulumi_gcp as gcp
 
 from fleet import naming
+from fleet.contract import AcceleratorPool
 from infra.clouds.base import ClusterArgs
+from infra.clouds.gcp.fabric import GpuDirectNetworks
 from infra.clouds.gcp.network import PODS, PODS_PER_NODE, SERVICES, GcpNetwork
 
 _KEY_ROTATION = "7776000s"  # 90 days
@@ -46,9 +48,11 @@ class GkeCluster(pulumi.ComponentResource):
     def __init__(self, name: str, args: ClusterArgs[GcpNetwork], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("accelfleet:gcp:GkeCluster", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.physical_name = args.name
+        self._name, self.physical_name = name, args.name
         self.region = args.region
         self.network = args.network
+        # By the pool's name: its rungs are node pools of their own, in the same further networks.
+        self.fabrics: dict[str, GpuDirectNetworks] = {}
         project = gcp.organizations.get_project_output(opts=pulumi.InvokeOutputOptions(parent=self))
         self.project = project.project_id
         self.project_number = project.number
@@ -81,6 +85,8 @@ class GkeCluster(pulumi.ComponentResource):
             ),
             networking_mode="VPC_NATIVE",
             datapath_provider="ADVANCED_DATAPATH",  # brings network policies with it
+            # Only where a pool has further networks: GKE makes another cluster for a change of it.
+            enable_multi_networking=args.fabric or None,
             default_max_pods_per_node=PODS_PER_NODE,
             ip_allocation_policy=gcp.container.ClusterIpAllocationPolicyArgs(
                 cluster_secondary_range_name=PODS, services_secondary_range_name=SERVICES
@@ -139,6 +145,14 @@ class GkeCluster(pulumi.ComponentResource):
                 "workloadPool": self.workload_pool,
             }
         )
+
+    def fabric_of(self, pool: AcceleratorPool) -> GpuDirectNetworks | None:
+        """The further networks of a pool, made for the first of its rungs; None for a pool without."""
+        if pool.fabric is not None and pool.name not in self.fabrics:
+            name = f"{self._name}-{pool.name}-fabric"
+            child = pulumi.ResourceOptions(parent=self)
+            self.fabrics[pool.name] = GpuDirectNetworks(name, self.physical_name, pool, self.project, child)
+        return self.fabrics.get(pool.name)
 
     def _secrets_key(self, name: str, args: ClusterArgs[GcpNetwork]) -> tuple[gcp.kms.CryptoKey, gcp.kms.CryptoKeyIAMMember]:
         """A key of the cluster's own, and GKE's right to use it.

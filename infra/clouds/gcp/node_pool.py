@@ -14,10 +14,13 @@ import pulumi_gcp as gcp
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.drivers import driver
+from fleet.catalog.machines import gke_name
 from fleet.catalog.nodes import Taint
+from fleet.catalog.numa import CPU_MANAGER_POLICY, Numa
 from fleet.catalog.sharing import Sharing, SharingMode
 from fleet.contract import AcceleratorPool, Terms
 from infra.clouds.base import NodePoolArgs, SystemPoolArgs
+from infra.clouds.gcp import fabric
 from infra.clouds.gcp.cluster import SCOPES, GkeCluster
 
 _SYSTEM_POOL = "cluster-system"  # longer than any pool name of a stack file may be: no clash
@@ -75,6 +78,7 @@ class GkeNodePool(pulumi.ComponentResource):
         atomic = pool.tpu is not None and pool.tpu.multi_host
         size = _slice(pool) if atomic else _bounds(pool)
         super().__init__("accelfleet:gcp:GkeNodePool", name, {}, opts)
+        networks = args.cluster.fabric_of(pool)
         made = gcp.container.NodePool(
             f"{name}-nodes",
             name=pool.physical_name,
@@ -94,11 +98,14 @@ class GkeNodePool(pulumi.ComponentResource):
                 taints=pool.node_taints,
                 spot=pool.spot,
                 guest_accelerators=_gpus(pool),
+                kubelet_config=_kubelet(pool.numa),
+                gvnic=gcp.container.NodePoolNodeConfigGvnicArgs(enabled=True) if networks else None,
                 **_bought(pool.terms),
             ),
             # A slice's size is its shape's: ignored, a new topology would be made with the old one's hosts.
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=[] if atomic else _AUTOSCALED),
             **size,
+            **fabric.node_pool_args(pool, networks),
         )
         self.pool_name = made.name
         self.register_outputs({"poolName": self.pool_name})
@@ -173,7 +180,7 @@ def _gpus(pool: AcceleratorPool) -> list[gcp.container.NodePoolNodeConfigGuestAc
         return None
     return [
         gcp.container.NodePoolNodeConfigGuestAcceleratorArgs(
-            type=pool.accelerator.gke_name or "",
+            type=gke_name(pool.machine) or "",
             count=pool.per_node,
             **_sharing(pool.sharing),
             gpu_driver_installation_config=gcp.container.NodePoolNodeConfigGuestAcceleratorGpuDriverInstallationConfigArgs(
@@ -181,6 +188,16 @@ def _gpus(pool: AcceleratorPool) -> list[gcp.container.NodePoolNodeConfigGuestAc
             ),
         )
     ]
+
+
+def _kubelet(numa: Numa | None) -> gcp.container.NodePoolNodeConfigKubeletConfigArgs | None:
+    """https://cloud.google.com/kubernetes-engine/docs/how-to/node-system-config"""
+    if numa is None:
+        return None
+    return gcp.container.NodePoolNodeConfigKubeletConfigArgs(
+        cpu_manager_policy=CPU_MANAGER_POLICY,
+        topology_manager=gcp.container.NodePoolNodeConfigKubeletConfigTopologyManagerArgs(policy=numa.topology_policy),
+    )
 
 
 def _driver(pool: AcceleratorPool) -> str:

@@ -7,10 +7,13 @@ its quota and price into every start, and one more thing to lose beside the buck
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_gcp as gcp
 
-from infra.clouds.base import ObjectStoreArgs
+from fleet.weights import WeightsFile
+from infra.clouds.base import ObjectStoreArgs, object_key
 from infra.clouds.gcp.network import GcpNetwork
 
 _SOFT_DELETE_S = 7 * 24 * 3600
@@ -55,4 +58,18 @@ class GcsStore(pulumi.ComponentResource):
         )
         self.bucket_name = bucket.name
         self.url = bucket.url
+        self._name = name
         self.register_outputs({"url": self.url})
+
+    def put(self, path: str, files: Sequence[WeightsFile]) -> list[pulumi.Resource]:
+        """Objects of the bucket."""
+        return [
+            gcp.storage.BucketObject(
+                f"{self._name}-{object_key(path, file)}",
+                bucket=self.bucket_name,
+                name=object_key(path, file),
+                source=pulumi.FileAsset(file.path),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            for file in files
+        ]

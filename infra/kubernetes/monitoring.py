@@ -1,0 +1,90 @@
+"""Prometheus and Grafana for clusters with `monitoring: prometheus`: the community's chart, with our rules and dashboards.
+
+Owns their installation; what is watched is `fleet.monitoring`'s. Everything of an API of theirs goes in by the chart's own
+values, so that a preview needs no CRD (pain 10). https://github.com/prometheus-community/helm-charts
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from fleet.monitoring import dashboards, rules
+from fleet.monitoring.figures import Replica
+from infra import versions
+from infra.kubernetes.namespaces import LABELS, MONITORING, namespace
+
+_INSTALL_S = 900
+_RETENTION = "15d"
+
+
+class Monitoring(pulumi.ComponentResource):
+    """The stack in a namespace of its own: node exporters need the host, so nothing there is restricted."""
+
+    def __init__(self, name: str, replicas: Sequence[Replica], opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("accelfleet:kubernetes:Monitoring", name, {}, opts)
+        place = namespace(name, MONITORING, "privileged", self)
+        after = pulumi.ResourceOptions(parent=self, depends_on=[place])
+        for uid, dashboard in dashboards.dashboards().items():
+            kubernetes.core.v1.ConfigMap(
+                f"{name}-{uid}",
+                # Grafana's sidecar reads what has this label.
+                metadata={"name": uid, "namespace": MONITORING, "labels": {**LABELS, "grafana_dashboard": "1"}},
+                data={f"{uid}.json": json.dumps(dashboard, sort_keys=True)},
+                opts=after,
+            )
+        kubernetes.helm.v3.Release(
+            name,
+            name="kube-prometheus-stack",
+            namespace=MONITORING,
+            chart="kube-prometheus-stack",
+            version=versions.PROMETHEUS_CHART_VERSION,
+            repository_opts={"repo": versions.PROMETHEUS_CHART_REPOSITORY},
+            values=chart_values(replicas),
+            atomic=True,
+            skip_await=False,
+            timeout=_INSTALL_S,
+            opts=after,
+        )
+        self.register_outputs({})
+
+
+def chart_values(replicas: Sequence[Replica]) -> dict[str, Any]:
+    """What differs from the chart's defaults.
+
+    https://github.com/prometheus-community/helm-charts/blob/main/charts/kube-prometheus-stack/values.yaml
+    """
+    return {
+        "additionalPrometheusRulesMap": {"accelfleet": {"groups": rules.groups(replicas)}},
+        # What a cloud's control plane does not show would only be targets that are down.
+        **{part: {"enabled": False} for part in ("kubeControllerManager", "kubeScheduler", "kubeEtcd", "kubeProxy")},
+        "prometheus": {
+            "prometheusSpec": {"retention": _RETENTION, **_of_all_namespaces()},
+            "additionalPodMonitors": [_of_models()],
+        },
+        # Empty: the chart makes a random one, in the Secret kube-prometheus-stack-grafana.
+        "grafana": {"adminPassword": "", "defaultDashboardsEnabled": False},
+    }
+
+
+def _of_all_namespaces() -> dict[str, bool]:
+    """Monitors that others bring, such as DCGM's, count whatever release they are of."""
+    kinds = ("podMonitor", "serviceMonitor", "rule")
+    return {f"{kind}SelectorNilUsesHelmValues": False for kind in kinds}
+
+
+def _of_models() -> dict[str, Any]:
+    """Every model server of the chart `model-serving`, at the port that it serves."""
+    return {
+        "name": "accelfleet-models",
+        "namespaceSelector": {"any": True},
+        "selector": {
+            "matchLabels": {"app.kubernetes.io/part-of": "accelfleet"},
+            "matchExpressions": [{"key": "app.kubernetes.io/instance", "operator": "Exists"}],
+        },
+        "podMetricsEndpoints": [{"port": "http", "path": "/metrics", "interval": "15s"}],
+    }

@@ -1,0 +1,77 @@
+"""Pools of a cluster with `provisioning: auto`: what makes their nodes, in the cloud and in the cluster.
+
+The one place that knows which provisioner a cloud has: Karpenter on EKS, none elsewhere so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from fleet.contract import AcceleratorPool
+from fleet.spec import ClusterSpec, Nat
+from infra.kubernetes import karpenter
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProvisionArgs:
+    """`cluster` is the cloud's own Cluster component, `physical_name` its name there; `provisioner` is the Kit's."""
+
+    cluster: Any
+    physical_name: str
+    spec: ClusterSpec
+    pools: dict[str, AcceleratorPool]
+    tags: dict[str, str]
+    provisioner: Callable[..., Any] | None
+
+
+def provision(
+    name: str, args: ProvisionArgs, in_cloud: pulumi.ResourceOptions, in_kubernetes: pulumi.ResourceOptions
+) -> dict[str, list[pulumi.Resource]]:
+    """Install the provisioner and tell it of the pools; returns what a pool's models wait for, by the pool's name.
+
+    What it needs of the cloud comes before it and outlives its nodes: deleted in the other order, these would stay.
+
+    Raises:
+        ValueError: nothing here provisions nodes on that cloud.
+    """
+    if args.provisioner is None:
+        raise ValueError(f"cluster {name}: nothing provisions nodes on {args.spec.cloud}: leave provisioning out")
+    rights = args.provisioner(
+        f"{name}-karpenter-rights",
+        cluster=args.cluster,
+        region=args.spec.region,
+        namespace=karpenter.NAMESPACE,
+        service_account=karpenter.SERVICE_ACCOUNT,
+        rungs=[rung for pool in args.pools.values() for rung in pool.rungs],
+        opts=in_cloud,
+    )
+    controller = karpenter.Karpenter(
+        f"{name}-karpenter",
+        cluster=args.physical_name,
+        queue=rights.queue,
+        # No two share a node, and cluster-autoscaler should not have to make one for it.
+        replicas=min(2, args.spec.system_pool.nodes.min),
+        isolated=args.spec.network.nat is Nat.NONE,
+        env=rights.env,
+        opts=pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[rights])),
+    )
+    after = pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[controller]))
+    return {
+        key: [
+            karpenter.KarpenterPool(
+                f"{name}-{key}",
+                pool,
+                discovery=rights.discovery,
+                instance_profile=rights.instance_profile,
+                placement_groups=rights.placement_groups,
+                user_data=rights.user_data,
+                tags=args.tags,
+                opts=after,
+            )
+        ]
+        for key, pool in args.pools.items()
+    }

@@ -1,0 +1,59 @@
+"""Prometheus where a stack file asks for it: one release, whose values have the rules of this cluster's models."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fleet.load import load_stack
+from fleet.monitoring import dashboards
+from fleet.workspace import STACKS
+from infra import versions
+from infra.kubernetes.namespaces import MONITORING
+from infra.platform import deploy as deploy_platform
+from infra.stack import Stack
+from tests.mocked_engine import set_accounts
+
+
+@pytest.fixture
+def made(deploy, tmp_path):
+    def program(monitoring):
+        text = (STACKS / "aws-dev.yaml").read_text().replace("    stores:", f"    monitoring: {monitoring}\n    stores:")
+        (tmp_path / "aws-dev.yaml").write_text(text)
+        set_accounts()
+        stack = Stack("aws-dev", load_stack(tmp_path / "aws-dev.yaml"))
+        return deploy(lambda: deploy_platform(stack), stack="aws-dev")
+
+    return program
+
+
+def test_without_it_nothing_watches(made):
+    assert "accelfleet:kubernetes:Monitoring" not in made("none").types()
+
+
+def test_the_release_has_the_rules_of_every_model_and_scrapes_them_all(made):
+    recorded = made("prometheus")
+    release = recorded.all("kubernetes:helm.sh/v3:Release")["main-monitoring"].inputs
+    assert (release["chart"], release["version"]) == ("kube-prometheus-stack", versions.PROMETHEUS_CHART_VERSION)
+    assert release["namespace"] == MONITORING
+    groups = release["values"]["additionalPrometheusRulesMap"]["accelfleet"]["groups"]
+    figures = [rule for group in groups for rule in group["rules"] if "labels" in rule and "record" in rule]
+    assert {rule["labels"]["model_name"] for rule in figures} == {"chat", "embed", "rerank"}
+    (monitor,) = release["values"]["prometheus"]["additionalPodMonitors"]
+    deployments = recorded.all("kubernetes:helm.sh/v3:Release")["main-chat"].inputs
+    assert monitor["podMetricsEndpoints"][0]["port"] == "http"
+    assert MONITORING in deployments["values"]["networkPolicy"]["fromNamespaces"]
+
+
+def test_no_password_is_anybodys(made):
+    values = made("prometheus").all("kubernetes:helm.sh/v3:Release")["main-monitoring"].inputs["values"]
+    assert values["grafana"]["adminPassword"] == ""
+
+
+def test_dashboards_are_config_maps_that_grafana_finds(made):
+    maps = made("prometheus").of("kubernetes:core/v1:ConfigMap")
+    shown = {m["metadata"]["name"]: m for m in maps.values() if "grafana_dashboard" in m["metadata"].get("labels", {})}
+    assert set(shown) == set(dashboards.dashboards())
+    for uid, body in shown.items():
+        assert json.loads(body["data"][f"{uid}.json"])["uid"] == uid
