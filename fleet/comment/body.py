@@ -15,6 +15,8 @@ from fleet.comment.markdown import cut, folds, harmless, head_size, plain, witho
 # What a forge takes; longer bodies are refused with 422.
 GITHUB_LIMIT = 65_536
 GITLAB_LIMIT = 1_000_000
+# Of those that are emptied one by one: a section of a stranger's may hold thousands.
+_MOST_FOLDS = 500
 KEY = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _MARKER = re.compile(r"<!-- accelfleet-comment v=1 key=(?P<key>[a-z0-9._-]+) commit=(?P<commit>[0-9a-f]+) -->")
 
@@ -55,7 +57,7 @@ def render(wanted: Wanted, limit: int) -> str:
     if len(body(texts)) <= limit:
         return body(texts)
     pointer = f"_Left out for length: the {_report(wanted)} has it._"
-    texts = _fold(texts, lambda made: len(body(made)) - limit, pointer)
+    texts = _fold(texts, len(body(texts)) - limit, pointer)
     if len(body(texts)) <= limit:
         return body(texts)
     heads = {name: head_size(text) for name, text in texts.items()}
@@ -76,15 +78,16 @@ def render(wanted: Wanted, limit: int) -> str:
     return body({name: bare[name] for name in names[: shown or 0]}, len(names) - (shown or 0))
 
 
-def _fold(texts: Mapping[str, str], excess: Callable[[Mapping[str, str]], int], pointer: str) -> dict[str, str]:
-    """Contents of <details> replaced, the largest first, until the body fits or none is left that is worth it."""
+def _fold(texts: Mapping[str, str], excess: int, pointer: str) -> dict[str, str]:
+    """Contents of <details> replaced, the largest first, until so much is saved or none is left that is worth it."""
     made = dict(texts)
     todo = sorted(((fold.size, name, i) for name, text in texts.items() for i, fold in enumerate(folds(text))), reverse=True)
-    for _, name, index in todo:
-        if excess(made) <= 0:
+    for _, name, index in todo[:_MOST_FOLDS]:
+        if excess <= 0:
             break
         shorter = without(made[name], folds(made[name])[index], pointer)
         if len(shorter) < len(made[name]):
+            excess -= len(made[name]) - len(shorter)
             made[name] = shorter
     return made
 

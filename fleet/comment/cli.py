@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# Of one section: twice what the larger forge takes of a whole comment.
+_LARGEST = 2_000_000
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _LINK = re.compile(r"https?://[^\s()<>]+")
 
@@ -158,6 +160,8 @@ def _read(section: list[str] | None, directory: Path | None) -> dict[str, str]:
         if name in made:
             raise typer.BadParameter(f"{name} has two files", param_hint="--section")
         try:
+            if path.stat().st_size > _LARGEST:
+                raise typer.BadParameter(f"{path} is larger than {_LARGEST:,} bytes", param_hint="--section")
             made[name] = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as problem:
             raise typer.BadParameter(f"{path}: {problem}", param_hint="--section") from None

@@ -15,7 +15,7 @@ JOINER = "\u200d"
 CLOSE = "</details>"
 _FENCE = re.compile(r" {0,3}(`{3,}[^`]*|~{3,}.*)")
 # A closer in the middle of a line may stand in a code span, where it closes nothing: each gets a line of its own.
-_CLOSER = re.compile(r"\s*</details\s*>\s*", re.IGNORECASE)
+_CLOSER = re.compile(r"</details\s*>", re.IGNORECASE)
 _SAFE = r"</?details>|<details open>|</?summary>|<br ?/?>|<https?://[^\s<>\"]+>"
 _TAG = re.compile(rf"(?P<safe>{_SAFE}|<(?P<pair>b|em|strong|code|sub|sup|kbd)>[^<>`\n]*</(?P=pair)>)|<(?=[A-Za-z/!?])")
 # Text nodes are searched for mentions after entities were read, so that an entity is an @ too.
@@ -86,9 +86,9 @@ def _own_lines(line: str) -> Iterator[str]:
         yield line
         return
     for part in parts[:-1]:
-        yield from (part, "", CLOSE) if part else (CLOSE,)
-    if parts[-1]:
-        yield from ("", parts[-1])
+        yield from (part.rstrip(), "", CLOSE) if part.strip() else (CLOSE,)
+    if parts[-1].strip():
+        yield from ("", parts[-1].strip())
 
 
 @dataclass(frozen=True)

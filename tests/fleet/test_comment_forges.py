@@ -352,6 +352,8 @@ def test_a_refusal_is_code_1_without_the_token(kind: str, job: Any, fake: FakeFo
         ("--sections nowhere", "is no directory"),
         ("--section aws", "is not NAME=FILE"),
         ("--section a=no.md", "No such file"),
+        ("--section a=binary.md", "utf-8"),
+        ("--section a=large.md", "larger than"),
         ("--section a|b=s/aws-prod.md", "letters, digits"),
         ("--sections s --section aws-prod=s/aws-prod.md", "two files"),
         ("--sections s --key a--b", "small letters"),
@@ -366,6 +368,8 @@ def test_wrong_usage_is_code_2(
     kind: str, words: str, said: str, job: Any, fake: FakeForge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(job)
+    (job / "binary.md").write_bytes(b"\xff")
+    (job / "large.md").write_bytes(b"a" * 2_000_001)
     done = run(kind, *words.split())
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in re.sub(r"[│\s]+", " ", done.stderr)

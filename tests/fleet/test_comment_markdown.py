@@ -193,3 +193,9 @@ def test_a_body_fits_and_is_whole(sections: dict[str, str], limit: int) -> None:
 def test_characters_are_counted_not_bytes() -> None:
     text = "🚀" * 60_000
     assert text in render(wanted(a=text), 65_536)
+
+
+@pytest.mark.timeout(60)
+def test_a_strangers_section_does_not_hold_up_the_job() -> None:
+    for text in (" " * 400_000, "<details>" * 40_000, "<details>\n</details>\n" * 20_000, "<b>" * 100_000, "&#0" * 100_000):
+        assert len(render(wanted(a=f"x{text}"), 65_536)) <= 65_536
