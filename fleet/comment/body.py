@@ -10,13 +10,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from fleet.comment.markdown import cut, folds, harmless, head_size, plain, without
+from fleet.comment.markdown import Fold, cut, emptied, folds, harmless, head_size, plain
 
 # What a forge takes; longer bodies are refused with 422.
 GITHUB_LIMIT = 65_536
 GITLAB_LIMIT = 1_000_000
-# Of those that are emptied one by one: a section of a stranger's may hold thousands.
-_MOST_FOLDS = 500
 KEY = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _MARKER = re.compile(r"<!-- accelfleet-comment v=1 key=(?P<key>[a-z0-9._-]+) commit=(?P<commit>[0-9a-f]+) -->")
 
@@ -80,16 +78,21 @@ def render(wanted: Wanted, limit: int) -> str:
 
 def _fold(texts: Mapping[str, str], excess: int, pointer: str) -> dict[str, str]:
     """Contents of <details> replaced, the largest first, until so much is saved or none is left that is worth it."""
-    made = dict(texts)
-    todo = sorted(((fold.size, name, i) for name, text in texts.items() for i, fold in enumerate(folds(text))), reverse=True)
-    for _, name, index in todo[:_MOST_FOLDS]:
+    lines = {name: text.split("\n") for name, text in texts.items()}
+    todo = [(fold, name) for name, text in texts.items() for fold in folds(text)]
+    chosen: list[tuple[int, str, Fold, list[str]]] = []
+    for fold, name in sorted(todo, key=lambda one: (-one[0].size, one[1], one[0].start)):
         if excess <= 0:
             break
-        shorter = without(made[name], folds(made[name])[index], pointer)
-        if len(shorter) < len(made[name]):
-            excess -= len(made[name]) - len(shorter)
-            made[name] = shorter
-    return made
+        short = emptied(lines[name], fold, pointer)
+        saved = fold.size - sum(len(line) + 1 for line in short)
+        if saved > 0:
+            excess -= saved
+            chosen.append((fold.start, name, fold, short))
+    # From the end on, so that the numbers of the lines before stay true.
+    for _, name, fold, short in sorted(chosen, key=lambda one: -one[0]):
+        lines[name][fold.start : fold.end] = short
+    return {name: "\n".join(made) for name, made in lines.items()}
 
 
 def _largest(most: int, fits: Callable[[int], bool]) -> int | None:

@@ -114,13 +114,11 @@ def folds(text: str) -> list[Fold]:
     return found
 
 
-def without(text: str, fold: Fold, pointer: str) -> str:
-    """The section with the fold's content replaced; its summary stays, where it stands on the fold's first two lines."""
-    lines = text.split("\n")
+def emptied(lines: list[str], fold: Fold, pointer: str) -> list[str]:
+    """The fold's lines without its content; its summary stays, where it stands on the fold's first two lines."""
     shown = re.search(r"<summary>.*</summary>", "".join(lines[fold.start : min(fold.start + 2, fold.end)]))
     before = lines[fold.start].partition("<details")[0]
-    kept = [f"{before}<details>{shown[0] if shown else ''}", "", pointer, "", CLOSE]
-    return "\n".join(lines[: fold.start] + kept + lines[fold.end :])
+    return [f"{before}<details>{shown[0] if shown else ''}", "", pointer, "", CLOSE]
 
 
 def head_size(text: str) -> int:
