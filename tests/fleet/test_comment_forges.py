@@ -84,6 +84,9 @@ class Handler(BaseHTTPRequestHandler):
             status, headers, done = failures.pop(0)
             if done:
                 self._do(asked.path, sent)
+            if not status:
+                self.close_connection = True
+                return
             self._answer(status, {"message": f"said {status} about {TOKEN}"}, headers)
             return
         self._answer(*self._found(asked.path, parse_qs(asked.query), sent))
@@ -230,6 +233,31 @@ def test_limits_and_broken_servers_are_waited_for(method: str, fake: FakeForge, 
     assert fake.slept == [7.0, 2.0, 60.0]
 
 
+def test_githubs_other_limit_is_waited_for_too(fake: FakeForge, forge: Forge) -> None:
+    fake.failures["POST"] = [(403, {"Retry-After": "3"}, False)]
+    assert post(forge, wanted()).action is Action.CREATED
+    assert (fake.slept, len(fake.comments)) == ([3.0], 1)
+
+
+def test_a_post_whose_connection_broke_makes_no_second_comment(fake: FakeForge, forge: Forge) -> None:
+    fake.failures["POST"] = [(0, {}, True)]
+    assert post(forge, wanted()).action is Action.CREATED
+    assert fake.bodies() == [ours()]
+
+
+def test_a_double_that_is_gone_already_is_no_failure(fake: FakeForge, forge: Forge) -> None:
+    for _ in range(2):
+        fake.stands(ours(), ME)
+    fake.failures["DELETE"] = [(404, {}, True)]
+    assert post(forge, wanted()).action is Action.UNCHANGED
+
+
+def test_line_ends_and_blanks_that_a_forge_changed_are_no_change(fake: FakeForge, forge: Forge) -> None:
+    fake.stands(ours().replace("\n", "\r\n") + "\n", ME)
+    assert post(forge, wanted()).action is Action.UNCHANGED
+    assert fake.writes() == []
+
+
 def test_waiting_has_an_end(fake: FakeForge, forge: Forge) -> None:
     fake.failures["GET"] = [(503, {}, False)] * 9
     with pytest.raises(ForgeError, match="503"):
@@ -374,6 +402,14 @@ def test_wrong_usage_is_code_2(
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in re.sub(r"[│\s]+", " ", done.stderr)
     assert fake.calls == []
+
+
+def test_in_a_pipeline_of_merged_results_the_commit_is_the_branchs(
+    job: Any, fake: FakeForge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", HEAD)
+    monkeypatch.setenv("CI_COMMIT_SHA", "c" * 40)
+    assert run("gitlab", "--sections", job / "s").stdout.startswith("created http")
 
 
 def test_outside_a_job_the_flags_that_lack_are_named(job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
