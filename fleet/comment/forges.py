@@ -101,11 +101,7 @@ class GitLab:
         me, page = _who(self._api), self._about()["web_url"]
         self._page = page
         found = self._api.pages(f"{self._request}/notes?per_page=100&sort=asc&order_by=created_at")
-        return [
-            Comment(one["id"], one["body"], f"{page}#note_{one['id']}", self._ours(one["author"], me))
-            for one in found
-            if not one.get("system")
-        ]
+        return [Comment(one["id"], one["body"], f"{page}#note_{one['id']}", self._ours(one["author"], me)) for one in found]
 
     def create(self, body: str) -> str:
         made = self._api.call("POST", f"{self._request}/notes", {"body": body})
