@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from fleet.comment.cli import app as comment_app
 from fleet.commitments import CommitmentSpec
 from fleet.load import StackError, StackErrors
 from fleet.rollout import load, select
@@ -30,6 +31,7 @@ app = typer.Typer(
     help="AI accelerators on EKS, GKE and AKS, from reviewed stack files.\n\n"
     "Try it with no cloud account: `fleet up --sandbox --stack '*-dev'`",
 )
+app.add_typer(comment_app, name="comment", help="One comment on a pull or merge request for all stacks: github, gitlab.")
 OUT = ROOT / "out"
 
 

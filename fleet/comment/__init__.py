@@ -1,0 +1,1 @@
+"""`fleet comment`: one sticky comment on a pull or merge request for all stacks."""
