@@ -112,13 +112,13 @@ def _bought(
     rungs: Iterable[AcceleratorPool], nodes: int, hourly: Callable[[AcceleratorPool], Decimal | None]
 ) -> Decimal | None:
     """USD a month of so many nodes, taken from the rungs in this order; None where one of them has no price."""
-    usd, left = Decimal(0), nodes
+    an_hour, left = Decimal(0), nodes
     for rung in rungs:
         here, price = min(left, rung.max_nodes), hourly(rung)
         if here and price is None:
             return None
-        usd, left = usd + _month((price or 0) * here), left - here
-    return usd
+        an_hour, left = an_hour + (price or 0) * here, left - here
+    return _month(an_hour)
 
 
 def _unpriced(rung: AcceleratorPool) -> str | None:
@@ -200,5 +200,5 @@ def _line(cluster_name: str, cluster: ClusterSpec, kind: _Kind, what: str, usd: 
     )
 
 
-def _month(hourly: Decimal | int) -> Decimal:
-    return (Decimal(hourly) * HOURS_A_MONTH).quantize(Decimal("0.01"))
+def _month(hourly: Decimal) -> Decimal:
+    return (hourly * HOURS_A_MONTH).quantize(Decimal("0.01"))
