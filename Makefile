@@ -55,8 +55,9 @@ bench: $(STAMP) ## Benchmarks, as ratios
 	$(BIN)/python -m sandbox.toolchain
 	$(BIN)/python -m benchmarks
 
-schema: $(STAMP) ## Write stacks/schema.json
+schema: $(STAMP) ## Write stacks/schema.json and docs/report.schema.json
 	$(BIN)/python -m fleet.schema
+	$(BIN)/python -m fleet.report.document
 
 docs: $(STAMP) ## Write docs/accelerators.md
 	$(BIN)/python -m fleet.catalog.matrix

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,11 +15,12 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from fleet.arguments import AsFormat, Format, Stacks, load_or_exit, select_stacks
 from fleet.comment.cli import app as comment_app
 from fleet.commitments import CommitmentSpec
-from fleet.load import StackError, StackErrors
-from fleet.rollout import load, select
-from fleet.spec import StackSpec
+from fleet.load import StackErrors
+from fleet.report.cli import report
+from fleet.rollout import load
 from fleet.workspace import ROOT, STACKS, EnvironmentLacksError, Workspace, real_workspace
 
 app = typer.Typer(
@@ -32,17 +32,11 @@ app = typer.Typer(
     "Try it with no cloud account: `fleet up --sandbox --stack '*-dev'`",
 )
 app.add_typer(comment_app, name="comment", help="One comment on a pull or merge request for all stacks: github, gitlab.")
+app.command()(report)
 OUT = ROOT / "out"
 
 
-class Format(StrEnum):
-    TEXT = "text"
-    JSON = "json"
-
-
-Stacks = Annotated[list[str], typer.Option("--stack", "-s", help="Stack name or glob, such as 'prod-*'; repeatable.")]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Against the local clouds: no account, no credential, its own state.")]
-AsFormat = Annotated[Format, typer.Option("--format", help="`json` prints one document on stdout and nothing else.")]
 NoChanges = Annotated[bool, typer.Option("--expect-no-changes", help="Fail if anything would change.")]
 Parallel = Annotated[int, typer.Option("--parallel", min=1, help="Stacks at the same time.")]
 
@@ -92,7 +86,7 @@ def status(stack: Stacks, sandbox: Sandbox = False, as_: AsFormat = Format.TEXT)
 
     Example: `fleet status --sandbox --stack '*-dev' --format json`
     """
-    names = _select(stack)
+    names = select_stacks(stack)
     _show(_workspace(sandbox), names, as_)
 
 
@@ -105,7 +99,7 @@ def check(
 
     Example: `fleet check --stack 'prod-*'`
     """
-    _specs(_select(stack or ["*"]), as_)
+    load_or_exit(select_stacks(stack or ["*"]), as_)
     if as_ is Format.JSON:
         print(json.dumps({"version": 1, "errors": []}, indent=2))  # noqa: T201
     else:
@@ -120,7 +114,7 @@ def quota(stack: Stacks, as_: AsFormat = Format.TEXT) -> None:
     """
     from fleet.quota import needs  # noqa: PLC0415 - `fleet check` need not pay for it
 
-    found = needs(_specs(_select(stack), as_))
+    found = needs(load_or_exit(select_stacks(stack), as_))
     if as_ is Format.JSON:
         print(json.dumps({"version": 1, "quotas": [need.as_json() for need in found]}, indent=2))  # noqa: T201
         return
@@ -137,8 +131,8 @@ def _operate(verb: str, patterns: list[str], sandbox: bool, as_: Format, expect_
     from fleet.operations import Operation  # noqa: PLC0415 - `fleet check` must not pay for the engine's modules
     from fleet.progress import Board  # noqa: PLC0415
 
-    names = _select(patterns)
-    specs = _specs(names, as_)
+    names = select_stacks(patterns)
+    specs = load_or_exit(names, as_)
     workspace = _workspace(sandbox)
     console = Console(stderr=as_ is Format.JSON)
     with Board(verb, names, console, quiet=as_ is Format.JSON) as board:
@@ -208,32 +202,6 @@ def _committed(names: list[str]) -> dict[str, dict[str, CommitmentSpec]]:
             said = f"{name}: its stack file has faults (fleet check): its commitments are not counted"
             Console(stderr=True, soft_wrap=True).print(said, style="yellow", highlight=False, markup=False)
     return made
-
-
-def _select(patterns: list[str]) -> list[str]:
-    try:
-        return select(STACKS, patterns)
-    except LookupError as nothing:
-        raise typer.BadParameter(str(nothing), param_hint="--stack") from None
-
-
-def _specs(names: list[str], as_: Format) -> dict[str, StackSpec]:
-    """Load every stack file, or print every fault of every file and end with code 1."""
-    specs: dict[str, StackSpec] = {}
-    faults: list[StackError] = []
-    for name in names:
-        try:
-            specs |= load(STACKS, [name])
-        except StackErrors as wrong:
-            faults += wrong.errors
-    if faults:
-        if as_ is Format.JSON:
-            print(json.dumps({"version": 1, "errors": [fault.as_json() for fault in faults]}, indent=2))  # noqa: T201
-        else:
-            for fault in faults:
-                Console(stderr=True, soft_wrap=True).print(str(fault), style="red", highlight=False, markup=False)
-        raise typer.Exit(1)
-    return specs
 
 
 def _workspace(sandbox: bool) -> Workspace:

@@ -17,6 +17,8 @@ class Cloud(StrEnum):
 
 # Those whose clusters we make.
 PUBLIC = (Cloud.AWS, Cloud.GCP, Cloud.AZURE)
+# Machine type of a system pool when the stack file names none: general purpose, 4 vCPUs, 16 GiB.
+SYSTEM_MACHINE = {Cloud.AWS: "m7i.xlarge", Cloud.GCP: "e2-standard-4", Cloud.AZURE: "Standard_D4s_v5"}
 
 
 def _zones(suffixes: str) -> tuple[str, ...]:

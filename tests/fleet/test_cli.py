@@ -11,6 +11,7 @@ import pytest
 from click.testing import Result as Ended
 from typer.testing import CliRunner
 
+import fleet.arguments
 import fleet.cli
 from fleet.cli import app
 from fleet.engine import Outcome
@@ -27,6 +28,7 @@ OPTIONS = {
     "status": {"--stack", "--sandbox", "--format"},
     "check": {"--stack", "--format"},
     "quota": {"--stack", "--format"},
+    "report": {"--stack", "--base", "--base-dir", "--format", "--out", "--limits", "--max-increase", "--fail-on"},
 }
 
 
@@ -42,6 +44,7 @@ def stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("aws-dev", "gcp-dev"):
         shutil.copy(REAL_STACKS / f"{name}.yaml", directory)
     monkeypatch.setattr(fleet.cli, "STACKS", directory)
+    monkeypatch.setattr(fleet.arguments, "STACKS", directory)
     monkeypatch.setattr(fleet.cli, "OUT", tmp_path / "out")
     return directory
 

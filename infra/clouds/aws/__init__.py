@@ -1,5 +1,6 @@
 """AWS: one VPC, one EKS cluster and its pools, S3 stores and EKS Pod Identity. The only package that imports pulumi_aws."""
 
+from fleet.catalog.clouds import SYSTEM_MACHINE, Cloud
 from infra.clouds.aws.autoscaler import EksAutoscalerRole
 from infra.clouds.aws.cluster import EksCluster
 from infra.clouds.aws.identity import EksPodIdentity
@@ -13,7 +14,7 @@ from infra.clouds.base import Kit
 KIT = Kit(
     config_namespace="aws",
     account_key=None,
-    default_machine="m7i.xlarge",
+    default_machine=SYSTEM_MACHINE[Cloud.AWS],
     provider=provider,
     network=AwsNetwork,
     cluster=EksCluster,

@@ -1,6 +1,7 @@
 """Azure: AKS and what it stands on. One resource group holds everything of one cluster."""
 
 from fleet import naming
+from fleet.catalog.clouds import SYSTEM_MACHINE, Cloud
 from infra.clouds.azure.cluster import AksCluster
 from infra.clouds.azure.identity import AksWorkloadIdentity
 from infra.clouds.azure.network import AzureNetwork
@@ -12,7 +13,7 @@ from infra.clouds.base import Kit
 KIT = Kit(
     config_namespace="azure-native",
     account_key="subscriptionId",
-    default_machine="Standard_D4s_v5",
+    default_machine=SYSTEM_MACHINE[Cloud.AZURE],
     provider=provider,
     network=AzureNetwork,
     cluster=AksCluster,

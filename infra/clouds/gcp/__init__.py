@@ -1,5 +1,6 @@
 """GCP: a network, a GKE cluster and its pools, GCS stores, workload identity. The only package that imports pulumi_gcp."""
 
+from fleet.catalog.clouds import SYSTEM_MACHINE, Cloud
 from infra.clouds.base import Kit
 from infra.clouds.gcp.cluster import GkeCluster
 from infra.clouds.gcp.identity import GkeWorkloadIdentity
@@ -11,7 +12,7 @@ from infra.clouds.gcp.provider import provider
 KIT = Kit(
     config_namespace="gcp",
     account_key="project",
-    default_machine="e2-standard-4",
+    default_machine=SYSTEM_MACHINE[Cloud.GCP],
     provider=provider,
     network=GcpNetwork,
     cluster=GkeCluster,

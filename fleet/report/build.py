@@ -1,0 +1,75 @@
+"""From two sets of stack files to the report: estimates, changes and quotas put together. Prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from fleet.quota import QuotaNeed, needs
+from fleet.report.base import base_spec
+from fleet.report.changes import changes
+from fleet.report.estimate import NOT_COUNTED, estimate
+from fleet.report.limits import Limit
+from fleet.report.model import SCHEMA_VERSION, QuotaChange, Report, StackReport, difference
+from fleet.spec import StackSpec
+
+Limits = Mapping[tuple[str, str, str], Limit]
+
+
+def report(after: Mapping[str, StackSpec | None], base: Path | None, shown: str | None, limits: Limits) -> Report:
+    """The report of these stacks.
+
+    Args:
+        after: the stacks as they would be; None for one whose file is gone.
+        base: directory with the stack files to compare with; None to compare with nothing.
+        shown: how the base is called.
+    """
+    made = tuple(_stack(name, spec, base, limits) for name, spec in after.items())
+    return Report(SCHEMA_VERSION, shown if base else None, made, NOT_COUNTED)
+
+
+def _stack(name: str, after: StackSpec | None, base: Path | None, limits: Limits) -> StackReport:
+    before, faults = base_spec(base, name) if base else (None, ())
+    old = estimate(name, before) if before else None
+    new = estimate(name, after) if after else None
+    return StackReport(
+        stack=name,
+        compared=base is not None,
+        before=old,
+        after=new,
+        usd_change=difference(new.usd if new else None, old.usd if old else None),
+        kg_change=difference(new.kg if new else None, old.kg if old else None),
+        changes=changes(name, before, after) if base and not faults else (),
+        quotas=_quotas(name, before, after, limits),
+        base_faults=faults,
+    )
+
+
+def _quotas(name: str, before: StackSpec | None, after: StackSpec | None, limits: Limits) -> tuple[QuotaChange, ...]:
+    old, new = (_by_key(needs({name: spec}) if spec else []) for spec in (before, after))
+    return tuple(
+        _quota((new.get(key) or old[key]), old[key].amount if key in old else 0, new[key].amount if key in new else 0, limits)
+        for key in [*new, *(key for key in old if key not in new)]
+    )
+
+
+def _by_key(found: list[QuotaNeed]) -> dict[tuple[str, str, str | None], QuotaNeed]:
+    return {(need.cloud, need.region, need.quota): need for need in found}
+
+
+def _quota(need: QuotaNeed, before: int, after: int, limits: Limits) -> QuotaChange:
+    row = limits.get((need.cloud, need.region, need.quota)) if need.quota else None
+    verdict: Literal["ok", "short", "unknown"] = "unknown" if row is None else "short" if after > row.limit else "ok"
+    return QuotaChange(
+        cloud=str(need.cloud),
+        region=need.region,
+        quota=need.quota,
+        unit=need.unit,
+        before=before,
+        after=after,
+        limit=row.limit if row else None,
+        limit_as_of=row.as_of.isoformat() if row else None,
+        verdict=verdict,
+        ask=need.ask,
+    )

@@ -1,0 +1,147 @@
+"""`fleet report`: reads flags, compares, writes, and fails where a gate says so."""
+
+from __future__ import annotations
+
+import fnmatch
+from contextlib import ExitStack
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from fleet.arguments import Format, Stacks, load_or_exit, select_stacks
+from fleet.workspace import ROOT, STACKS
+
+if TYPE_CHECKING:
+    from fleet.report.model import Report
+    from fleet.spec import StackSpec
+
+
+class Shape(StrEnum):
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    JSON = "json"
+    HTML = "html"
+
+
+class Gate(StrEnum):
+    DESTRUCTIVE = "destructive"
+    QUOTA = "quota"
+
+
+def report(
+    stack: Stacks,
+    base: Annotated[str | None, typer.Option("--base", help="Git revision to compare with, such as origin/main.")] = None,
+    base_dir: Annotated[
+        Path | None, typer.Option("--base-dir", help="Directory of stack files to compare with.", exists=True, file_okay=False)
+    ] = None,
+    as_: Annotated[Shape, typer.Option("--format", help="html is one page that needs no network.")] = Shape.TEXT,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write instead of stdout.", dir_okay=False)] = None,
+    limits: Annotated[
+        Path | None, typer.Option("--limits", help="Quotas you have. Default: quotas.yaml, if it is there.", exists=True)
+    ] = None,
+    max_increase: Annotated[
+        float | None, typer.Option("--max-increase", help="Fail if the expected cost rises by more USD a month.")
+    ] = None,
+    fail_on: Annotated[list[Gate] | None, typer.Option("--fail-on", help="Fail on these; repeatable.")] = None,
+) -> None:
+    """Tell what stacks cost, emit and need, and with a base what a change does to them. Offline, from the stack files.
+
+    Example: `fleet report --stack 'prod-*' --base origin/main`
+
+    Exit codes: 0 done, 1 a fault in a stack file, or a gate; 2 wrong usage.
+    """
+    if base and base_dir:
+        raise typer.BadParameter("give --base or --base-dir, not both", param_hint="--base")
+    if not (base or base_dir) and (max_increase is not None or Gate.DESTRUCTIVE in (fail_on or [])):
+        raise typer.BadParameter("this gate compares: give --base or --base-dir", param_hint="--base")
+    made = _made(stack, base, base_dir, as_, limits)
+    text = _text(made, as_)
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+    elif as_ is Shape.TEXT:
+        _print(made, Console(width=None if Console().is_terminal else 140))
+    else:
+        print(text, end="")  # noqa: T201
+    refused = list(_refusals(made, max_increase, fail_on or []))
+    for said in refused:
+        Console(stderr=True, soft_wrap=True).print(said, style="red", highlight=False, markup=False)
+    raise typer.Exit(1 if refused else 0)
+
+
+def _made(patterns: list[str], base: str | None, base_dir: Path | None, as_: Shape, limits_file: Path | None) -> Report:
+    from fleet.report.base import BaseError, at_revision  # noqa: PLC0415 - `fleet check` need not pay for it
+    from fleet.report.build import report as build  # noqa: PLC0415
+    from fleet.report.limits import LimitsError, limits  # noqa: PLC0415
+
+    own = ROOT / "quotas.yaml"
+    file = limits_file or (own if own.exists() else None)
+    with ExitStack() as held:
+        try:
+            there = held.enter_context(at_revision(STACKS, base)) if base else base_dir
+            known = limits(file) if file else {}
+        except BaseError as wrong:
+            raise typer.BadParameter(str(wrong), param_hint="--base") from None
+        except LimitsError as wrong:
+            raise typer.BadParameter(str(wrong), param_hint="--limits") from None
+        specs = _specs(patterns, there, as_)
+        return build(specs, there, base or str(base_dir), known)
+
+
+def _specs(patterns: list[str], base: Path | None, as_: Shape) -> dict[str, StackSpec | None]:
+    """The chosen stacks; those that only the base has are there as None."""
+    files = base.glob("*.yaml") if base else ()
+    names = {file.stem for file in files if not file.name.startswith("Pulumi.") and not (STACKS / file.name).exists()}
+    gone = sorted(name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns))
+    try:
+        here = select_stacks(patterns)
+    except typer.BadParameter:
+        if not gone:
+            raise
+        here = []
+    found = load_or_exit(here, Format.JSON if as_ is Shape.JSON else Format.TEXT)
+    return {**found, **dict.fromkeys(gone)}
+
+
+def _text(made: Report, as_: Shape) -> str:
+    if as_ is Shape.MARKDOWN:
+        from fleet.report.markdown import markdown  # noqa: PLC0415
+
+        return markdown(made)
+    if as_ is Shape.HTML:
+        from fleet.report.page import page  # noqa: PLC0415
+
+        return page(made)
+    if as_ is Shape.JSON:
+        from fleet.report.document import dump  # noqa: PLC0415
+
+        return dump(made)
+    console = Console(width=140, record=True, quiet=True)
+    _print(made, console)
+    return console.export_text()
+
+
+def _print(made: Report, console: Console) -> None:
+    from fleet.report.terminal import terminal  # noqa: PLC0415
+
+    for part in terminal(made):
+        console.print(part, highlight=False)
+
+
+def _refusals(made: Report, max_increase: float | None, gates: list[Gate]) -> list[str]:
+    said = []
+    unread = [stack.stack for stack in made.stacks if stack.base_faults]
+    if unread and (max_increase is not None or Gate.DESTRUCTIVE in gates):
+        said.append(f"the base of {', '.join(unread)} cannot be read, so that nobody can say what changes")
+    if max_increase is not None and made.increase > Decimal(str(max_increase)):
+        said.append(f"the expected cost rises by ${made.increase:,.2f} a month, more than --max-increase {max_increase:,.2f}")
+    if Gate.DESTRUCTIVE in gates and made.destructive:
+        said.append(f"{made.destructive} made anew or deleted (--fail-on destructive)")
+    short = [f"{q.quota} in {q.region} by {q.short_by}" for stack in made.stacks for q in stack.quotas if q.verdict == "short"]
+    if Gate.QUOTA in gates and short:
+        said.append(f"quota too small: {', '.join(short)} (--fail-on quota)")
+    return said

@@ -1,0 +1,224 @@
+"""The report's shape: plain data that every renderer reads and `--format json` prints. Computes sums, knows no words.
+
+Money is USD a month at list price, carbon kgCO2e a month, both as decimals (strings in JSON). What is not known is None
+and counts in no sum, so that every sum stands beside how much of it is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+SCHEMA_VERSION: Literal[1] = 1
+
+
+@dataclass(frozen=True)
+class Band:
+    """At the least, as declared, and at the most.
+
+    Attributes:
+        floor: with the nodes that always stand. expected: with those that the models' fewest replicas fill.
+        ceiling: with every pool at its bound, bought in its dearest way.
+    """
+
+    floor: Decimal | None
+    expected: Decimal | None
+    ceiling: Decimal | None
+
+    @property
+    def known(self) -> bool:
+        return None not in (self.floor, self.expected, self.ceiling)
+
+
+ZERO = Band(Decimal(0), Decimal(0), Decimal(0))
+
+
+def total(bands: Iterable[Band]) -> Band:
+    """The sum of what is known."""
+    all_ = list(bands)
+
+    def add(numbers: Iterable[Decimal | None]) -> Decimal:
+        return sum((number for number in numbers if number is not None), Decimal(0))
+
+    return Band(add(b.floor for b in all_), add(b.expected for b in all_), add(b.ceiling for b in all_))
+
+
+def difference(after: Band | None, before: Band | None) -> Band:
+    """What changes, of what is known of both; a side that is not there counts as nothing."""
+    new, old = after or ZERO, before or ZERO
+
+    def less(a: Decimal | None, b: Decimal | None) -> Decimal:
+        return (a or Decimal(0)) - (b or Decimal(0))
+
+    return Band(less(new.floor, old.floor), less(new.expected, old.expected), less(new.ceiling, old.ceiling))
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that is paid for.
+
+    Attributes:
+        name: `cluster/pool`, or `cluster` with what it is. what: machines and how they are bought.
+        nodes: at the floor, expected and at the ceiling; None where nodes are not what is paid for.
+        accelerator: catalogue name, and `accelerators` how many of them stand in the three cases.
+        kg: None where nothing of it is counted: a CPU's power no cloud publishes.
+        unknown: why a figure is missing. as_of: date of the price.
+    """
+
+    kind: Literal["pool", "system", "control-plane", "nat"]
+    name: str
+    cloud: str
+    region: str
+    what: str
+    usd: Band
+    kg: Band | None = None
+    nodes: tuple[int, int, int] | None = None
+    accelerator: str | None = None
+    accelerators: tuple[int, int, int] | None = None
+    unknown: tuple[str, ...] = ()
+    as_of: str | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A stack as one stack file has it."""
+
+    lines: tuple[Line, ...]
+    usd: Band
+    kg: Band
+    priced: int
+    counted: int
+    with_accelerators: int
+    accelerators: dict[str, tuple[int, int, int]]
+    as_of: tuple[str, str] | None
+
+    @classmethod
+    def of(cls, lines: Iterable[Line]) -> Estimate:
+        """The sums over these lines."""
+        all_ = tuple(lines)
+        pools = [line for line in all_ if line.kind == "pool"]
+        count: dict[str, tuple[int, int, int]] = {}
+        for line in pools:
+            if line.accelerator and line.accelerators:
+                before = count.get(line.accelerator, (0, 0, 0))
+                low, middle, high = (a + b for a, b in zip(before, line.accelerators, strict=True))
+                count[line.accelerator] = (low, middle, high)
+        dates = sorted(line.as_of for line in all_ if line.as_of and line.as_of[:1].isdigit())
+        return cls(
+            lines=all_,
+            usd=total(line.usd for line in all_),
+            kg=total(line.kg for line in pools if line.kg),
+            priced=sum(line.usd.known for line in all_),
+            counted=sum(line.kg is not None and line.kg.known for line in pools),
+            with_accelerators=len(pools),
+            accelerators=count,
+            as_of=(dates[0], dates[-1]) if dates else None,
+        )
+
+
+@dataclass(frozen=True)
+class FieldChange:
+    """One value that differs; None stands for its absence."""
+
+    field: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one thing of the stack.
+
+    Attributes:
+        kind: `replace` where its nodes, or all of it, are made anew.
+        what: cluster, pool, store, model, team or stack. why: the consequence, where it is not in the kind.
+    """
+
+    kind: Literal["create", "update", "replace", "delete"]
+    what: str
+    name: str
+    fields: tuple[FieldChange, ...] = ()
+    why: str = ""
+
+    @property
+    def destructive(self) -> bool:
+        return self.kind in ("replace", "delete")
+
+
+@dataclass(frozen=True)
+class QuotaChange:
+    """One quota: what the stack needs of it, and what the account has if the limits file says so.
+
+    Attributes:
+        verdict: `unknown` where nobody wrote the limit down.
+    """
+
+    cloud: str
+    region: str
+    quota: str | None
+    unit: str
+    before: int
+    after: int
+    limit: int | None
+    limit_as_of: str | None
+    verdict: Literal["ok", "short", "unknown"]
+    ask: str
+
+    @property
+    def short_by(self) -> int:
+        return max(0, self.after - self.limit) if self.limit is not None else 0
+
+
+@dataclass(frozen=True)
+class StackReport:
+    """One stack; without `before` there was none, without `after` there is none any more.
+
+    Attributes:
+        compared: whether a base was given at all.
+        usd_change, kg_change: of what is known, after less before.
+        base_faults: why the base could not be read; then `before` is missing, and nothing is known of the changes.
+    """
+
+    stack: str
+    compared: bool
+    before: Estimate | None
+    after: Estimate | None
+    usd_change: Band
+    kg_change: Band
+    changes: tuple[Change, ...]
+    quotas: tuple[QuotaChange, ...]
+    base_faults: tuple[str, ...] = ()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it was compared and nothing differs."""
+        return self.compared and not self.changes and not self.base_faults and self.before == self.after
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `fleet report` says.
+
+    Attributes:
+        base: what it was compared with; None if with nothing. not_counted: what is in no sum, in words.
+    """
+
+    schema_version: Literal[1]
+    base: str | None
+    stacks: tuple[StackReport, ...]
+    not_counted: tuple[str, ...]
+
+    @property
+    def quiet(self) -> bool:
+        return all(stack.quiet for stack in self.stacks)
+
+    @property
+    def destructive(self) -> int:
+        return sum(change.destructive for stack in self.stacks for change in stack.changes)
+
+    @property
+    def increase(self) -> Decimal:
+        """By how much the expected cost of all stacks rises, USD a month."""
+        return total(stack.usd_change for stack in self.stacks).expected or Decimal(0)

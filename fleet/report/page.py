@@ -1,0 +1,120 @@
+"""The report as one HTML page: light and dark, for keyboard and paper, with no network."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from fleet.report import words
+from fleet.report.model import Band, Estimate, Report, StackReport
+
+_TEMPLATE = Path(__file__).parent / "page.html"
+# Of the widest bar, in hundredths of the column.
+_WIDTH = 100
+
+
+def page(report: Report) -> str:
+    """The page, whole."""
+    stacks = "".join("".join(_stack(stack)) for stack in report.stacks)
+    title = "What changes" if report.base else "What it costs"
+    filled = {
+        "title": title,
+        "base": f"against {report.base}" if report.base else "",
+        "stacks": stacks,
+        "method": f"{words.METHOD} {words.not_counted(report)}",
+    }
+    text = _TEMPLATE.read_text(encoding="utf-8")
+    for name, value in filled.items():
+        text = text.replace(f"{{{{{name}}}}}", value if name == "stacks" else html.escape(value))
+    return text
+
+
+def _stack(stack: StackReport) -> Iterator[str]:
+    yield f'<section aria-label="{html.escape(stack.stack)}"><h2>{html.escape(stack.stack)}</h2>'
+    if stack.quiet:
+        yield "<p>Nothing changes.</p></section>"
+        return
+    yield f"<p class=headline>{html.escape(words.headline(stack))}</p>"
+    if stack.base_faults:
+        yield _list(stack.base_faults)
+    yield from _changes(stack)
+    yield '<div class="cards">'
+    yield from _bars("USD a month", stack, "usd")
+    yield from _bars("kgCO2e a month", stack, "kg")
+    yield "</div>"
+    if stack.after:
+        yield from _lines(stack.after)
+    if stack.quotas:
+        rows = [(q.quota or "-", f"{q.cloud} {q.region}", q.before, q.after, q.unit, words.quota(q)) for q in stack.quotas]
+        yield _table("Quotas", ("Quota", "Region", "Before", "Needs", "Unit", "Limit"), rows)
+    yield "</section>"
+
+
+def _changes(stack: StackReport) -> Iterator[str]:
+    if not stack.changes:
+        return
+    yield "<h3>Changes</h3><ul class=changes>"
+    for change in stack.changes:
+        danger = " class=danger" if change.destructive else ""
+        why = f" ({html.escape(change.why)})" if change.why else ""
+        yield f"<li{danger}><b>{html.escape(words.done(change))}</b> <code>{html.escape(change.name)}</code>{why}"
+        if change.fields:
+            yield _list(words.field(field) for field in change.fields)
+        yield "</li>"
+    yield "</ul>"
+
+
+def _bars(title: str, stack: StackReport, what: str) -> Iterator[str]:
+    """Floor, expected and ceiling as bars, before and after, to one scale."""
+    sides = [(name, getattr(side, what)) for name, side in (("before", stack.before), ("after", stack.after)) if side]
+    most = max((words.case(band, name) or Decimal(0) for _, band in sides for name in words.CASES), default=Decimal(0))
+    show = words.usd if what == "usd" else words.kg
+    yield f"<figure><figcaption>{title}</figcaption><dl>"
+    for name in words.CASES:
+        for side, band in sides:
+            value = words.case(band, name) or Decimal(0)
+            width = f"{value * _WIDTH / most:.1f}" if most else "0"
+            label = f"{name}, {side}" if stack.compared else name
+            yield f'<dt>{label}</dt><dd><i class={side} style="width:{width}%"></i><span>{show(value)}</span></dd>'
+    yield "</dl></figure>"
+
+
+def _lines(estimate: Estimate) -> Iterator[str]:
+    def cells(band: Band | None, what: str) -> list[Decimal | str | None]:
+        return [words.case(band, name) for name in words.CASES] if band else ["", "", ""] if what == "kg" else [None] * 3
+
+    rows = [
+        (line.name, line.what, line.region, words.nodes(line), *cells(line.usd, "usd"), *cells(line.kg, "kg"))
+        for line in estimate.lines
+    ]
+    figures = [f"{unit} {name}" for unit in ("USD", "kg") for name in words.CASES]
+    yield _table(f"By line: {words.known(estimate)}", ("Line", "What", "Region", "Nodes", *figures), rows)
+    if unknown := [f"{line.name}: {why}" for line in estimate.lines for why in line.unknown]:
+        yield _list(unknown)
+
+
+def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    heads = "".join(f"<th scope=col aria-sort=none><button type=button>{html.escape(h)}</button></th>" for h in head)
+    body = "".join(f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows)
+    label = f"Filter: {caption.split(':', maxsplit=1)[0]}"
+    return (
+        f'<div class=scroll tabindex=0 role=region aria-label="{html.escape(caption)}">'
+        f'<input type=search placeholder="Filter" aria-label="{html.escape(label)}">'
+        f"<table><caption>{html.escape(caption)}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return '<td class=number data-value="-1">not known</td>'
+    if isinstance(value, int | Decimal):
+        shown = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+        return f"<td class=number data-value={json.dumps(str(value))}>{shown}</td>"
+    return f"<td>{html.escape(str(value))}</td>"
+
+
+def _list(lines: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{html.escape(line)}</li>' for line in lines)}</ul>"

@@ -1,0 +1,101 @@
+"""Figures and changes in words, the same in every renderer."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from fleet.report.model import Band, Change, Estimate, FieldChange, Line, QuotaChange, Report, StackReport
+
+CASES = ("floor", "expected", "ceiling")
+METHOD = (
+    "Floor: nodes that always stand. Expected: nodes that the models' fewest replicas fill. Ceiling: every pool at its "
+    "bound, bought in its dearest way. List prices, 730 h a month. Carbon: TDP x 0.6 x PUE x the grid's yearly mean, "
+    "accelerators alone."
+)
+_DONE = {"create": "New", "update": "Changed", "replace": "Made anew", "delete": "Deleted"}
+
+
+def usd(value: Decimal | None) -> str:
+    """`$1,234.50`, `-$3.00`."""
+    if value is None:
+        return "not known"
+    return f"{'-' if value < 0 else ''}${abs(value):,.2f}"
+
+
+def kg(value: Decimal | None) -> str:
+    return "not known" if value is None else f"{value:,.1f}"
+
+
+def signed(text: str) -> str:
+    """A difference with its sign; nothing has none."""
+    return text if text.startswith("-") or not any(c in "123456789" for c in text) else f"+{text}"
+
+
+def case(band: Band, name: str) -> Decimal | None:
+    value: Decimal | None = getattr(band, name)
+    return value
+
+
+def headline(stack: StackReport) -> str:
+    """What a reader must see if nothing else: destruction, money, carbon, accelerators."""
+    if stack.base_faults:
+        return "the base cannot be read, so nothing is known of what changes"
+    parts = []
+    if count := sum(change.destructive for change in stack.changes):
+        parts.append(f"⚠️ {count} made anew or deleted")
+    now = stack.after
+    if stack.compared:
+        parts.append(f"{signed(usd(stack.usd_change.expected))} a month expected")
+        parts.append(f"{signed(kg(stack.kg_change.expected))} kgCO2e")
+        parts += accelerators(stack)
+    elif now:
+        parts.append(f"{usd(now.usd.expected)} a month expected ({usd(now.usd.floor)} to {usd(now.usd.ceiling)})")
+        parts.append(f"{kg(now.kg.expected)} kgCO2e")
+        parts += [f"{name} {least} to {most}" for name, (least, _, most) in now.accelerators.items()]
+    if short := sum(quota.verdict == "short" for quota in stack.quotas):
+        parts.append(f"⚠️ {short} quota{'s' if short > 1 else ''} too small")
+    return " · ".join(parts)
+
+
+def accelerators(stack: StackReport) -> list[str]:
+    """`nvidia-l4 at most 4 → 8`, for those that differ."""
+    old = stack.before.accelerators if stack.before else {}
+    new = stack.after.accelerators if stack.after else {}
+    return [
+        f"{name} at most {old.get(name, (0, 0, 0))[2]} → {new.get(name, (0, 0, 0))[2]}"
+        for name in dict.fromkeys([*old, *new])
+        if old.get(name, (0, 0, 0))[2] != new.get(name, (0, 0, 0))[2]
+    ]
+
+
+def known(estimate: Estimate) -> str:
+    """How much of the sums is known, and of when."""
+    when = f", prices of {estimate.as_of[0]} to {estimate.as_of[1]}" if estimate.as_of else ""
+    return (
+        f"priced {estimate.priced} of {len(estimate.lines)} lines, "
+        f"carbon of {estimate.counted} of {estimate.with_accelerators} pools{when}"
+    )
+
+
+def done(change: Change) -> str:
+    return f"{_DONE[change.kind]}: {change.what}"
+
+
+def field(change: FieldChange) -> str:
+    return f"{change.field}: {change.before or 'none'} → {change.after or 'none'}"
+
+
+def nodes(line: Line) -> str:
+    return f"{line.nodes[0]} · {line.nodes[1]} · {line.nodes[2]}" if line.nodes else ""
+
+
+def quota(one: QuotaChange) -> str:
+    """What there is of it."""
+    if one.limit is None:
+        return "limit unknown"
+    verdict = f"short by {one.short_by}" if one.verdict == "short" else "enough"
+    return f"{verdict}: {one.limit} on {one.limit_as_of}"
+
+
+def not_counted(report: Report) -> str:
+    return f"Not counted: {', '.join(report.not_counted)}."
