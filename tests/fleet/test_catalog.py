@@ -40,6 +40,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "mig.csv": ("accelerator", "profile"),
     "fabric.csv": ("cloud", "machine"),
     "numa.csv": ("cloud", "machine"),
+    "services.csv": ("cloud", "region", "service"),
     "drivers.csv": ("cloud", "family", "accelerator", "kubernetes"),
     "kubernetes.csv": ("cloud", "minor"),
     "compatibility.csv": ("part", "version", "cloud", "relation", "other"),
