@@ -19,6 +19,7 @@ from fleet.arguments import AsFormat, Format, Stacks, load_or_exit, select_stack
 from fleet.comment.cli import app as comment_app
 from fleet.commitments import CommitmentSpec
 from fleet.load import StackErrors
+from fleet.place.cli import place
 from fleet.report.cli import report
 from fleet.rollout import load
 from fleet.workspace import ROOT, STACKS, EnvironmentLacksError, Workspace, real_workspace
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(comment_app, name="comment", help="One comment on a pull or merge request for all stacks: github, gitlab.")
 app.command()(report)
+app.command()(place)
 OUT = ROOT / "out"
 
 
