@@ -12,6 +12,7 @@ import pulumi_kubernetes as kubernetes
 
 from fleet import naming, weights
 from fleet.contract import AcceleratorPool
+from fleet.cost import grid_zone
 from fleet.monitoring.figures import replicas
 from fleet.plan import network_zones, pools, rung_names
 from fleet.spec import Autoscaler, ClusterSpec, Environment, ModelSpec, Provisioning
@@ -29,6 +30,7 @@ from infra.clouds.base import (
     WorkloadIdentityArgs,
 )
 from infra.kubernetes import cluster_autoscaler
+from infra.kubernetes.carbon_exporter import CarbonExporter
 from infra.kubernetes.compute_class import ComputeClass
 from infra.kubernetes.device_plugins import DevicePlugins
 from infra.kubernetes.dra_driver import DraDriver
@@ -105,7 +107,8 @@ class _Cluster(pulumi.ComponentResource):
             if pool.compute_class
         ]
         scaled = any(model.autoscaler is Autoscaler.KEDA for model in spec.models.values())
-        keda = [Keda(f"{name}-keda", in_kubernetes)] if scaled else []
+        keda: list[pulumi.Resource] = [Keda(f"{name}-keda", in_kubernetes)] if scaled else []
+        keda += self._grid(in_kubernetes)
         if spec.monitoring is Watched.PROMETHEUS:
             Monitoring(f"{name}-monitoring", replicas(spec, accelerators), in_kubernetes)
         namespace = ModelsNamespace(f"{name}-models", opts=in_kubernetes)
@@ -219,6 +222,13 @@ class _Cluster(pulumi.ComponentResource):
             by_claims=any(pool.dra for pool in accelerators),
             opts=pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[role])),
         )
+
+    def _grid(self, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+        """Who asks the grid, where a model goes by it."""
+        if not self.spec.grid_token or not any(model.carbon for model in self.spec.models.values()):
+            return []
+        token = pulumi.Config().require_secret(self.spec.grid_token)
+        return [CarbonExporter(f"{self.name}-carbon", grid_zone(self.spec.cloud, self.spec.region), token, opts)]
 
     def _node_pools(self, pool: AcceleratorPool, cluster: Any, system: Any) -> list[pulumi.Resource]:
         """The pool's rungs in the cloud, in the order in which they are bought."""
