@@ -20,11 +20,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+import fleet.arguments
 from fleet.carbon import exporter
 from fleet.carbon.ceiling import Ceiling
 from fleet.carbon.exporter import Grid, Source, keep_asking, retry_after, server
 from fleet.carbon.replay import effect, hours
+from fleet.cli import app
 from tests.waiting import until
 
 pytestmark = pytest.mark.enable_socket
@@ -240,3 +243,52 @@ def test_hours_of_a_file(tmp_path: Path) -> None:
         file.write_text(wrong)
         with pytest.raises(ValueError, match="week"):
             hours(file)
+
+
+STACK = """
+owner: ml
+environment: dev
+secrets: [em-token]
+clusters:
+  main:
+    cloud: aws
+    region: us-east-1
+    grid_token: em-token
+    api: {allowed_cidrs: [203.0.113.0/24]}
+    pools:
+      l4: {accelerator: nvidia-l4, nodes: {min: 0, max: 4}, sharing: {time_slices: 2}}
+      inf2: {accelerator: inferentia2, nodes: {min: 0, max: 4}}
+    models:
+      batch: &flexible
+        pool: l4
+        autoscaler: keda
+        replicas: {min: 1, max: 4}
+        tier: flexible
+        carbon: {clean: 150, dirty: 400}
+      neuron:
+        <<: *flexible
+        pool: inf2
+        image: public.ecr.aws/neuron/pytorch-inference-vllm-neuronx:0.9.1-neuronx-py311-sdk2.26.0-ubuntu22.04
+      chat: {pool: l4}
+"""
+
+
+def test_a_replay_of_a_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stacks = tmp_path / "stacks"
+    stacks.mkdir()
+    (stacks / "green.yaml").write_text(STACK)
+    (stacks / "Pulumi.green.yaml").write_text("config: {accelfleet:em-token: {secure: AAAB}}")
+    monkeypatch.setattr(fleet.arguments, "STACKS", stacks)
+    week = tmp_path / "week.json"
+    week.write_text("[500, 500, 100, 100, 100, 100]")
+    words = ["carbon", "--stack", "green", "--week", str(week), "--load", "0.5"]
+    done = CliRunner().invoke(app, [*words, "--format", "json"])
+    assert done.exit_code == 0, done.output
+    models = json.loads(done.stdout)["models"]
+    # Half an L4, 72 W, under 0.6 load and a PUE of 1.14: 0.8 kg for a replica of one kW, as above.
+    assert models["green/main/batch"]["kg_saved"] == pytest.approx(0.8 * 0.036 * 0.6 * 1.14)
+    assert models["green/main/neuron"] is None
+    assert "green/main/chat" not in models
+    assert "no TDP published" in CliRunner().invoke(app, words).stdout
+    week.write_text("no hours")
+    assert CliRunner().invoke(app, words).exit_code == 2
