@@ -57,13 +57,15 @@ class ClusterArgs(Generic[N]):
     protect: bool
     tags: dict[str, str]
     network: N
-    # AKS takes its first pool inside the cluster (only there is it required); the others ignore these two.
+    # AKS takes its first pool inside the cluster (only there is it required); GKE counts it among what it makes itself.
     system_machine: str
     system_nodes: tuple[int, int]
     # Whether some pool has a fallback: AKS's autoscaler is told here to go by priorities.
     by_priority: bool = False
     # Whether some pool's nodes have a fabric of their own: EKS lets it through its security group.
     fabric: bool = False
+    # The pools that a provisioner makes nodes of, where it does: GKE is told of their bounds here. None for groups.
+    provisioned: tuple[AcceleratorPool, ...] | None = None
     # An existing cluster's, a secret; None where the cluster is made here.
     kubeconfig: pulumi.Output[str] | None = None
 
