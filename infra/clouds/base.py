@@ -166,7 +166,7 @@ class Kit:
     workload_identity: Callable[..., Any] | None = None
     # Rights of the autoscaler that the cluster must run itself; None where the cloud runs one.
     autoscaler: Callable[..., Any] | None = None
-    # What makes the nodes of `provisioning: auto`, given the cluster and its pools; None where nothing here does.
+    # What a provisioner of ours needs of the cloud for `provisioning: auto`; None where the cloud runs its own, or none is.
     provisioner: Callable[..., Any] | None = None
     # World-wide name of a store, from the parts that tell it apart.
     store_name: Callable[..., str] = field(default=naming.global_name)
