@@ -67,8 +67,10 @@ class _Cluster(pulumi.ComponentResource):
             self.providers = [self.cloud.provider(f"{name}-{spec.cloud}", self._provider_args(), self._in_cluster())]
         in_cloud = pulumi.ResourceOptions(parent=self, providers=self.providers)
 
+        accelerators = pools(stack.name, name, spec, pool_name=self.cloud.pool_name)
+        auto = spec.provisioning is Provisioning.AUTO
         network = self._network(in_cloud)
-        cluster = self._cluster(network, in_cloud)
+        cluster = self._cluster(network, tuple(accelerators.values()) if auto else None, in_cloud)
         system = self._system_pool(cluster, in_cloud)
         api = kubernetes.Provider(
             f"{name}-kubernetes",
@@ -76,9 +78,7 @@ class _Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[r for r in (system,) if r is not None]),
         )
         self.providers = [*self.providers, api]
-        accelerators = pools(stack.name, name, spec, pool_name=self.cloud.pool_name)
         rungs = [rung for pool in accelerators.values() for rung in pool.rungs]
-        auto = spec.provisioning is Provisioning.AUTO
         grouped = {} if auto else accelerators
         node_pools = {key: self._node_pools(pool, cluster, system) for key, pool in grouped.items()}
         stores = {key: self._store(key, network, in_cloud) for key in spec.stores}
@@ -102,9 +102,7 @@ class _Cluster(pulumi.ComponentResource):
         in_cloud_pools = [made for of_pool in node_pools.values() for made in of_pool]
         fabric = fabrics(name, self._physical, rungs, plugins, in_cloud_pools, in_kubernetes)
         classes = [
-            ComputeClass(f"{name}-{key}-class", pool, opts=in_kubernetes)
-            for key, pool in accelerators.items()
-            if pool.compute_class
+            ComputeClass(f"{name}-{key}-class", pool, opts=in_kubernetes) for key, pool in grouped.items() if pool.compute_class
         ]
         scaled = any(model.autoscaler is Autoscaler.KEDA for model in spec.models.values())
         keda: list[pulumi.Resource] = [Keda(f"{name}-keda", in_kubernetes)] if scaled else []
@@ -160,7 +158,7 @@ class _Cluster(pulumi.ComponentResource):
         )
         return self.cloud.network(self.name, args, opts)
 
-    def _cluster(self, network: Any, opts: pulumi.ResourceOptions) -> Any:
+    def _cluster(self, network: Any, provisioned: tuple[AcceleratorPool, ...] | None, opts: pulumi.ResourceOptions) -> Any:
         system = self.spec.system_pool
         args = ClusterArgs(
             name=self._physical,
@@ -175,6 +173,7 @@ class _Cluster(pulumi.ComponentResource):
             system_nodes=(system.nodes.min, system.nodes.max),
             kubeconfig=pulumi.Config().require_secret(self.spec.kubeconfig) if self.spec.kubeconfig else None,
             fabric=any(pool.fabric for pool in self.spec.pools.values()),
+            provisioned=provisioned,
             by_priority=any(len(pool.ladder) > 1 for pool in self.spec.pools.values()),
         )
         return self.cloud.cluster(self.name, args, opts)
