@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from fleet.arguments import AsFormat, Format, Stacks, load_or_exit, select_stacks
+from fleet.carbon.cli import carbon
 from fleet.comment.cli import app as comment_app
 from fleet.commitments import CommitmentSpec
 from fleet.load import StackErrors
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.add_typer(comment_app, name="comment", help="One comment on a pull or merge request for all stacks: github, gitlab.")
 app.command()(report)
 app.command()(place)
+app.command()(carbon)
 OUT = ROOT / "out"
 
 

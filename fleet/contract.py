@@ -54,7 +54,7 @@ class AcceleratorPool:
         bound: nodes of all its rungs together, as the stack file says; None where that is max_nodes.
         hosts: its nodes where they stand already; None where its cloud makes them.
         auto: whether a provisioner makes its nodes for the pods that wait, and no group of the cloud stands behind them.
-        compute_class: on GKE, the ComputeClass whose order of rungs it belongs to; None for a pool of one rung.
+        compute_class: on GKE, the ComputeClass whose rungs it belongs to; None for a group that is the only rung.
     """
 
     name: str
@@ -126,7 +126,7 @@ class AcceleratorPool:
 
     @property
     def capacity_type(self) -> str:
-        """How Karpenter calls the way its nodes are bought. https://karpenter.sh/docs/concepts/nodepools/#capacity-type"""
+        """How a provisioner calls the way its nodes are bought. https://karpenter.sh/docs/concepts/nodepools/#capacity-type"""
         return "reserved" if self.terms and self.terms.reservation else self.purchase
 
     @property

@@ -57,6 +57,19 @@ def grid(cloud: Cloud, region: str) -> tuple[Decimal, Decimal] | None:
     return _grid().get((cloud, region))
 
 
+def grid_zone(cloud: Cloud, region: str) -> str:
+    """The grid that a region hangs on, by Electricity Maps' name.
+
+    Raises:
+        KeyError: the table has no such region.
+    """
+    if cloud is Cloud.EXISTING:
+        return region
+    with _CARBON.open(newline="") as file:
+        zones = {(row["cloud"], row["region"]): row["electricity_maps_zone"] for row in csv.DictReader(file)}
+    return zones[cloud, region]
+
+
 def hourly_price(price: Offer | None, purchase: str) -> Decimal | None:
     """USD an hour of a machine that is bought in this way; None where the catalogue has no figure.
 

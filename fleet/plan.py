@@ -127,9 +127,9 @@ def _pool(
         fabric=fabric,
         numa=spec.numa,
         neuron_scheduler=spec.neuron_scheduler,
-        # GKE's way to say which pool comes first; elsewhere cluster-autoscaler has a table.
         hosts=_hosts(spec.hosts) if spec.hosts else None,
-        compute_class=name if cluster.cloud is Cloud.GCP and len(spec.ladder) > 1 else None,
+        # GKE's way to say which pool comes first, and what pools it may make; elsewhere cluster-autoscaler has a table.
+        compute_class=name if cluster.cloud is Cloud.GCP and (auto or len(spec.ladder) > 1) else None,
         auto=auto,
         extra_labels=dict(spec.labels),
     )

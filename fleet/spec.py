@@ -218,6 +218,20 @@ class ReplicasSpec(Spec):
     max: StrictInt = Field(default=1, ge=1, le=10_000)
 
 
+class Tier(StrEnum):
+    """Whether somebody waits for a model's answers, or its work can wait for a cleaner grid."""
+
+    INTERACTIVE = "interactive"
+    FLEXIBLE = "flexible"
+
+
+class CarbonSpec(Spec):
+    """Where the grid holds a flexible model back: gCO2e a kWh, as Electricity Maps gives them (life cycle)."""
+
+    clean: StrictInt = Field(ge=1, le=2000, description="Up to here all replicas.")
+    dirty: StrictInt = Field(ge=1, le=2000, description="From here on the fewest; in between evenly.")
+
+
 class ModelSpec(Spec):
     """A model served on a pool of the same cluster."""
 
@@ -232,6 +246,8 @@ class ModelSpec(Spec):
     weights: WeightsSpec | None = None
     replicas: ReplicasSpec = Field(default=ReplicasSpec())
     autoscaler: Autoscaler = Autoscaler.NONE
+    tier: Tier = Field(default=Tier.INTERACTIVE, description="flexible: fewer replicas while the grid is dirty; with keda.")
+    carbon: CarbonSpec | None = Field(default=None, description="Of a flexible model: from where to where it is held back.")
 
 
 class Priority(StrEnum):
@@ -251,7 +267,7 @@ class Queueing(StrEnum):
 
 class Provisioning(StrEnum):
     """Who makes the nodes of accelerator pools: groups of the cloud that an autoscaler resizes, or for `auto` a provisioner
-    that makes each node for the pods that wait (Karpenter on EKS)."""
+    that makes each node for the pods that wait (Karpenter on EKS, GKE's own)."""
 
     GROUPS = "groups"
     AUTO = "auto"
@@ -297,7 +313,8 @@ class ClusterSpec(Spec):
     )
     system_pool: SystemPoolSpec = Field(default=SystemPoolSpec())
     provisioning: Provisioning = Field(
-        default=Provisioning.GROUPS, description="Who makes the nodes of accelerator pools; auto is Karpenter, on EKS."
+        default=Provisioning.GROUPS,
+        description="Who makes the nodes of accelerator pools; auto: Karpenter on EKS, or GKE's own.",
     )
     pools: dict[PoolName, PoolSpec] = Field(default_factory=dict)
     stores: dict[Name, StoreSpec] = Field(default_factory=dict)
@@ -305,6 +322,11 @@ class ClusterSpec(Spec):
     teams: dict[Name, TeamSpec] = Field(default_factory=dict, description="Who shares the accelerators, and how.")
     queueing: Queueing = Queueing.NONE
     monitoring: Monitoring = Monitoring.NONE
+    grid_token: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]*$",
+        description="The secret that holds an Electricity Maps token, for flexible models; it stands under `secrets:`, too.",
+    )
 
 
 class StackSpec(Spec):

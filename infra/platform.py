@@ -12,6 +12,7 @@ import pulumi_kubernetes as kubernetes
 
 from fleet import naming, weights
 from fleet.contract import AcceleratorPool
+from fleet.cost import grid_zone
 from fleet.monitoring.figures import replicas
 from fleet.plan import network_zones, pools, rung_names
 from fleet.spec import Autoscaler, ClusterSpec, Environment, ModelSpec, Provisioning
@@ -29,6 +30,7 @@ from infra.clouds.base import (
     WorkloadIdentityArgs,
 )
 from infra.kubernetes import cluster_autoscaler
+from infra.kubernetes.carbon_exporter import CarbonExporter
 from infra.kubernetes.compute_class import ComputeClass
 from infra.kubernetes.device_plugins import DevicePlugins
 from infra.kubernetes.dra_driver import DraDriver
@@ -65,8 +67,10 @@ class _Cluster(pulumi.ComponentResource):
             self.providers = [self.cloud.provider(f"{name}-{spec.cloud}", self._provider_args(), self._in_cluster())]
         in_cloud = pulumi.ResourceOptions(parent=self, providers=self.providers)
 
+        accelerators = pools(stack.name, name, spec, pool_name=self.cloud.pool_name)
+        auto = spec.provisioning is Provisioning.AUTO
         network = self._network(in_cloud)
-        cluster = self._cluster(network, in_cloud)
+        cluster = self._cluster(network, tuple(accelerators.values()) if auto else None, in_cloud)
         system = self._system_pool(cluster, in_cloud)
         api = kubernetes.Provider(
             f"{name}-kubernetes",
@@ -74,9 +78,7 @@ class _Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[r for r in (system,) if r is not None]),
         )
         self.providers = [*self.providers, api]
-        accelerators = pools(stack.name, name, spec, pool_name=self.cloud.pool_name)
         rungs = [rung for pool in accelerators.values() for rung in pool.rungs]
-        auto = spec.provisioning is Provisioning.AUTO
         grouped = {} if auto else accelerators
         node_pools = {key: self._node_pools(pool, cluster, system) for key, pool in grouped.items()}
         stores = {key: self._store(key, network, in_cloud) for key in spec.stores}
@@ -100,12 +102,11 @@ class _Cluster(pulumi.ComponentResource):
         in_cloud_pools = [made for of_pool in node_pools.values() for made in of_pool]
         fabric = fabrics(name, self._physical, rungs, plugins, in_cloud_pools, in_kubernetes)
         classes = [
-            ComputeClass(f"{name}-{key}-class", pool, opts=in_kubernetes)
-            for key, pool in accelerators.items()
-            if pool.compute_class
+            ComputeClass(f"{name}-{key}-class", pool, opts=in_kubernetes) for key, pool in grouped.items() if pool.compute_class
         ]
         scaled = any(model.autoscaler is Autoscaler.KEDA for model in spec.models.values())
-        keda = [Keda(f"{name}-keda", in_kubernetes)] if scaled else []
+        keda: list[pulumi.Resource] = [Keda(f"{name}-keda", in_kubernetes)] if scaled else []
+        keda += self._grid(in_kubernetes)
         if spec.monitoring is Watched.PROMETHEUS:
             Monitoring(f"{name}-monitoring", replicas(spec, accelerators), in_kubernetes)
         namespace = ModelsNamespace(f"{name}-models", opts=in_kubernetes)
@@ -157,7 +158,7 @@ class _Cluster(pulumi.ComponentResource):
         )
         return self.cloud.network(self.name, args, opts)
 
-    def _cluster(self, network: Any, opts: pulumi.ResourceOptions) -> Any:
+    def _cluster(self, network: Any, provisioned: tuple[AcceleratorPool, ...] | None, opts: pulumi.ResourceOptions) -> Any:
         system = self.spec.system_pool
         args = ClusterArgs(
             name=self._physical,
@@ -172,6 +173,7 @@ class _Cluster(pulumi.ComponentResource):
             system_nodes=(system.nodes.min, system.nodes.max),
             kubeconfig=pulumi.Config().require_secret(self.spec.kubeconfig) if self.spec.kubeconfig else None,
             fabric=any(pool.fabric for pool in self.spec.pools.values()),
+            provisioned=provisioned,
             by_priority=any(len(pool.ladder) > 1 for pool in self.spec.pools.values()),
         )
         return self.cloud.cluster(self.name, args, opts)
@@ -219,6 +221,13 @@ class _Cluster(pulumi.ComponentResource):
             by_claims=any(pool.dra for pool in accelerators),
             opts=pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[role])),
         )
+
+    def _grid(self, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+        """Who asks the grid, where a model goes by it."""
+        if not self.spec.grid_token or not any(model.carbon for model in self.spec.models.values()):
+            return []
+        token = pulumi.Config().require_secret(self.spec.grid_token)
+        return [CarbonExporter(f"{self.name}-carbon", grid_zone(self.spec.cloud, self.spec.region), token, opts)]
 
     def _node_pools(self, pool: AcceleratorPool, cluster: Any, system: Any) -> list[pulumi.Resource]:
         """The pool's rungs in the cloud, in the order in which they are bought."""

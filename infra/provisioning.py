@@ -1,6 +1,6 @@
 """Pools of a cluster with `provisioning: auto`: what makes their nodes, in the cloud and in the cluster.
 
-The one place that knows which provisioner a cloud has: Karpenter on EKS, none elsewhere so far.
+The one place that knows which provisioner a cloud has: Karpenter on EKS, GKE's own, none elsewhere so far.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from typing import Any
 
 import pulumi
 
+from fleet.catalog.clouds import Cloud
 from fleet.contract import AcceleratorPool
 from fleet.spec import ClusterSpec, Nat
 from infra.kubernetes import karpenter
+from infra.kubernetes.compute_class import ComputeClass
+
+_Waited = dict[str, list[pulumi.Resource]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +34,30 @@ class ProvisionArgs:
 
 def provision(
     name: str, args: ProvisionArgs, in_cloud: pulumi.ResourceOptions, in_kubernetes: pulumi.ResourceOptions
-) -> dict[str, list[pulumi.Resource]]:
-    """Install the provisioner and tell it of the pools; returns what a pool's models wait for, by the pool's name.
-
-    What it needs of the cloud comes before it and outlives its nodes: deleted in the other order, these would stay.
+) -> _Waited:
+    """Install what the cloud does not bring and tell it of the pools; returns what a pool's models wait for, by its name.
 
     Raises:
         ValueError: nothing here provisions nodes on that cloud.
     """
-    if args.provisioner is None:
+    if args.spec.cloud not in _PROVISIONERS:
         raise ValueError(f"cluster {name}: nothing provisions nodes on {args.spec.cloud}: leave provisioning out")
+    return _PROVISIONERS[args.spec.cloud](name, args, in_cloud, in_kubernetes)
+
+
+def _compute_classes(
+    name: str, args: ProvisionArgs, in_cloud: pulumi.ResourceOptions, in_kubernetes: pulumi.ResourceOptions
+) -> _Waited:
+    """GKE brings all but the pools' classes; what it may make in all its cluster says."""
+    account = args.cluster.node_account
+    return {key: [ComputeClass(f"{name}-{key}-class", pool, account, in_kubernetes)] for key, pool in args.pools.items()}
+
+
+def _karpenter(
+    name: str, args: ProvisionArgs, in_cloud: pulumi.ResourceOptions, in_kubernetes: pulumi.ResourceOptions
+) -> _Waited:
+    """What it needs of the cloud comes before it and outlives its nodes: deleted in the other order, these would stay."""
+    assert args.provisioner is not None, "infra/clouds/aws has one"
     rights = args.provisioner(
         f"{name}-karpenter-rights",
         cluster=args.cluster,
@@ -75,3 +93,9 @@ def provision(
         ]
         for key, pool in args.pools.items()
     }
+
+
+_PROVISIONERS: dict[Cloud, Callable[[str, ProvisionArgs, pulumi.ResourceOptions, pulumi.ResourceOptions], _Waited]] = {
+    Cloud.AWS: _karpenter,
+    Cloud.GCP: _compute_classes,
+}

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fleet.catalog.clouds import Cloud
+from fleet.catalog.clouds import Cloud, regions
 from fleet.catalog.machines import machines
 from fleet.workspace import EnvironmentLacksError
 from sandbox.cloud import daemon
@@ -115,6 +115,22 @@ def load(
     cloud, _ = _cluster(cluster)
     _call("load", cloud=cloud, cluster=cluster, namespace=namespace, model=model, waiting=waiting)
     Console().print(f"{model}: {waiting} requests wait", highlight=False, markup=False)
+
+
+@app.command()
+def grid(
+    zone: Annotated[str, typer.Argument(help="A grid by Electricity Maps' name, such as US-MIDA-PJM.")],
+    gco2_kwh: Annotated[float, typer.Argument(min=0, max=2000, help="Its carbon intensity, gCO2e a kWh.")],
+) -> None:
+    """Make a grid dirty or clean: flexible models on it have fewer replicas, or all of them.
+
+    Example: `fleet sandbox grid US-MIDA-PJM 500`
+    """
+    if zone not in regions(Cloud.EXISTING):
+        known = ", ".join(regions(Cloud.EXISTING))
+        raise typer.BadParameter(f"no region of the catalogue hangs on {zone}; there are {known}", param_hint="ZONE")
+    _call("grid", zone=zone, gco2_kwh=gco2_kwh)
+    Console().print(f"{zone}: {gco2_kwh:g} gCO2e a kWh", highlight=False, markup=False)
 
 
 @app.command()

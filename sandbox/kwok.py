@@ -10,12 +10,16 @@ from typing import Any
 
 import yaml
 
+from fleet.carbon import EXPORTER
 from fleet.catalog.servers import OURS
 from sandbox import toolchain
 
 _OURS = sorted((Path(__file__).parent / "stages").glob("*.yaml"))
-# Where this yields nothing the pod is KWOK's.
-_RUNS_HERE = f'.spec.containers.[].image | select( test("(^|/){OURS}([:@]|$)") )'
+# Where these yield nothing the pod is KWOK's (`sandbox.cluster.program.entry_point` is the same in Python).
+_RUNS_HERE = (
+    f'.spec.containers.[].image | select( test("(^|/){OURS}([:@]|$)") )',
+    f'.spec.containers.[].name | select( . == "{EXPORTER}" )',
+)
 
 
 def stages(directory: Path) -> list[Path]:
@@ -26,7 +30,8 @@ def stages(directory: Path) -> list[Path]:
         found: list[dict[str, Any]] = [stage for stage in yaml.safe_load_all(file.read_text()) if stage]
         for stage in found:
             if stage["spec"]["resourceRef"]["kind"] == "Pod":
-                stage["spec"]["selector"]["matchExpressions"].append({"key": _RUNS_HERE, "operator": "DoesNotExist"})
+                kept = [{"key": key, "operator": "DoesNotExist"} for key in _RUNS_HERE]
+                stage["spec"]["selector"]["matchExpressions"] += kept
         written.append(directory / file.name)
         written[-1].write_text(yaml.safe_dump_all(found))
     return written

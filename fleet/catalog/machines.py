@@ -17,6 +17,9 @@ from fleet.catalog.accelerators import ACCELERATORS, Accelerator
 from fleet.catalog.clouds import Cloud
 
 PURCHASES = ("on-demand", "spot")
+# Machine series that boot from Hyperdisk and from nothing else (provider-google#19890, #20247).
+# https://cloud.google.com/compute/docs/disks/hyperdisks#machine-type-support
+_HYPERDISK_ONLY = ("a3-ultragpu", "a4", "c4", "ct6e", "g4", "n4")
 _DATA = Path(__file__).parent / "data"
 # Machine type -> value of GKE's accelerator label, where that is not its accelerator's.
 _GKE_NAMES = {"ct3-hightpu-4t": "tpu-v3-device", "a3-megagpu-8g": "nvidia-h100-mega-80gb"}
@@ -147,6 +150,11 @@ def host(accelerator: Accelerator, count: int, vcpus: int, memory_gib: int) -> M
 def gke_name(row: Machine) -> str | None:
     """Value of GKE's `gke-accelerator` or `gke-tpu-accelerator` label on such a machine; None where GKE has none."""
     return _GKE_NAMES.get(row.name) or (row.accelerator.gke_name if row.accelerator else None)
+
+
+def gke_boot_disk(name: str) -> str:
+    """The kind of boot disk that GKE gives a machine type here."""
+    return "hyperdisk-balanced" if name.startswith(_HYPERDISK_ONLY) else "pd-balanced"
 
 
 def regions_with(target: Machine) -> tuple[str, ...]:

@@ -82,19 +82,21 @@ def cloud_labels(
         pool: the pool's physical name. machine: its machine type. topology: a TPU slice's shape.
         hardware: the catalogue's row of the machine, None when it has none.
         sharing: how its GPUs are shared, where the cloud does that itself.
-        provisioned: the capacity type by which Karpenter makes its nodes; None where a node group does.
+        provisioned: the capacity type by which a provisioner makes its nodes; None where a node group does.
     """
     labels = {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
     if cloud is Cloud.EXISTING:  # kubelets say no more than that
         return labels
     labels["node.kubernetes.io/instance-type"] = machine
     accelerator = hardware.accelerator if hardware else None
-    if provisioned:
+    if provisioned and cloud is not Cloud.GCP:
         labels |= {"karpenter.sh/nodepool": pool, "karpenter.sh/capacity-type": provisioned}
     elif cloud is Cloud.AWS:
         labels |= {"eks.amazonaws.com/nodegroup": pool, "eks.amazonaws.com/capacityType": "SPOT" if spot else "ON_DEMAND"}
     elif cloud is Cloud.GCP:
-        labels["cloud.google.com/gke-nodepool"] = pool
+        # Pools that GKE makes itself have names of its own.
+        if not provisioned:
+            labels["cloud.google.com/gke-nodepool"] = pool
         if spot:
             labels["cloud.google.com/gke-spot"] = "true"
         if hardware and accelerator and (named := gke_name(hardware)):

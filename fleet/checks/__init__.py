@@ -14,6 +14,7 @@ from fleet.catalog.clouds import Cloud
 from fleet.checks import (
     access,
     capacity,
+    carbon,
     commitments,
     existing,
     models,
@@ -57,6 +58,7 @@ def _places(path: Path, cluster: ClusterSpec, secrets: list[str]) -> Iterator[Fi
         yield from access.check(path, cluster)
         yield from versions.of_cluster(path, cluster)
     yield from provisioning.check(path, cluster)
+    yield from carbon.of_cluster(path, cluster, secrets)
     for name, pool in cluster.pools.items():
         yield from pools.check((*path, "pools", name), name, pool, cluster)
     yield from names.in_cluster(path, cluster)

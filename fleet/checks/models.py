@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from fleet.catalog import neuron
-from fleet.checks import numa, scaling, share, versions, weights
+from fleet.checks import carbon, numa, scaling, share, versions, weights
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.contract import AcceleratorPool
 from fleet.plan import accelerators_of, least_nodes, pools
@@ -24,6 +24,7 @@ def check(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Findin
     else:
         yield from scaling.check(path, model)
     yield from weights.check(path, model, cluster)
+    yield from carbon.of_model(path, model)
     if model.pool not in cluster.pools:
         where = (*path, "pool")
         remedy = nearest(model.pool, cluster.pools, "add it under pools:")

@@ -4,6 +4,10 @@ Karpenter makes a node for pods that wait and takes it once it is empty: it hold
 https://karpenter.sh/docs/concepts/nodepools/), counts a GPU once however often it is shared (aws/karpenter#729), though it
 knows Neuron's cores, and leaves pods alone that claim devices (`ignoreDRARequests`,
 https://karpenter.sh/docs/reference/settings/).
+
+GKE makes node pools from a ComputeClass, empties and removes them: it holds no node ready, and counts accelerators of a kind
+in the whole cluster, not nodes of a way to buy. What its class has no field for, or what is not written there yet, is refused.
+https://cloud.google.com/kubernetes-engine/docs/concepts/node-auto-provisioning, …/docs/reference/crds/computeclass
 """
 
 from __future__ import annotations
@@ -11,11 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fleet.catalog.clouds import Cloud
+from fleet.catalog.tpu import tpu_slice
 from fleet.checks.finding import Finding, Path
 from fleet.spec import Allocation, ClusterSpec, PoolSpec, Provisioning
 
-# Clouds whose provisioner this repository drives.
-_AUTO = (Cloud.AWS,)
+# Clouds whose provisioner this repository drives, and what it is called there.
+_AUTO = {Cloud.AWS: "Karpenter", Cloud.GCP: "GKE"}
 _BACK = "set provisioning: groups"
 
 
@@ -24,26 +29,79 @@ def check(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     if cluster.provisioning is not Provisioning.AUTO:
         return
     where = (*path, "provisioning")
-    if cluster.cloud not in _AUTO:
-        message = f"auto is Karpenter, which runs on EKS here; node auto-provisioning of {cluster.cloud} is not driven yet"
+    maker = _AUTO.get(cluster.cloud)
+    if maker is None:
+        message = f"auto is for EKS and GKE; node auto-provisioning of {cluster.cloud} is not driven yet"
         yield Finding(where, message, "'auto'", "groups", "leave it out", needs=(where, (*path, "cloud")))
         return
     for name, pool in cluster.pools.items():
-        yield from _pool((*path, "pools", name), pool, where)
+        at = (*path, "pools", name)
+        if cluster.cloud is Cloud.AWS:
+            yield from _nothing_ready(at, pool, maker, where)
+            yield from _by_karpenter(at, pool, where)
+        elif _hosts(pool) > 1:  # whose nodes.min must be its hosts
+            yield from _slice(at, pool, where)
+        else:
+            yield from _nothing_ready(at, pool, maker, where)
+            yield from _by_class(at, pool, where)
 
 
-def _pool(path: Path, pool: PoolSpec, auto: Path) -> Iterator[Finding]:
+def _nothing_ready(path: Path, pool: PoolSpec, maker: str, auto: Path) -> Iterator[Finding]:
     for bound in ("min", "start"):
         if asked := getattr(pool.nodes, bound):
             at = (*path, "nodes", bound)
-            message = "Karpenter makes nodes for pods that wait, and holds none ready"
+            message = f"{maker} makes nodes for pods that wait, and holds none ready"
             remedy = f"leave it out: a model's replicas.min keeps its nodes; or {_BACK}"
             yield Finding(at, message, str(asked), "0", remedy, needs=(at, auto))
+
+
+def _by_karpenter(path: Path, pool: PoolSpec, auto: Path) -> Iterator[Finding]:
     if pool.allocation is Allocation.DRA:
-        at = (*path, "allocation")
-        message = "Karpenter makes no node for a pod that claims devices"
-        yield Finding(at, message, "'dra'", "device-plugin", f"leave it out, or {_BACK}", needs=(at, auto))
+        yield _claimed(path, "Karpenter makes no node for a pod that claims devices", auto)
     if pool.sharing and not pool.sharing.cores:
-        at = (*path, "sharing")
-        message = "Karpenter counts a GPU once, shared or not, and would make a node for each pod"
-        yield Finding(at, message, allowed="whole GPUs", remedy=f"remove it, or {_BACK}", at_key=True, needs=(at, auto))
+        yield _shared(path, "Karpenter counts a GPU once, shared or not, and would make a node for each pod", auto)
+
+
+def _by_class(path: Path, pool: PoolSpec, auto: Path) -> Iterator[Finding]:
+    if pool.allocation is Allocation.DRA:
+        yield _claimed(path, "no node that GKE makes by itself is set up for claims", auto)
+    if pool.sharing:
+        yield _shared(path, "no ComputeClass is written for shared GPUs yet", auto)
+    for field, message in (
+        ("fabric", "a ComputeClass does not name the further networks of a node"),
+        ("numa", "a ComputeClass does not say how kubelets keep devices and CPUs together"),
+    ):
+        if asked := getattr(pool, field):
+            at = (*path, field)
+            yield Finding(at, message, f"'{asked}'", "a pool without", f"remove it, or {_BACK}", needs=(at, auto))
+    for i, rung in enumerate(pool.capacity):
+        if rung.nodes is not None:
+            at = (*path, "capacity", i, "nodes")
+            message = "a ComputeClass counts no nodes of a way to buy"
+            remedy = f"leave it out: nodes.max holds for all of them; or {_BACK}"
+            yield Finding(at, message, str(rung.nodes), "no nodes in a rung", remedy, needs=(at, auto))
+
+
+def _slice(path: Path, pool: PoolSpec, auto: Path) -> Iterator[Finding]:
+    at, hosts = (*path, "topology"), _hosts(pool)
+    message = f"a slice of {hosts} hosts comes whole or not at all, and is not left to GKE here"
+    needs = (at, auto, (*path, "accelerator"))
+    yield Finding(at, message, f"'{pool.topology}'", "slices of one host", f"take a smaller slice, or {_BACK}", needs=needs)
+
+
+def _claimed(path: Path, message: str, auto: Path) -> Finding:
+    at = (*path, "allocation")
+    return Finding(at, message, "'dra'", "device-plugin", f"leave it out, or {_BACK}", needs=(at, auto))
+
+
+def _shared(path: Path, message: str, auto: Path) -> Finding:
+    at = (*path, "sharing")
+    return Finding(at, message, allowed="whole GPUs", remedy=f"remove it, or {_BACK}", at_key=True, needs=(at, auto))
+
+
+def _hosts(pool: PoolSpec) -> int:
+    """Hosts of its slice; 0 where there is no such slice, which `fleet.checks.shape` says."""
+    try:
+        return tpu_slice(pool.accelerator, pool.topology or "").hosts
+    except (KeyError, ValueError):
+        return 0

@@ -57,13 +57,15 @@ class ClusterArgs(Generic[N]):
     protect: bool
     tags: dict[str, str]
     network: N
-    # AKS takes its first pool inside the cluster (only there is it required); the others ignore these two.
+    # AKS takes its first pool inside the cluster (only there is it required); GKE counts it among what it makes itself.
     system_machine: str
     system_nodes: tuple[int, int]
     # Whether some pool has a fallback: AKS's autoscaler is told here to go by priorities.
     by_priority: bool = False
     # Whether some pool's nodes have a fabric of their own: EKS lets it through its security group.
     fabric: bool = False
+    # The pools that a provisioner makes nodes of, where it does: GKE is told of their bounds here. None for groups.
+    provisioned: tuple[AcceleratorPool, ...] | None = None
     # An existing cluster's, a secret; None where the cluster is made here.
     kubeconfig: pulumi.Output[str] | None = None
 
@@ -164,7 +166,7 @@ class Kit:
     workload_identity: Callable[..., Any] | None = None
     # Rights of the autoscaler that the cluster must run itself; None where the cloud runs one.
     autoscaler: Callable[..., Any] | None = None
-    # What makes the nodes of `provisioning: auto`, given the cluster and its pools; None where nothing here does.
+    # What a provisioner of ours needs of the cloud for `provisioning: auto`; None where the cloud runs its own, or none is.
     provisioner: Callable[..., Any] | None = None
     # World-wide name of a store, from the parts that tell it apart.
     store_name: Callable[..., str] = field(default=naming.global_name)

@@ -14,6 +14,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from fleet.carbon.ceiling import GRID, WAITING, Ceiling
 from fleet.catalog.dra import Claim
 from fleet.catalog.nodes import credential_endpoints
 from fleet.catalog.servers import WAITING_PER_REPLICA
@@ -23,6 +24,7 @@ from fleet.plan import accelerators_of
 from fleet.share import share_of_node
 from fleet.spec import Autoscaler, ModelSpec
 from infra.clouds.base import WorkloadIdentity
+from infra.kubernetes import carbon_exporter
 from infra.kubernetes.model_servers import GRPC_PORT, ModelServer, server_of
 from infra.kubernetes.namespaces import KEDA, MONITORING
 from infra.kubernetes.tenancy import NO_TEAM, Tenant
@@ -55,6 +57,7 @@ class ModelServingArgs:
         weights_url, weights_gib: where the weights are and their size; None and 0 where the image brings them.
         cpus, memory_gib: of a replica; None for its share of the node.
         identity: what lets the pods read them; the release waits for it.
+        ceiling: how far the grid holds it back; None where somebody waits for it.
     """
 
     name: str
@@ -71,6 +74,7 @@ class ModelServingArgs:
     service_account_annotations: pulumi.Input[Mapping[str, str]] = field(default_factory=dict)
     pod_labels: Mapping[str, str] = field(default_factory=dict)
     identity: WorkloadIdentity | None = None
+    ceiling: Ceiling | None = None
     chart: str = CHART
 
     @classmethod
@@ -104,7 +108,14 @@ class ModelServingArgs:
             service_account_annotations=identity.service_account_annotations if identity else {},
             pod_labels=identity.pod_labels if identity else {},
             identity=identity,
+            ceiling=_ceiling(model),
         )
+
+
+def _ceiling(model: ModelSpec) -> Ceiling | None:
+    if model.carbon is None:
+        return None
+    return Ceiling(model.carbon.clean, model.carbon.dirty, model.replicas.min, model.replicas.max)
 
 
 def _replicas(name: str, model: ModelSpec, pool: AcceleratorPool) -> tuple[int, int]:
@@ -206,7 +217,7 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
             {"cidr": cidr, "port": port} for cidr, port in credential_endpoints(args.pool.cloud)
         ]
     if args.autoscaler is Autoscaler.KEDA:
-        values["autoscaling"]["keda"] = {"triggers": [_queue(args)]}
+        values["autoscaling"]["keda"] = {"triggers": [_queue(args)], **_held_back(args)}
         values["networkPolicy"]["fromNamespaces"].append(KEDA)
     return values
 
@@ -257,6 +268,17 @@ def _share_of_gpu(pool: AcceleratorPool, server: ModelServer) -> list[str]:
     if pool.sharing is None or pool.sharing.mode in apart or server.memory_share is None:
         return []
     return [f"{server.memory_share}={_GPU_MEMORY_PERCENT // pool.sharing.slots / 100}"]
+
+
+def _held_back(args: ModelServingArgs) -> dict[str, Any]:
+    """The queue and the grid in one figure; the queue's own is what a replica is made for, so that is the target, too."""
+    if args.ceiling is None:
+        return {}
+    return {
+        "triggers": [{"name": WAITING, **_queue(args)}, {"name": GRID, **carbon_exporter.TRIGGER}],
+        "formula": args.ceiling.formula(WAITING_PER_REPLICA),
+        "target": str(WAITING_PER_REPLICA),
+    }
 
 
 def _queue(args: ModelServingArgs) -> dict[str, Any]:

@@ -17,6 +17,7 @@ ACCELERATORS = "accelerators"
 # Made by whoever installs them; here only because models let them in.
 KEDA = "keda"
 MONITORING = "monitoring"
+CARBON = "carbon"
 
 LABELS = {"app.kubernetes.io/managed-by": "pulumi", "app.kubernetes.io/part-of": "accelfleet"}
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import quote
 
+from fleet.catalog.clouds import Cloud
 from fleet.spec import Autoscaler, Provisioning, StackSpec
 from sandbox.addons.karpenter import Crds, Karpenter
 from sandbox.addons.keda import Keda
@@ -58,7 +59,8 @@ PLAYED = ("dra-driver-nvidia-gpu",)
 def needed(spec: StackSpec) -> tuple[str, ...]:
     """Tools that a stack's add-ons need, of those that have any."""
     scaled = (model.autoscaler for cluster in spec.clusters.values() for model in cluster.models.values())
-    auto = any(cluster.provisioning is Provisioning.AUTO for cluster in spec.clusters.values())
+    # GKE's provisioner is part of it, and no chart.
+    auto = any(c.provisioning is Provisioning.AUTO and c.cloud is Cloud.AWS for c in spec.clusters.values())
     return (*(TOOLS["keda"] if Autoscaler.KEDA in scaled else ()), *(TOOLS["karpenter"] if auto else ()))
 
 

@@ -100,6 +100,7 @@ class Clusters:
             cloud, name = about.parts[-3], about.parts[-2]
             self.start(cloud, name)
             self._running[f"{cloud}/{name}"].expander = self._records.setting(f"expander/{cloud}/{name}")
+            self._running[f"{cloud}/{name}"].limits = self._records.setting(f"limits/{cloud}/{name}")
             for raw in self._records.setting(f"pools/{cloud}/{name}") or {}:
                 self._running[f"{cloud}/{name}"].set_pool(NodePool.from_json(raw))
             for chart in self._records.setting(f"addons/{cloud}/{name}") or ():
@@ -122,6 +123,7 @@ class Clusters:
         self._records.forget(f"size/{cloud}/{name}/")
         self._records.forget(f"pools/{cloud}/{name}")
         self._records.forget(f"addons/{cloud}/{name}")
+        self._records.forget(f"limits/{cloud}/{name}")
 
     def addon(self, endpoint: str, chart: str, *, present: bool) -> None:
         """Run the programs of a chart beside the cluster at that address, or take them away; those of nodes are theirs.
@@ -185,6 +187,11 @@ class Clusters:
         """What the cloud's own autoscaler goes by when several pools could grow."""
         self.sim(cloud, cluster).expander = expander
         self._records.set(f"expander/{cloud}/{cluster}", expander)
+
+    def set_limits(self, cloud: str, cluster: str, limits: dict[str, int] | None) -> None:
+        """How many accelerators GKE may have in pools of its own making; None where it may make none."""
+        self.sim(cloud, cluster).limits = limits
+        self._records.set(f"limits/{cloud}/{cluster}", limits)
 
     def remove_pool(self, cloud: str, cluster: str, pool: str) -> None:
         self.sim(cloud, cluster).remove_pool(pool)

@@ -115,6 +115,7 @@ class Cluster(Gcp):
         about = world.clusters.start("gcp", cluster_name(record.id))
         if record.inputs.get("enableMultiNetworking"):
             gke_networks.install(world.clusters.sim("gcp", cluster_name(record.id)).api)
+        self._auto_creation(world, record)
         auth = {
             **(record.inputs.get("masterAuth") or {}),
             "clusterCaCertificate": base64.b64encode(about["ca"].encode()).decode(),
@@ -122,7 +123,14 @@ class Cluster(Gcp):
         return {"endpoint": about["endpoint"].removeprefix("https://"), "masterAuth": auth}
 
     def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
+        self._auto_creation(world, record)
         return {k: record.outputs[k] for k in ("endpoint", "masterAuth") if k in record.outputs}
+
+    @staticmethod
+    def _auto_creation(world: World, record: Record) -> None:
+        asked = record.inputs.get("clusterAutoscaling") or {}
+        limits = {each["resourceType"]: int(each["maximum"]) for each in asked.get("resourceLimits") or []}
+        world.clusters.set_limits("gcp", cluster_name(record.id), limits if asked.get("enabled") else None)
 
     def deleting(self, world: World, record: Record) -> None:
         if record.inputs.get("deletionProtection", True) is not False:

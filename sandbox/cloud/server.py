@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.cloud import aws_api, interruptions
+from sandbox.cloud import aws_api, electricity_maps, interruptions
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.invokes import answer
 from sandbox.cloud.network import answer as answer_for_pod
@@ -149,6 +149,11 @@ def _exhaust(world: World, q: dict[str, Any]) -> Any:
     sim.exhaust(q["pool"], bool(q["exhausted"]))
 
 
+def _grid(world: World, q: dict[str, Any]) -> Any:
+    """The carbon intensity of a grid, from now on."""
+    electricity_maps.put(world.records, q["zone"], float(q["gco2_kwh"]))
+
+
 _ROUTES: dict[str, Handler] = {
     "create": _create,
     "read": _read,
@@ -165,6 +170,7 @@ _ROUTES: dict[str, Handler] = {
     "site": _site,
     "addon": _addon,
     "load": _load,
+    "grid": _grid,
     "resize": _resize,
     "reclaim": _reclaim,
     "exhaust": _exhaust,
@@ -194,6 +200,13 @@ def app(world: World) -> ASGIApp:
         return Response(body, status, headers)
 
     routes = [Route(f"/{name}", route(handler), methods=["POST"]) for name, handler in _ROUTES.items()]
+
+    async def electricity(request: Request) -> Response:
+        token, zone = request.headers.get("auth-token"), request.query_params.get("zone", "")
+        status, answer = await anyio.to_thread.run_sync(electricity_maps.latest, world.records, token, zone)
+        return JSONResponse(answer, status)
+
+    routes.append(Route(f"{electricity_maps.PATH}/v3/carbon-intensity/latest", electricity))
     clouds = Starlette(routes=[*routes, Route(f"{aws_api.PATH}{{rest:path}}", aws, methods=["GET", "POST"])])
 
     async def either(scope: Scope, receive: Receive, send: Send) -> None:

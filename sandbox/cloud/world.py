@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sandbox.cloud import aws, aws_node_groups, azure, azure_storage, gcp, gcp_storage
+from fleet.carbon import exporter
+from sandbox.cloud import aws, aws_node_groups, azure, azure_storage, electricity_maps, gcp, gcp_storage
 from sandbox.cloud.behaviour import Behaviour, serial
 from sandbox.cloud.buckets import ObjectStores
 from sandbox.cloud.clusters import Clusters
@@ -42,13 +43,19 @@ class World:
         self.home = home
         self.records = Records(home / "cloud.db")
         self.buckets = ObjectStores(home)
-        self.clusters = Clusters(home, self.records, partial(affordable, self), url, self.buckets.environment)
+        self.clusters = Clusters(home, self.records, partial(affordable, self), url, self._environment)
         self.queues = Queues()
         self.url = url
         self._serials = itertools.count(int(self.records.setting("serial") or 0))
         self._serial_lock = threading.Lock()
         # Two creates of the same thing at once must not both win; different things go ahead together.
         self._locks: dict[tuple[str, str, str], threading.Lock] = defaultdict(threading.Lock)
+
+    def _environment(self, url: str) -> dict[str, str]:
+        """What leads a pod's program from an address in the world to what stands for it here."""
+        if url == exporter.URL:
+            return electricity_maps.environment(self.home, self.url)
+        return self.buckets.environment(url)
 
     def next_serial(self, seed: str) -> str:
         with self._serial_lock:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from sandbox.cluster import autoscaler, claims, devices, draining, expander, gke_networks
+from sandbox.cluster import auto_creation, autoscaler, claims, devices, draining, expander, gke_networks
 from sandbox.cluster.api import Api, ApiError, Object, nodes, pods
 from sandbox.cluster.instances import Instances
 from sandbox.cluster.pool import POOL, NodePool
@@ -55,8 +55,11 @@ class ClusterSim:
         self._pools: dict[str, NodePool] = {}
         self._idle: dict[str, float] = {}
         self._exhausted: set[str] = set()
+        self._created: set[str] = set()
         # What a cloud's own autoscaler is told to choose a pool by (AKS); None for its default.
         self.expander: str | None = None
+        # Accelerators by GKE's names, where it may make pools itself; None where it may not.
+        self.limits: dict[str, int] | None = None
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._loop = threading.Thread(target=self._run, name=f"nodes-{control_plane.name}", daemon=True)
@@ -199,7 +202,22 @@ class ClusterSim:
             # A look at thousands of pods takes seconds: no more than a fifth of the time goes into looking.
             pause = max(_TICK_S, 4 * (time.monotonic() - started))
 
+    def _create(self) -> None:
+        """The pools that GKE makes itself, as their classes have them now; one that lost its class goes when it is empty."""
+        made = {pool.name: pool for pool in auto_creation.pools(self.api)}
+        with self._lock:
+            before = {name: pool for name, pool in self._pools.items() if name in self._created}
+            for name in before.keys() - made.keys():
+                if before[name].size == 0:
+                    self._pools.pop(name)
+                    self._created.discard(name)
+            for name, pool in made.items():
+                self._pools[name] = pool.at(self._pools[name].size if name in self._pools else 0)
+            self._created |= made.keys()
+
     def _tick(self) -> None:
+        if self.limits is not None:
+            self._create()
         with self._lock:
             pools = dict(self._pools)
         pools = {name: gke_networks.attach(self.api, pool) for name, pool in pools.items()}
@@ -234,6 +252,8 @@ class ClusterSim:
         # An autoscaler that met a lack of machines leaves the pool alone for a while.
         if pool.name in self._exhausted:
             return 0
+        if pool.name in self._created:
+            pool = auto_creation.within(pool, self.pools(), self.limits or {})
         wanted = autoscaler.growth(pool, nodes, pods, set(served))
         size, words = self._afford(pool.at(pool.size + wanted)) if wanted else (pool.max_nodes, "")
         self.refusals.note(pool, expander.group(pool), words)

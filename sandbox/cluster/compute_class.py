@@ -14,6 +14,8 @@ from sandbox.cluster.api import Api, ApiError
 LABEL = "cloud.google.com/compute-class"
 _OBJECTS = "/apis/cloud.google.com/v1/computeclasses"
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_STRING, _NUMBER = {"type": "string"}, {"type": "integer"}
+_STRINGS = {"type": "array", "items": _STRING}
 _NAMES = {"kind": "ComputeClass", "plural": "computeclasses", "singular": "computeclass", "shortNames": ["cc", "ccs"]}
 
 
@@ -25,11 +27,23 @@ def install(api: Api) -> None:
                 priorities={
                     "type": "array",
                     "items": _object(
-                        nodepools={"type": "array", "items": {"type": "string"}, "minItems": 1},
+                        nodepools={**_STRINGS, "minItems": 1},
                         machineType={"type": "string"},
+                        gpu=_object(type=_STRING, count=_NUMBER, driverVersion=_STRING),
+                        tpu=_object(type=_STRING, count=_NUMBER, topology=_STRING),
                         spot={"type": "boolean"},
+                        flexStart=_object(enabled={"type": "boolean"}),
+                        maxRunDurationSeconds=_NUMBER,
+                        location=_object(zones=_STRINGS),
+                        reservations=_object(
+                            affinity={"type": "string", "enum": ["Specific", "AnyBestEffort", "None"]},
+                            specific={"type": "array", "items": _object(name=_STRING, project=_STRING, zones=_STRINGS)},
+                        ),
+                        storage=_object(bootDiskSize=_NUMBER, bootDiskType=_STRING),
+                        nodeLabels={"type": "object", "additionalProperties": _STRING},
                     ),
                 },
+                nodePoolConfig=_object(serviceAccount=_STRING),
                 nodePoolAutoCreation=_object(enabled={"type": "boolean"}),
                 activeMigration=_object(optimizeRulePriority={"type": "boolean"}),
                 whenUnsatisfiable={"type": "string", "enum": ["DoNotScaleUp", "ScaleUpAnyway"]},
@@ -52,15 +66,24 @@ def _object(**properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties}
 
 
-def order(api: Api) -> dict[str, int]:
-    """Place of each pool that some class names; empty before the definition is served."""
+def classes(api: Api) -> list[dict[str, Any]]:
+    """All that there are; none before the definition is served."""
     try:
-        found = api.items(_OBJECTS)
+        return api.items(_OBJECTS)
     except ApiError:
-        return {}
+        return []
+
+
+def made_for(name: str, place: int) -> str:
+    """What a pool is called that GKE makes for a rule of a class."""
+    return f"nap-{name}-{place}"
+
+
+def order(api: Api) -> dict[str, int]:
+    """Place of each pool that some class names, or lets GKE make."""
     return {
         pool: place
-        for one in found
+        for one in classes(api)
         for place, rule in enumerate(one["spec"].get("priorities") or [])
-        for pool in rule.get("nodepools") or []
+        for pool in rule.get("nodepools") or [made_for(one["metadata"]["name"], place)]
     }

@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fleet.carbon import EXPORTER, exporter
+from fleet.catalog.servers import Server, server_in
 from fleet.workspace import ROOT
 from sandbox import processes
 from sandbox.cluster.api import Object
@@ -29,6 +32,13 @@ _PROBE_S = 0.5
 _TIMEOUT_S = 2.0
 # A kubelet begins with ten seconds; here nobody pays for the attempt.
 _BACK_OFF_S, _MOST_BACK_OFF_S = 1.0, 30.0
+
+
+def entry_point(container: Object) -> str | None:
+    """The module that a container runs, of those that this machine can run: the model server, the carbon exporter."""
+    if container.get("name") == EXPORTER:
+        return exporter.__name__
+    return "serving" if server_in(container.get("image", "")) is Server.OURS else None
 
 
 class Program:
@@ -78,21 +88,33 @@ class Program:
 
     def _start(self, now: float) -> None:
         self._restarts += 1
+        numbers = [port["containerPort"] for port in self.container["ports"]]
+        self.ports = dict(zip(numbers, processes.free_ports(len(numbers)), strict=True))
+        env = {e["name"]: str(e.get("value", "")) for e in self.container.get("env") or []}
+        if entry_point(self.container) == exporter.__name__:
+            env |= {
+                "PYTHONPATH": str(ROOT),
+                "HOST": "127.0.0.1",
+                "PORT": str(self.ports[numbers[0]]),
+                **self._stores(exporter.URL),
+            }
+            self._run([sys.executable, "-m", exporter.__name__], env, now)
+            return
         python = Path(os.environ.get(_PYTHON) or ROOT / ".venv-serving" / "bin" / "python")
         if not python.exists():
             self._died(now, "the model server's environment is missing here: run `make install`")
             return
-        numbers = [port["containerPort"] for port in self.container["ports"]]
-        self.ports = dict(zip(numbers, processes.free_ports(len(numbers)), strict=True))
         # Of the flags that are given twice the last counts: the pod's addresses are no addresses of this machine.
         here = ["--host=127.0.0.1", f"--cache={self._directory / 'models'}"]
         for name, flag in (("http", "--port"), ("grpc", "--grpc-port")):
             number = next((p["containerPort"] for p in self.container["ports"] if p["name"] == name), None)
             here += [f"{flag}={self.ports[number]}"] if number else []
-        env = {e["name"]: str(e.get("value", "")) for e in self.container.get("env") or []}
         arguments = [re.sub(r"\$\((\w+)\)", lambda m: env.get(m[1], m[0]), a) for a in self.container.get("args") or []]
         env |= {"PYTHONPATH": str(ROOT), "HOME": str(self._directory), **self._stores(env.get("WEIGHTS_URL", ""))}
-        self._process = processes.start([str(python), "-m", "serving", *arguments, *here], self._log, env)
+        self._run([str(python), "-m", "serving", *arguments, *here], env, now)
+
+    def _run(self, command: list[str], env: dict[str, str], now: float) -> None:
+        self._process = processes.start(command, self._log, env)
         self._started, self._started_at, self._alive_at, self._why = False, _now(), now, ""
 
     @property

@@ -1,4 +1,4 @@
-"""Pods whose program runs for real, as a process of this machine: our model server's.
+"""Pods whose program runs for real, as a process of this machine: our model server's, and the carbon exporter's.
 
 Plays their kubelet: starts, probes, restarts and ends the process as the pod's spec says, and tells the API server of it.
 Pods of all other images are KWOK's (`sandbox.kwok`). Where clients reach them is `sandbox.cluster.services`'.
@@ -12,9 +12,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from fleet.catalog.servers import Server, server_in
-from sandbox.cluster.api import Api, ApiError, Object, images
-from sandbox.cluster.program import Program
+from sandbox.cluster.api import Api, ApiError, Object
+from sandbox.cluster.program import Program, entry_point
 from sandbox.cluster.services import Services
 
 _PAUSE_S = 0.25
@@ -27,7 +26,7 @@ Stores = Callable[[str], dict[str, str]]
 
 def runs_here(pod: Object) -> bool:
     """Whether the pod's program is one that this machine can run."""
-    return any(server_in(image) is Server.OURS for image in images(pod))
+    return any(entry_point(container) for container in pod["spec"].get("containers") or [])
 
 
 class Programs:

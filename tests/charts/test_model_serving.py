@@ -236,6 +236,18 @@ def test_pain_11_replicas_have_one_owner(render):
 
 
 @pytest.mark.sandbox
+def test_keda_can_go_by_a_formula_of_its_triggers(render):
+    triggers = [{"name": "waiting", **TRIGGER}, {"name": "grid", **TRIGGER}]
+    keda = {"triggers": triggers, "formula": "min(waiting ?? 0.0, 4 * (grid ?? 0.0))", "target": "4"}
+    scaled = render(with_(autoscaling={"kind": "keda", "keda": keda}, replicas={"min": 2, "max": 5}))["ScaledObject"]["spec"]
+    made = {"formula": keda["formula"], "target": "4", "metricType": "AverageValue"}
+    assert scaled["advanced"] == {"scalingModifiers": made}
+    assert scaled["fallback"] == {"failureThreshold": 3, "replicas": 2, "behavior": "scalingModifiers"}
+    plain = render(with_(autoscaling={"kind": "keda", "keda": {"triggers": [TRIGGER]}}, replicas={"min": 1, "max": 5}))
+    assert not {"advanced", "fallback"} & set(plain["ScaledObject"]["spec"])
+
+
+@pytest.mark.sandbox
 def test_an_hpa_can_go_by_a_metric_of_the_pods(render):
     hpa = {"metric": {"name": "vllm:num_requests_waiting", "averageValue": "4"}}
     (metric,) = render(with_(autoscaling={"kind": "hpa", "hpa": hpa}))["HorizontalPodAutoscaler"]["spec"]["metrics"]

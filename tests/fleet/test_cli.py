@@ -29,11 +29,14 @@ OPTIONS = {
     "status": {"--stack", "--sandbox", "--format"},
     "check": {"--stack", "--format"},
     "quota": {"--stack", "--format"},
+    "carbon": {"--stack", "--week", "--load", "--format"},
     "place": {"--cloud", "--region", "--spot", "--hours", "--max-usd", "--max-kg", "--together", "--explain", "--write"},
     "report": {"--stack", "--base", "--base-dir", "--format", "--out", "--limits", "--max-increase", "--fail-on"},
 }
 
-OF_STACKS = [command for command in OPTIONS if "--stack" in OPTIONS[command]]
+# Cannot do without a file, too.
+NEEDED = ("carbon",)
+OF_STACKS = [command for command in OPTIONS if "--stack" in OPTIONS[command] and command not in NEEDED]
 
 
 def run(*words: str) -> Ended:

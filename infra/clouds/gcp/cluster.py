@@ -16,6 +16,7 @@ from fleet.contract import AcceleratorPool
 from infra.clouds.base import ClusterArgs
 from infra.clouds.gcp.fabric import GpuDirectNetworks
 from infra.clouds.gcp.network import PODS, PODS_PER_NODE, SERVICES, GcpNetwork
+from infra.clouds.gcp.provisioning import auto_creation
 
 _KEY_ROTATION = "7776000s"  # 90 days
 # No bucket role here: every pod of a node would have it (pain 15).
@@ -82,6 +83,15 @@ class GkeCluster(pulumi.ComponentResource):
             initial_node_count=1,
             node_config=gcp.container.ClusterNodeConfigArgs(
                 service_account=account.email, oauth_scopes=SCOPES, disk_type="pd-standard", disk_size_gb=30
+            ),
+            cluster_autoscaling=None
+            if args.provisioned is None
+            else auto_creation(
+                args.provisioned,
+                system=(args.system_machine, args.system_nodes[1]),
+                zones=args.network.zones,
+                account=account.email,
+                scopes=SCOPES,
             ),
             networking_mode="VPC_NATIVE",
             datapath_provider="ADVANCED_DATAPATH",  # brings network policies with it

@@ -14,7 +14,7 @@ import pulumi_gcp as gcp
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.drivers import driver
-from fleet.catalog.machines import gke_name
+from fleet.catalog.machines import gke_boot_disk, gke_name
 from fleet.catalog.nodes import Taint
 from fleet.catalog.numa import CPU_MANAGER_POLICY, Numa
 from fleet.catalog.sharing import Sharing, SharingMode
@@ -26,9 +26,6 @@ from infra.clouds.gcp.cluster import SCOPES, GkeCluster
 _SYSTEM_POOL = "cluster-system"  # longer than any pool name of a stack file may be: no clash
 _SYSTEM_DISK_GIB = 80
 _EFFECT = {"NoSchedule": "NO_SCHEDULE", "PreferNoSchedule": "PREFER_NO_SCHEDULE", "NoExecute": "NO_EXECUTE"}
-# Machine series that boot from Hyperdisk and from nothing else (provider-google#19890, #20247).
-# https://cloud.google.com/compute/docs/disks/hyperdisks#machine-type-support
-_HYPERDISK_ONLY = ("a3-ultragpu", "a4", "c4", "ct6e", "g4", "n4")
 _AUTOSCALED = ["initialNodeCount", "nodeCount"]
 
 
@@ -238,7 +235,7 @@ def _node_config(
     return gcp.container.NodePoolNodeConfigArgs(
         machine_type=machine,
         disk_size_gb=disk_gib,
-        disk_type="hyperdisk-balanced" if machine.startswith(_HYPERDISK_ONLY) else "pd-balanced",
+        disk_type=gke_boot_disk(machine),
         service_account=cluster.node_account,
         oauth_scopes=SCOPES,
         labels=dict(labels or {}),

@@ -1,0 +1,103 @@
+"""`fleet carbon`: replays hours of a grid over the flexible models of stacks, and says what holding them back saves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from fleet.arguments import AsFormat, Format, Stacks, load_or_exit, select_stacks
+
+if TYPE_CHECKING:
+    from fleet.carbon.replay import Effect
+    from fleet.spec import ClusterSpec, ModelSpec
+
+
+def carbon(
+    stack: Stacks,
+    week: Annotated[
+        Path, typer.Option("--week", help="Intensities, one an hour: a JSON list, or CSV with them last.", exists=True)
+    ],
+    load: Annotated[
+        float, typer.Option("--load", min=0, max=1, help="Of the most replicas, the part that work keeps busy.")
+    ] = 0.5,
+    as_: AsFormat = Format.TEXT,
+) -> None:
+    """Tell what holding flexible models back on a dirty grid would have saved, and what waited for it. Offline.
+
+    Example: `fleet carbon --stack 'prod-*' --week week.csv --load 0.4`
+    """
+    from fleet.carbon.replay import hours  # noqa: PLC0415 - `fleet check` need not pay for it
+
+    try:
+        intensities = hours(week)
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong), param_hint="--week") from None
+    specs = load_or_exit(select_stacks(stack), as_)
+    found = {
+        f"{name}/{key}/{model}": effect
+        for name, spec in specs.items()
+        for key, cluster in spec.clusters.items()
+        for model, effect in _effects(name, key, cluster, intensities, load)
+    }
+    if as_ is Format.JSON:
+        made = {name: {**asdict(e), "kg_saved": e.kg_saved} if e else None for name, e in found.items()}
+        print(json.dumps({"version": 1, "load": load, "models": made}, indent=2))  # noqa: T201
+        return
+    console = Console(width=None if Console().is_terminal else 140)
+    if not found:
+        console.print("no flexible model")
+        return
+    said = f"{len(intensities)} hours at {load:.0%} load; TDP x 0.6 x PUE, accelerators alone"
+    table = Table(caption=said, caption_justify="left")
+    for head in ("Model", "kg without", "kg saved", "Hours held", "Delayed, replica hours", "Longest, h", "Left at the end"):
+        table.add_column(head, justify="left" if head == "Model" else "right")
+    for name, effect in found.items():
+        table.add_row(name, *(_row(effect) if effect else ("no TDP published",)))
+    console.print(table)
+
+
+def _row(effect: Effect) -> tuple[str, ...]:
+    share = f" ({effect.kg_saved / effect.kg_plain:.0%})" if effect.kg_plain else ""
+    return (
+        f"{effect.kg_plain:,.1f}",
+        f"{effect.kg_saved:,.1f}{share}",
+        f"{effect.hours_held} of {effect.hours}",
+        f"{effect.delayed_replica_hours:,.0f}",
+        str(effect.longest_h),
+        f"{effect.left_replica_hours:,.0f}",
+    )
+
+
+def _effects(
+    stack: str, key: str, cluster: ClusterSpec, intensities: list[float], load: float
+) -> Iterator[tuple[str, Effect | None]]:
+    from fleet.carbon.ceiling import Ceiling  # noqa: PLC0415
+    from fleet.carbon.replay import effect  # noqa: PLC0415
+
+    for name, model in cluster.models.items():
+        if model.carbon is None:
+            continue
+        kw = _kw(stack, key, cluster, model)
+        bounds = Ceiling(model.carbon.clean, model.carbon.dirty, model.replicas.min, model.replicas.max)
+        yield name, None if kw is None else effect(intensities, bounds, load, float(kw))
+
+
+def _kw(stack: str, key: str, cluster: ClusterSpec, model: ModelSpec) -> Decimal | None:
+    """Of a busy replica, by the method of all our figures; None where nobody published the power."""
+    from fleet.cost import DEFAULT_PUE, UTILISATION, grid, tdp_of  # noqa: PLC0415
+    from fleet.plan import accelerators_of, pools  # noqa: PLC0415
+
+    pool = pools(stack, key, cluster)[model.pool]
+    watts, here = tdp_of(pool.machine), grid(cluster.cloud, cluster.region)
+    if watts is None:
+        return None
+    slots = accelerators_of(model, pool.machine, pool.tpu)
+    return watts * slots / pool.slots * UTILISATION * (here[1] if here else DEFAULT_PUE) / 1000

@@ -1,0 +1,136 @@
+"""The exporter of the grid's carbon intensity, in a namespace of its own: `fleet.carbon.exporter` in a ConfigMap.
+
+Owns its installation and the trigger by which KEDA asks it. No image is built for it: the program needs nothing but
+Python. Two replicas, as a node that goes must hold nobody back nor let everybody loose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from fleet.carbon import EXPORTER as NAME
+from fleet.carbon import exporter
+from infra import versions
+from infra.kubernetes.namespaces import CARBON, KEDA, LABELS, MONITORING, namespace
+
+PORT = 8080
+# KEDA's trigger: the same from every replica, so that one of two that has not asked yet counts as the other.
+TRIGGER = {
+    "type": "metrics-api",
+    "metadata": {
+        "url": f"http://{NAME}.{CARBON}.svc:{PORT}/v1/intensity",
+        "format": "json",
+        "valueLocation": "capping",
+        "targetValue": "1",
+        "aggregateFromKubeServiceEndpoints": "true",
+        "aggregationType": "max",
+    },
+}
+_LABELS = {**LABELS, "app.kubernetes.io/name": NAME, "app.kubernetes.io/instance": NAME}
+_SELECTOR = {"app.kubernetes.io/name": NAME}
+_USER = 10001
+_PROGRAM, _TOKEN = "/srv/exporter", "/run/token"
+
+
+class CarbonExporter(pulumi.ComponentResource):
+    """It is ready before any model that goes by it.
+
+    Args:
+        zone: Electricity Maps' name of the grid. token: theirs.
+    """
+
+    def __init__(self, name: str, zone: str, token: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("accelfleet:kubernetes:CarbonExporter", name, {}, opts)
+        place = namespace(name, CARBON, "restricted", self)
+        after = pulumi.ResourceOptions(parent=self, depends_on=[place])
+        meta = {"name": NAME, "namespace": CARBON, "labels": _LABELS}
+        secret = kubernetes.core.v1.Secret(f"{name}-token", metadata=meta, string_data={"token": token}, opts=after)
+        text = inspect.getsource(exporter)
+        program = kubernetes.core.v1.ConfigMap(f"{name}-program", metadata=meta, data={"exporter.py": text}, opts=after)
+        # Another program is another pod; a token is read anew each time.
+        marked = {"labels": _LABELS, "annotations": {"accelfleet.io/program": hashlib.sha256(text.encode()).hexdigest()[:16]}}
+        kubernetes.networking.v1.NetworkPolicy(f"{name}-traffic", metadata=meta, spec=_traffic(), opts=after)
+        kubernetes.core.v1.Service(
+            f"{name}-service",
+            metadata=meta,
+            spec={"selector": _SELECTOR, "ports": [{"name": "http", "port": PORT, "targetPort": "http"}]},
+            opts=after,
+        )
+        kubernetes.policy.v1.PodDisruptionBudget(
+            f"{name}-budget",
+            metadata=meta,
+            spec={"minAvailable": 1, "selector": {"matchLabels": _SELECTOR}},
+            opts=after,
+        )
+        kubernetes.apps.v1.Deployment(
+            f"{name}-deployment",
+            metadata=meta,
+            spec={
+                "replicas": 2,
+                "selector": {"matchLabels": _SELECTOR},
+                "template": {"metadata": marked, "spec": _pod(zone, secret, program)},
+            },
+            opts=after,
+        )
+        self.register_outputs({})
+
+
+def _pod(zone: str, secret: kubernetes.core.v1.Secret, program: kubernetes.core.v1.ConfigMap) -> dict[str, Any]:
+    probe = {"httpGet": {"path": "/healthz", "port": "http"}}
+    container = {
+        "name": NAME,
+        "image": versions.PYTHON_IMAGE,
+        "command": ["python", f"{_PROGRAM}/exporter.py"],
+        "env": [
+            {"name": "ELECTRICITYMAPS_ZONE", "value": zone},
+            {"name": "ELECTRICITYMAPS_TOKEN_FILE", "value": f"{_TOKEN}/token"},
+            {"name": "ELECTRICITYMAPS_URL", "value": exporter.URL},
+            {"name": "PORT", "value": str(PORT)},
+            {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
+        ],
+        "ports": [{"name": "http", "containerPort": PORT}],
+        "readinessProbe": probe,
+        "livenessProbe": probe,
+        "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {"name": "program", "mountPath": _PROGRAM, "readOnly": True},
+            {"name": "token", "mountPath": _TOKEN, "readOnly": True},
+        ],
+    }
+    return {
+        "automountServiceAccountToken": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "volumes": [
+            {"name": "program", "configMap": {"name": program.metadata["name"]}},
+            {"name": "token", "secret": {"secretName": secret.metadata["name"]}},
+        ],
+    }
+
+
+def _traffic() -> dict[str, Any]:
+    """In: KEDA and Prometheus. Out: names, and HTTPS."""
+    askers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}} for name in (KEDA, MONITORING)]
+    names = [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
+    return {
+        "podSelector": {"matchLabels": _SELECTOR},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": askers, "ports": [{"port": "http", "protocol": "TCP"}]}],
+        "egress": [{"ports": names}, {"ports": [{"port": 443, "protocol": "TCP"}]}],
+    }

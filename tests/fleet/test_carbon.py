@@ -1,0 +1,294 @@
+"""Flexible models: the ceiling and KEDA's formula of it, the exporter against a server that refuses, and a replayed week."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+import fleet.arguments
+from fleet.carbon import exporter
+from fleet.carbon.ceiling import Ceiling
+from fleet.carbon.exporter import Grid, Source, keep_asking, retry_after, server
+from fleet.carbon.replay import effect, hours
+from fleet.cli import app
+from tests.waiting import until
+
+pytestmark = pytest.mark.enable_socket
+BOUNDS = st.tuples(st.integers(1, 500), st.integers(1, 500), st.integers(1, 9), st.integers(1, 9)).map(
+    lambda b: Ceiling(b[0], b[0] + b[1], b[2], b[2] + b[3])
+)
+INTENSITY = st.one_of(st.none(), st.floats(0, 2000))
+
+
+@given(BOUNDS, INTENSITY, st.integers(0, 400))
+def test_the_formula_is_the_ceiling_in_kedas_words(ceiling: Ceiling, gco2: float | None, waiting: int) -> None:
+    # `??` is Python's `or` where the left side is nil; the functions are alike.
+    text = ceiling.formula(4).replace("(grid ?? 0.0)", "(grid or 0.0)").replace("waiting ?? 0.0", "waiting")
+    value = eval(text, {"min": min, "max": max, "floor": math.floor, "grid": gco2, "waiting": waiting})
+    assert math.ceil(value / 4) == min(math.ceil(waiting / 4), ceiling.at(gco2))
+
+
+@given(BOUNDS, st.floats(0, 2000), st.floats(0, 2000))
+def test_a_dirtier_grid_never_allows_more_and_never_less_than_the_floor(ceiling: Ceiling, one: float, other: float) -> None:
+    assert ceiling.at(max(one, other)) <= ceiling.at(min(one, other))
+    assert ceiling.least <= ceiling.at(one) <= ceiling.most
+
+
+def test_clean_dirty_and_unknown() -> None:
+    ceiling = Ceiling(150, 400, 1, 5)
+    assert [ceiling.at(g) for g in (None, 0, 150, 151, 275, 399, 400, 900)] == [5, 5, 5, 4, 3, 1, 1, 1]
+
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+@pytest.fixture
+def maps() -> Iterator[tuple[str, list[Answer], list[dict[str, str]]]]:
+    """A server in the place of Electricity Maps: its address, its answers in turn (the last for good), what it was asked."""
+    answers: list[Answer] = []
+    asked: list[dict[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append({"path": self.path, "token": self.headers.get("auth-token", "")})
+            status, headers, body = answers.pop(0) if len(answers) > 1 else answers[0]
+            self.send_response(status)
+            for name, value in {**headers, "content-length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None: ...
+
+    made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{made.server_port}", answers, asked
+    made.shutdown()
+    made.server_close()
+
+
+def said(intensity: object, at: str | None = None) -> Answer:
+    when = at or datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return 200, {}, json.dumps({"zone": "DE", "carbonIntensity": intensity, "datetime": when}).encode()
+
+
+def ask(url: str, grid: Grid, done: Any) -> None:
+    """Keep asking until `done`, or for ten seconds."""
+    stop = threading.Event()
+    work = threading.Thread(target=keep_asking, args=(grid, Source(url, "DE", lambda: "secret-token"), 0.05, stop))
+    work.start()
+    found = until(done, 10)
+    stop.set()
+    work.join()
+    assert found, grid
+
+
+def test_the_answer_is_kept_and_told(maps: tuple[str, list[Answer], list[dict[str, str]]]) -> None:
+    url, answers, asked = maps
+    answers.append(said(302.5))
+    grid = Grid("DE", 7200)
+    ask(url, grid, lambda: grid.gco2_kwh is not None)
+    assert asked[0] == {"path": "/v3/carbon-intensity/latest?zone=DE", "token": "secret-token"}
+    known = grid.document(time.time())
+    assert (known["gco2_per_kwh"], known["capping"], known["stale"]) == (302.5, 302.5, False)
+    assert 'grid_intensity_gco2_per_kwh{zone="DE"} 302.5' in grid.metrics(time.time())
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        (401, {}, b"{}"),
+        (429, {"retry-after": "0"}, b""),
+        (503, {"retry-after": "0"}, b""),
+        (200, {}, b"<html>"),
+        (200, {}, b"[]"),
+        said(None),
+        said(-5),
+        said(True),
+        said(300, "yesterday"),
+    ],
+)
+def test_no_answer_holds_nobody_back_and_is_asked_again(
+    maps: tuple[str, list[Answer], list[dict[str, str]]], first: Answer, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    monkeypatch.setattr(exporter, "_FIRST_BACK_OFF_S", 0.05)
+    url, answers, _ = maps
+    answers.append(first)
+    grid = Grid("DE", 7200)
+    ask(url, grid, lambda: grid.failures > 0)
+    known = grid.document(time.time())
+    assert (known["gco2_per_kwh"], known["capping"], known["stale"]) == (None, 0.0, True)
+    assert "grid_intensity_gco2_per_kwh" not in grid.metrics(time.time())
+    answers[:] = [said(100)]
+    ask(url, grid, lambda: grid.gco2_kwh == 100)
+    assert grid.failures == 0
+    assert "secret-token" not in capfd.readouterr().err
+
+
+def test_a_server_that_is_gone_is_a_failure() -> None:
+    grid = Grid("DE", 7200)
+    ask("http://127.0.0.1:9", grid, lambda: grid.failures > 0)
+    assert grid.document(time.time())["capping"] == 0.0
+
+
+def test_an_old_answer_counts_no_more() -> None:
+    grid = Grid("DE", 100)
+    grid.know(500, 1000)
+    assert grid.document(1100)["capping"] == 500
+    assert grid.document(1101)["capping"] == 0.0
+    assert "grid_intensity_stale" in grid.metrics(1101)
+
+
+def test_a_refusal_says_how_long_to_wait() -> None:
+    def refusal(value: str | None) -> urllib.error.HTTPError:
+        from email.message import Message
+
+        headers = Message()
+        if value is not None:
+            headers["retry-after"] = value
+        return urllib.error.HTTPError("", 429, "", headers, None)
+
+    now = 1_700_000_000.0
+    assert retry_after(refusal("30"), now) == 30
+    assert retry_after(refusal(format_datetime(datetime.fromtimestamp(now + 60, UTC), usegmt=True)), now) == 60
+    assert retry_after(refusal("soon"), now) is None
+    assert retry_after(refusal(None), now) is None
+    assert retry_after(OSError(), now) is None
+
+
+def test_the_program_serves_and_ends(tmp_path: Path) -> None:
+    """As a cluster runs it: the file alone, with nothing of ours on the path."""
+    week = tmp_path / "week.json"
+    week.write_text(json.dumps([123.0] * 168))
+    alone = tmp_path / "exporter.py"
+    alone.write_text(Path(exporter.__file__).read_text())
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as free:
+        port = free.server_port
+    env = {"ELECTRICITYMAPS_ZONE": "DE", "REPLAY_FILE": str(week), "PORT": str(port), "HOST": "127.0.0.1"}
+    running = subprocess.Popen([sys.executable, "-I", str(alone)], env=env, cwd=tmp_path)
+    try:
+
+        def answer() -> dict[str, Any]:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/intensity", timeout=2) as reply:
+                    return dict(json.load(reply))
+            except OSError:
+                return {}
+
+        assert until(lambda: answer().get("gco2_per_kwh") == 123.0, 20)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2) as reply:
+            assert reply.status == 200
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/other", timeout=2)
+    finally:
+        running.terminate()
+        assert running.wait(10) == 0
+
+
+def test_a_port_that_is_taken_is_said_at_once() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as taken, pytest.raises(OSError, match="in use"):
+        server(Grid("DE", 1), taken.server_port, "127.0.0.1")
+
+
+def test_held_back_work_is_done_later_and_cleaner() -> None:
+    # Two dirty hours, then clean ones; half of four replicas' work arrives each hour.
+    made = effect([500, 500, 100, 100, 100, 100], Ceiling(150, 400, 1, 4), load=0.5, kw=1.0)
+    # Each hour 2; the dirty ones do 1 each, the clean ones 4, 2, 2, 2.
+    assert made.kg_plain == pytest.approx(2 * (0.5 + 0.5 + 0.4))
+    assert made.kg_flexible == pytest.approx(1 * 1.0 + 10 * 0.1)
+    assert made.kg_saved == pytest.approx(0.8)
+    assert (made.hours_held, made.left_replica_hours) == (2, 0)
+    assert made.longest_h == 1
+
+
+def test_what_is_never_done_saves_nothing_by_that() -> None:
+    made = effect([500] * 10, Ceiling(150, 400, 1, 4), load=1.0, kw=1.0)
+    assert made.kg_saved == pytest.approx(0)
+    assert made.left_replica_hours == pytest.approx(30)
+
+
+@given(st.lists(st.floats(1, 1000), min_size=1, max_size=60), BOUNDS, st.floats(0, 1))
+def test_no_work_is_lost(intensities: list[float], ceiling: Ceiling, load: float) -> None:
+    one = [1000.0 / 1] * len(intensities)
+    # At one intensity for all hours energy is work: as much with the ceiling as without.
+    made = effect(one, ceiling, load, 1.0)
+    assert made.kg_flexible == pytest.approx(made.kg_plain)
+    assert effect(intensities, ceiling, load, 1.0).left_replica_hours >= 0
+
+
+def test_hours_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "week"
+    file.write_text("[1, 2.5]")
+    assert hours(file) == [1, 2.5]
+    file.write_text("time,zone,gco2\n2026-01-01T00:00Z,DE,300\n2026-01-01T01:00Z,DE,310.5\n")
+    assert hours(file) == [300, 310.5]
+    for wrong in ("", "[]", "[-1]", "a,b\n1,x\n", "{}", "[[1]]"):
+        file.write_text(wrong)
+        with pytest.raises(ValueError, match="week"):
+            hours(file)
+
+
+STACK = """
+owner: ml
+environment: dev
+secrets: [em-token]
+clusters:
+  main:
+    cloud: aws
+    region: us-east-1
+    grid_token: em-token
+    api: {allowed_cidrs: [203.0.113.0/24]}
+    pools:
+      l4: {accelerator: nvidia-l4, nodes: {min: 0, max: 4}, sharing: {time_slices: 2}}
+      inf2: {accelerator: inferentia2, nodes: {min: 0, max: 4}}
+    models:
+      batch: &flexible
+        pool: l4
+        autoscaler: keda
+        replicas: {min: 1, max: 4}
+        tier: flexible
+        carbon: {clean: 150, dirty: 400}
+      neuron:
+        <<: *flexible
+        pool: inf2
+        image: public.ecr.aws/neuron/pytorch-inference-vllm-neuronx:0.9.1-neuronx-py311-sdk2.26.0-ubuntu22.04
+      chat: {pool: l4}
+"""
+
+
+def test_a_replay_of_a_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stacks = tmp_path / "stacks"
+    stacks.mkdir()
+    (stacks / "green.yaml").write_text(STACK)
+    (stacks / "Pulumi.green.yaml").write_text("config: {accelfleet:em-token: {secure: AAAB}}")
+    monkeypatch.setattr(fleet.arguments, "STACKS", stacks)
+    week = tmp_path / "week.json"
+    week.write_text("[500, 500, 100, 100, 100, 100]")
+    words = ["carbon", "--stack", "green", "--week", str(week), "--load", "0.5"]
+    done = CliRunner().invoke(app, [*words, "--format", "json"])
+    assert done.exit_code == 0, done.output
+    models = json.loads(done.stdout)["models"]
+    # Half an L4, 72 W, under 0.6 load and a PUE of 1.14: 0.8 kg for a replica of one kW, as above.
+    assert models["green/main/batch"]["kg_saved"] == pytest.approx(0.8 * 0.036 * 0.6 * 1.14)
+    assert models["green/main/neuron"] is None
+    assert "green/main/chat" not in models
+    assert "no TDP published" in CliRunner().invoke(app, words).stdout
+    week.write_text("no hours")
+    assert CliRunner().invoke(app, words).exit_code == 2

@@ -1,0 +1,112 @@
+"""A flexible model: an exporter for its grid, there before it, and a ScaledObject that goes by queue and grid."""
+
+from __future__ import annotations
+
+import pulumi
+import pytest
+
+from fleet.carbon import EXPORTER
+from fleet.carbon.ceiling import Ceiling
+from fleet.catalog.servers import WAITING_PER_REPLICA
+from fleet.load import load_stack
+from infra import versions
+from infra.kubernetes.namespaces import CARBON, KEDA, MONITORING
+from infra.platform import deploy as deploy_platform
+from infra.stack import Stack
+from tests.mocked_engine import set_accounts
+
+TEXT = """
+owner: ml-platform
+environment: dev
+secrets: [em-token]
+clusters:
+  main:
+    cloud: aws
+    region: us-east-1
+    grid_token: em-token
+    api: {allowed_cidrs: [203.0.113.0/24]}
+    pools:
+      l4: {accelerator: nvidia-l4, nodes: {min: 0, max: 5}}
+    models:
+      batch:
+        pool: l4
+        autoscaler: keda
+        replicas: {min: 1, max: 4}
+        tier: flexible
+        carbon: {clean: 150, dirty: 400}
+      chat:
+        pool: l4
+        autoscaler: keda
+        replicas: {min: 1, max: 4}
+"""
+RELEASE = "kubernetes:helm.sh/v3:Release"
+
+
+@pytest.fixture
+def made(deploy, tmp_path):
+    def program(text=TEXT):
+        (tmp_path / "green.yaml").write_text(text)
+        (tmp_path / "Pulumi.green.yaml").write_text("config: {accelfleet:em-token: {secure: AAAB}}")
+        set_accounts()
+        pulumi.runtime.set_config("accelfleet:em-token", "t0ken")
+        stack = Stack("green", load_stack(tmp_path / "green.yaml"))
+        return deploy(lambda: deploy_platform(stack), stack="green")
+
+    return program
+
+
+def keda(recorded, model):
+    return recorded.all(RELEASE)[f"main-{model}"].inputs["values"]["autoscaling"]["keda"]
+
+
+def test_without_a_flexible_model_nobody_asks_the_grid(made):
+    plain = TEXT.replace("        tier: flexible\n        carbon: {clean: 150, dirty: 400}\n", "")
+    plain = plain.replace("    grid_token: em-token\n", "").replace("secrets: [em-token]\n", "")
+    recorded = made(plain)
+    assert "accelfleet:kubernetes:CarbonExporter" not in recorded.types()
+    assert set(keda(recorded, "batch")) == {"triggers"}
+
+
+def test_a_flexible_model_goes_by_its_queue_and_the_grid(made):
+    recorded = made()
+    batch = keda(recorded, "batch")
+    assert batch["formula"] == Ceiling(150, 400, 1, 4).formula(WAITING_PER_REPLICA)
+    assert batch["target"] == str(WAITING_PER_REPLICA)
+    queue, grid = batch["triggers"]
+    assert (queue["name"], grid["name"]) == ("waiting", "grid")
+    (service,) = recorded.of("kubernetes:core/v1:Service").values()
+    meta, (port,) = service["metadata"], service["spec"]["ports"]
+    place = f"{meta['name']}.{meta['namespace']}.svc:{int(port['port'])}"
+    assert grid["metadata"]["url"] == f"http://{place}/v1/intensity"
+
+
+def test_an_interactive_model_beside_it_is_as_it_was(made):
+    chat = keda(made(), "chat")
+    assert set(chat) == {"triggers"}
+    assert "name" not in chat["triggers"][0]
+
+
+def test_the_exporter_stands_before_the_model_and_asks_for_its_grid(made):
+    recorded = made()
+    deployment = recorded.all("kubernetes:apps/v1:Deployment")["main-carbon-deployment"]
+    assert deployment.urn in recorded.all("accelfleet:kubernetes:ModelServing")["main-batch"].dependencies
+    (container,) = deployment.inputs["spec"]["template"]["spec"]["containers"]
+    assert (container["name"], container["image"]) == (EXPORTER, versions.PYTHON_IMAGE)
+    env = {e["name"]: e["value"] for e in container["env"]}
+    assert env["ELECTRICITYMAPS_ZONE"] == "US-MIDA-PJM"
+    assert "t0ken" not in str(deployment.inputs)
+    secret = recorded.all("kubernetes:core/v1:Secret")["main-carbon-token"].inputs
+    assert secret["stringData"] == {"token": "t0ken"}
+
+
+def test_its_pods_may_do_nothing_but_ask(made):
+    recorded = made()
+    pod = recorded.of("kubernetes:apps/v1:Deployment")["main-carbon-deployment"]["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
+    assert pod["automountServiceAccountToken"] is False
+    policies = recorded.of("kubernetes:networking.k8s.io/v1:NetworkPolicy")
+    (policy,) = [p["spec"] for p in policies.values() if p["metadata"]["namespace"] == CARBON]
+    froms = [one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for one in policy["ingress"][0]["from"]]
+    assert froms == [KEDA, MONITORING]
+    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 443}
