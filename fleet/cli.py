@@ -24,6 +24,7 @@ from fleet.load import StackErrors
 from fleet.place.cli import place
 from fleet.report.cli import report
 from fleet.rollout import load
+from fleet.terraform.cli import import_terraform
 from fleet.workspace import ROOT, STACKS, EnvironmentLacksError, Workspace, real_workspace
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ app.add_typer(comment_app, name="comment", help="One comment on a pull or merge 
 app.command()(report)
 app.command()(place)
 app.command()(fit)
+app.command()(import_terraform)
 app.command()(carbon)
 OUT = ROOT / "out"
 
