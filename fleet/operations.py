@@ -19,6 +19,7 @@ from fleet.progress import Board
 from fleet.recovery import Recovered, recover
 from fleet.rollout import Interrupt, in_order
 from fleet.spec import StackSpec
+from fleet.state.guard import backups_of, keep, trusted
 from fleet.workspace import Workspace
 
 
@@ -109,12 +110,15 @@ class Operation:
             # A lock stands in the way of everything else, even of looking whether the stack is there.
             locks = break_dead_locks(engine) if self.verb != "preview" else []
             drop_torn_attributes(engine)
+            mark = self.workspace.running / stack
+            state = trusted(engine, unclean=mark.exists())
+            if state is not None and self.verb != "preview":
+                backups_of(engine).take(state)
             engine.init()
             if self.workspace.prepare is not None:
                 for key, value in self.workspace.prepare(stack, self.specs[stack]).items():
                     engine.set_secret(key, value)
             recovered = None
-            mark = self.workspace.running / stack
             if self.verb != "preview":
                 recovered = recover(engine, unclean=mark.exists(), on_event=lambda e: self.board.event(stack, e))
                 recovered.locks = locks
@@ -133,6 +137,7 @@ class Operation:
         (self.logs / f"{stack}.{self.verb}.log").write_text(outcome.output)
         self.board.end(stack, result.outcome)
         if result.outcome.ok and self.verb != "preview":
+            keep(engine)
             mark.unlink(missing_ok=True)
         return result
 
