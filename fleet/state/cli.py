@@ -47,7 +47,7 @@ def verify(stack: Stacks, sandbox: Sandbox = False, as_: AsFormat = Format.TEXT)
 
     found: dict[str, dict[str, Any]] = {}
     for engine in _engines(stack, sandbox):
-        verdict = look(engine, unclean=(engine.workspace.running / engine.stack).exists(), secrets=True)
+        verdict = look(engine, secrets=True)
         newest = str(verdict.newest) if verdict.newest else None
         about = {
             "resources": verdict.state.resources if verdict.state else None,

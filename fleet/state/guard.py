@@ -15,6 +15,9 @@ from fleet.engine import Engine
 from fleet.file_backend import break_dead_locks, locks_of
 from fleet.state.backups import Backup, Backups, Good, write
 from fleet.state.checkpoint import Damaged, State, file_of, read
+from fleet.turn import turn
+
+_RESTORED = "restored"
 
 
 @dataclass(frozen=True)
@@ -50,17 +53,26 @@ def backups_of(engine: Engine) -> Backups:
     return Backups(engine.workspace.backups / engine.stack)
 
 
-def verify(engine: Engine, *, unclean: bool = False, secrets: bool = False) -> Verdict:
+def mark_of(engine: Engine) -> Path:
+    """The mark that a run leaves until it ends well, and a restore until the next run."""
+    return engine.workspace.running / engine.stack
+
+
+def _torn(engine: Engine) -> bool:
+    """Whether a run was killed, or is under way, between a save and its checksum or a save and its copy."""
+    mark = mark_of(engine)
+    return (mark.exists() and mark.read_text() != _RESTORED) or bool(locks_of(engine))
+
+
+def verify(engine: Engine, *, secrets: bool = False) -> Verdict:
     """Whether the state is sound.
 
     Args:
-        unclean: the last run was killed.
         secrets: also let the engine open every secret, which takes it a second.
     """
     copies = backups_of(engine)
     newest = copies.newest()
-    # A run under way may stand between a save and its checksum.
-    unclean = unclean or bool(locks_of(engine))
+    unclean = _torn(engine)
     try:
         state = read(engine, unclean=unclean)
     except Damaged as wrong:
@@ -105,13 +117,13 @@ def _bad(copies: Backups) -> list[str]:
     return found
 
 
-def trusted(engine: Engine, *, unclean: bool) -> State | None:
+def trusted(engine: Engine) -> State | None:
     """The state that a run may start from.
 
     Raises:
         RuntimeError: there is something wrong with it; the message names the last good copy and the way back.
     """
-    verdict = verify(engine, unclean=unclean)
+    verdict = verify(engine)
     if verdict.faults:
         raise RuntimeError(verdict.refusal(sandbox=engine.workspace.sandbox is not None))
     return verdict.state
@@ -136,11 +148,15 @@ def restore(engine: Engine, source: Path | None = None) -> Good:
     Raises:
         RuntimeError: someone holds the lock, there is no good copy, or the engine refused it.
     """
-    break_dead_locks(engine)
-    mark = engine.workspace.running / engine.stack
+    with turn(engine.workspace.running, engine.stack):
+        break_dead_locks(engine)
+        return _put_back(engine, source)
+
+
+def _put_back(engine: Engine, source: Path | None) -> Good:
     copies = backups_of(engine)
     if source is None:
-        verdict = verify(engine, unclean=mark.exists())
+        verdict = verify(engine)
         if not verdict.faults:
             raise RuntimeError(f"the state of {engine.stack} is sound: name the backup to go back to with --from")
         chosen = verdict.newest
@@ -162,8 +178,9 @@ def restore(engine: Engine, source: Path | None = None) -> Good:
     # Newer than every other by its date, so that no run takes the restored state for one that went back by itself.
     if (put := read(engine)) is not None:
         copies.take(put)
+    mark = mark_of(engine)
     mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.touch()
+    mark.write_text(_RESTORED)
     return chosen
 
 

@@ -23,7 +23,7 @@ import pytest
 
 from fleet.state.backups import KEEP, Backups
 from fleet.state.checkpoint import Damaged, State, parse, read
-from fleet.state.guard import Verdict, backups_of, keep, restore, trusted, verify
+from fleet.state.guard import Verdict, backups_of, keep, mark_of, restore, trusted, verify
 from fleet.workspace import Workspace
 
 STACK = "prod"
@@ -112,6 +112,11 @@ def flip(path: Path, at: int, bit: int) -> None:
     path.write_bytes(raw)
 
 
+def killed(engine: Any) -> None:
+    mark_of(engine).parent.mkdir(parents=True)
+    mark_of(engine).touch()
+
+
 def cut(engine: Any) -> None:
     engine.file.write_bytes(engine.file.read_bytes()[:400])
 
@@ -157,14 +162,14 @@ def test_a_fault_is_found_before_a_run_and_one_command_mends_it(engine: Any, bre
     assert good is not None
     break_(engine)
     with pytest.raises(RuntimeError) as refused:
-        trusted(engine, unclean=False)
+        trusted(engine)
     (backup,) = backups_of(engine).all()
     for part in (said, "nothing was changed", str(backup.path), f"fleet state restore --sandbox --stack {STACK}"):
         assert part in str(refused.value)
     assert not engine.commands, "the engine was asked before the state was known to be sound"
     put = restore(engine)
     assert put.backup.path == backup.path
-    now = trusted(engine, unclean=False)
+    now = trusted(engine)
     assert now is not None
     assert now.digest == good.digest
     assert (engine.workspace.running / STACK).exists(), "what was made since the copy would be made again"
@@ -206,30 +211,41 @@ def test_the_wrong_passphrase_is_found_on_request(engine: Any) -> None:
 
 @pytest.mark.parametrize("break_", [older, gone, emptied])
 def test_after_a_kill_an_older_state_is_recoverys_to_mend(engine: Any, break_: Any) -> None:
+    killed(engine)
     break_(engine)
-    trusted(engine, unclean=True)
+    assert trusted(engine) is None or break_ is not gone
 
 
 def test_after_a_kill_a_checksum_of_a_save_that_never_came_is_no_fault(engine: Any) -> None:
     engine.attributes.write_text(json.dumps({"md5": base64.b64encode(b"0" * 16).decode()}))
-    state = trusted(engine, unclean=True)
+    with pytest.raises(RuntimeError, match="MD5"):
+        trusted(engine)
+    killed(engine)
+    state = trusted(engine)
     assert state is not None
     assert not state.checked
-    with pytest.raises(RuntimeError, match="MD5"):
-        trusted(engine, unclean=False)
 
 
 @pytest.mark.parametrize("break_", [cut, empty])
 def test_after_a_kill_a_torn_state_is_still_refused(engine: Any, break_: Any) -> None:
+    killed(engine)
     break_(engine)
     with pytest.raises(RuntimeError, match="not to be trusted"):
-        trusted(engine, unclean=True)
+        trusted(engine)
 
 
 def test_a_stack_that_was_never_up_is_no_fault(tmp_path: Path) -> None:
     fresh: Any = Engine(tmp_path)
-    assert trusted(fresh, unclean=False) is None
+    assert trusted(fresh) is None
     assert keep(fresh) is None
+
+
+def test_a_flip_after_a_restore_and_before_the_next_run_is_found(engine: Any) -> None:
+    cut(engine)
+    restore(engine)
+    renamed(engine)
+    with pytest.raises(RuntimeError, match="MD5"):
+        trusted(engine)
 
 
 def test_a_copy_holds_what_the_engine_imports_with_secrets_sealed_and_for_its_owner_alone(engine: Any) -> None:
@@ -273,7 +289,7 @@ def test_a_sound_state_is_put_back_by_name_only(engine: Any) -> None:
     engine.save(deployment(("a", "b", "c", "d"), minute=5))
     assert restore(engine, backup.path).backup.path == backup.path
     # And that is no "older than its copy" from then on.
-    assert trusted(engine, unclean=False) is not None
+    assert trusted(engine) is not None
     with pytest.raises(RuntimeError, match="is no backup of this stack"):
         restore(engine, Path("elsewhere.json"))
 
@@ -305,7 +321,7 @@ def test_without_a_copy_the_refusal_says_so(tmp_path: Path) -> None:
     made.save(deployment())
     cut(made)
     with pytest.raises(RuntimeError, match=r"no good backup of it here: docs/state\.md"):
-        trusted(made, unclean=False)
+        trusted(made)
     with pytest.raises(RuntimeError, match="there is no good backup"):
         restore(made)
 
