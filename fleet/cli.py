@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from fleet.arguments import AsFormat, Format, Stacks, load_or_exit, select_stacks
+from fleet.arguments import AsFormat, Format, Sandbox, Stacks, load_or_exit, select_stacks, workspace_or_exit
 from fleet.carbon.cli import carbon
 from fleet.comment.cli import app as comment_app
 from fleet.commitments import CommitmentSpec
@@ -23,7 +23,8 @@ from fleet.load import StackErrors
 from fleet.place.cli import place
 from fleet.report.cli import report
 from fleet.rollout import load
-from fleet.workspace import ROOT, STACKS, EnvironmentLacksError, Workspace, real_workspace
+from fleet.state.cli import app as state_app
+from fleet.workspace import ROOT, STACKS, Workspace
 
 app = typer.Typer(
     name="fleet",
@@ -34,13 +35,13 @@ app = typer.Typer(
     "Try it with no cloud account: `fleet up --sandbox --stack '*-dev'`",
 )
 app.add_typer(comment_app, name="comment", help="One comment on a pull or merge request for all stacks: github, gitlab.")
+app.add_typer(state_app, name="state", help="Copies of the stacks' states: backup, verify, restore.")
 app.command()(report)
 app.command()(place)
 app.command()(carbon)
 OUT = ROOT / "out"
 
 
-Sandbox = Annotated[bool, typer.Option("--sandbox", help="Against the local clouds: no account, no credential, its own state.")]
 NoChanges = Annotated[bool, typer.Option("--expect-no-changes", help="Fail if anything would change.")]
 Parallel = Annotated[int, typer.Option("--parallel", min=1, help="Stacks at the same time.")]
 
@@ -91,7 +92,7 @@ def status(stack: Stacks, sandbox: Sandbox = False, as_: AsFormat = Format.TEXT)
     Example: `fleet status --sandbox --stack '*-dev' --format json`
     """
     names = select_stacks(stack)
-    _show(_workspace(sandbox), names, as_)
+    _show(workspace_or_exit(sandbox), names, as_)
 
 
 @app.command()
@@ -137,7 +138,7 @@ def _operate(verb: str, patterns: list[str], sandbox: bool, as_: Format, expect_
 
     names = select_stacks(patterns)
     specs = load_or_exit(names, as_)
-    workspace = _workspace(sandbox)
+    workspace = workspace_or_exit(sandbox)
     console = Console(stderr=as_ is Format.JSON)
     with Board(verb, names, console, quiet=as_ is Format.JSON) as board:
         operation = Operation(verb, workspace, specs, board, OUT / "logs", expect_no_changes, parallel)
@@ -206,18 +207,6 @@ def _committed(names: list[str]) -> dict[str, dict[str, CommitmentSpec]]:
             said = f"{name}: its stack file has faults (fleet check): its commitments are not counted"
             Console(stderr=True, soft_wrap=True).print(said, style="yellow", highlight=False, markup=False)
     return made
-
-
-def _workspace(sandbox: bool) -> Workspace:
-    try:
-        if not sandbox:
-            return real_workspace()
-        from sandbox.up import up as sandbox_up  # noqa: PLC0415 - the sandbox is not needed against real clouds
-
-        return sandbox_up()
-    except EnvironmentLacksError as problem:
-        Console(stderr=True, soft_wrap=True).print(str(problem), style="red", highlight=False, markup=False)
-        raise typer.Exit(3) from None
 
 
 def _sandbox_commands() -> typer.Typer:

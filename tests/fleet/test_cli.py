@@ -99,7 +99,7 @@ def test_wrong_usage_is_code_2(words: str, stacks: Path) -> None:
 def test_a_broken_file_fails_with_its_place_before_anything_starts(
     command: str, stacks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fleet.cli, "_workspace", lambda _: pytest.fail("asked for a workspace"))
+    monkeypatch.setattr(fleet.cli, "workspace_or_exit", lambda _: pytest.fail("asked for a workspace"))
     broken(stacks, "accelerator-unknown", "nodes-min-over-max")
     done = run(command, "--stack", "*")
     assert done.exit_code == 1
@@ -155,7 +155,7 @@ class Nowhere:
 def results(stacks: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Result | None]:
     """What an operation comes to, without one; fill it in."""
     ends: dict[str, Result | None] = {}
-    monkeypatch.setattr(fleet.cli, "_workspace", lambda _: Workspace(stacks, {}, Nowhere()))
+    monkeypatch.setattr(fleet.cli, "workspace_or_exit", lambda _: Workspace(stacks, {}, Nowhere()))
     monkeypatch.setattr("fleet.operations.Operation.run", lambda _: ends)
     monkeypatch.setattr("fleet.standing.standing", lambda *_: Standing(absent=["aws-dev"]))
     return ends
