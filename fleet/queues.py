@@ -18,14 +18,16 @@ _ADDRESSES = {
     Cloud.AWS: r"https://sqs\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<account>\d{12})/(?P<queue>[A-Za-z0-9_-]{1,80}(\.fifo)?)",
     # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
     Cloud.GCP: r"projects/(?P<project>[a-z][a-z0-9-]{4,28}[a-z0-9])/subscriptions/(?P<queue>[A-Za-z][A-Za-z0-9._~+%-]{2,254})",
+    # A resource id: the host's name alone does not say whose right it is to count.
     # https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftservicebus
-    Cloud.AZURE: r"(?P<namespace>[A-Za-z][A-Za-z0-9-]{4,48}[A-Za-z0-9])\.servicebus\.windows\.net/"
-    r"(?P<queue>[A-Za-z0-9]([A-Za-z0-9._/-]{0,258}[A-Za-z0-9])?)",
+    Cloud.AZURE: r"/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]{1,90}/providers/Microsoft\.ServiceBus/"
+    r"namespaces/(?P<namespace>[A-Za-z][A-Za-z0-9-]{4,48}[A-Za-z0-9])/queues/(?P<queue>[A-Za-z0-9][A-Za-z0-9._~-]{0,259})",
 }
 EXAMPLES = {
     Cloud.AWS: "https://sqs.us-east-1.amazonaws.com/123456789012/jobs",
     Cloud.GCP: "projects/my-project/subscriptions/jobs",
-    Cloud.AZURE: "my-namespace.servicebus.windows.net/jobs",
+    Cloud.AZURE: "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/my-group"
+    "/providers/Microsoft.ServiceBus/namespaces/my-namespace/queues/jobs",
 }
 
 
@@ -48,8 +50,8 @@ class Queue:
 def queue(cloud: Cloud, address: str) -> Queue:
     """A queue by its address.
 
-    >>> queue(Cloud.AZURE, "work-queues.servicebus.windows.net/jobs")
-    Queue(cloud=<Cloud.AZURE: 'azure'>, name='jobs', place='work-queues', account='')
+    >>> queue(Cloud.AZURE, EXAMPLES[Cloud.AZURE])
+    Queue(cloud=<Cloud.AZURE: 'azure'>, name='jobs', place='my-namespace', account='')
 
     Raises:
         ValueError: it is none of that cloud.

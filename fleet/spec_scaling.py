@@ -14,8 +14,8 @@ class QueueSpec(Spec):
     """A queue of the cluster's cloud, whose messages are the work."""
 
     address: str = Field(
-        description="https://sqs.<region>.amazonaws.com/<account>/<queue>, projects/<project>/subscriptions/<subscription>, "
-        "<namespace>.servicebus.windows.net/<queue>, or queue:<service> for one of this cluster's services."
+        description="Its URL on AWS, projects/<project>/subscriptions/<subscription> on GCP, the resource id of a Service "
+        "Bus queue on Azure, or queue:<service> for one of this cluster's services."
     )
     messages: StrictInt = Field(default=MESSAGES_PER_REPLICA, ge=1, le=100_000, description="Messages that one replica is for.")
 
