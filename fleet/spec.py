@@ -18,6 +18,7 @@ from fleet.catalog.numa import Numa
 from fleet.catalog.sharing import MOST_CLIENTS
 from fleet.commitments import CommitmentSpec
 from fleet.spec_base import Cidr, HostName, Instant, Name, Owner, PoolName, Spec, TaintText
+from fleet.spec_scaling import ScalingSpec
 
 
 class Nat(StrEnum):
@@ -246,6 +247,7 @@ class ModelSpec(Spec):
     weights: WeightsSpec | None = None
     replicas: ReplicasSpec = Field(default=ReplicasSpec())
     autoscaler: Autoscaler = Autoscaler.NONE
+    scaling: ScalingSpec = Field(default=ScalingSpec(), description="What KEDA goes by; default: requests that wait.")
     tier: Tier = Field(default=Tier.INTERACTIVE, description="flexible: fewer replicas while the grid is dirty; with keda.")
     carbon: CarbonSpec | None = Field(default=None, description="Of a flexible model: from where to where it is held back.")
 

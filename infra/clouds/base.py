@@ -115,6 +115,17 @@ class WorkloadIdentityArgs(Generic[C, S]):
     tags: dict[str, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class QueueReaderArgs(Generic[C]):
+    """Lets one Kubernetes service account, KEDA's, count the messages of queues (`fleet.queues`), and no more."""
+
+    cluster: C
+    namespace: str
+    service_account: str
+    addresses: tuple[pulumi.Input[str], ...]
+    tags: dict[str, str]
+
+
 class Cluster(Protocol):
     """What the platform reads of any cluster component.
 
@@ -164,6 +175,8 @@ class Kit:
     system_pool: Callable[..., Any] | None = None
     object_store: Callable[..., Any] | None = None
     workload_identity: Callable[..., Any] | None = None
+    # Rights of KEDA over the queues that models go by.
+    queue_reader: Callable[..., Any] | None = None
     # Rights of the autoscaler that the cluster must run itself; None where the cloud runs one.
     autoscaler: Callable[..., Any] | None = None
     # What a provisioner of ours needs of the cloud for `provisioning: auto`; None where the cloud runs its own, or none is.

@@ -448,6 +448,7 @@ def wait_for(ask, seconds=60):
     raise AssertionError(f"nothing came within {seconds} s")
 
 
+@pytest.mark.sandbox
 def test_cpus_have_no_limit_unless_whole_ones_are_to_be_the_pods_own(render):
     def container(**resources):
         return render(with_(resources=resources))["Deployment"]["spec"]["template"]["spec"]["containers"][0]["resources"]
