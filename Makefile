@@ -59,8 +59,11 @@ schema: $(STAMP) ## Write stacks/schema.json and docs/report.schema.json
 	$(BIN)/python -m fleet.schema
 	$(BIN)/python -m fleet.report.document
 
-docs: $(STAMP) ## Write docs/accelerators.md
+docs: $(STAMP) ## Write what is made from the code: pages, figures of the notes, drawings
 	$(BIN)/python -m fleet.catalog.matrix
+	$(BIN)/python -m notes
+	$(BIN)/python -m diagrams
+	$(BIN)/python -m docs.coverage
 
 up preview: $(STAMP) ## On real clouds: make up STACK=aws-dev
 	$(BIN)/fleet $@ --stack '$(STACK)'

@@ -19,6 +19,7 @@ from fleet.arguments import AsFormat, Format, Sandbox, Stacks, load_or_exit, sel
 from fleet.carbon.cli import carbon
 from fleet.comment.cli import app as comment_app
 from fleet.commitments import CommitmentSpec
+from fleet.fit import fit
 from fleet.load import StackErrors
 from fleet.place.cli import place
 from fleet.report.cli import report
@@ -38,6 +39,7 @@ app.add_typer(comment_app, name="comment", help="One comment on a pull or merge 
 app.add_typer(state_app, name="state", help="Copies of the stacks' states: backup, verify, restore.")
 app.command()(report)
 app.command()(place)
+app.command()(fit)
 app.command()(carbon)
 OUT = ROOT / "out"
 

@@ -16,6 +16,7 @@ SDKS = {"pulumi_aws": "infra/clouds/aws", "pulumi_gcp": "infra/clouds/gcp", "pul
 FILES = {"__init__", "provider", "network", "cluster", "node_pool", "object_store", "identity"}
 MODULES = sorted(p for top in ("fleet", "infra", "sandbox") for p in (ROOT / top).rglob("*.py"))
 SERVING = sorted((ROOT / "serving").rglob("*.py"))
+PAGES = sorted(p for top in ("docs", "notes", "diagrams") for p in (ROOT / top).glob("*.py"))
 IDS = [str(p.relative_to(ROOT)) for p in MODULES]
 
 
@@ -90,6 +91,11 @@ def test_nobody_imports_the_model_server(path: Path) -> None:
     assert not [name for name in imports(path) if name.partition(".")[0] == "serving"]
 
 
+@pytest.mark.parametrize("path", [*MODULES, *SERVING], ids=str)
+def test_what_makes_pages_is_imported_by_nobody(path: Path) -> None:
+    assert not [name for name in imports(path) if name.partition(".")[0] in ("docs", "notes", "diagrams")]
+
+
 @pytest.mark.parametrize("path", SERVING, ids=str)
 def test_a_runtimes_framework_is_imported_in_its_module_only(path: Path) -> None:
     homes = {"onnxruntime": "onnx", "openvino": "openvino", "torch": "torchscript", "jax": "xla", "tvm": "tvm"}
@@ -103,6 +109,6 @@ def test_every_test_is_collected() -> None:
             raise AssertionError(f"{path.name} has tests that pytest never collects")
 
 
-@pytest.mark.parametrize("path", [*MODULES, *SERVING], ids=str)
+@pytest.mark.parametrize("path", [*MODULES, *SERVING, *PAGES], ids=str)
 def test_no_module_grows_past_500_lines(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 500

@@ -43,6 +43,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "services.csv": ("cloud", "region", "service"),
     "drivers.csv": ("cloud", "family", "accelerator", "kubernetes"),
     "kubernetes.csv": ("cloud", "minor"),
+    "models.csv": ("model",),
     "compatibility.csv": ("part", "version", "cloud", "relation", "other"),
 }
 
