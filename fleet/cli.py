@@ -25,6 +25,7 @@ from fleet.place.cli import place
 from fleet.report.cli import report
 from fleet.rollout import load
 from fleet.state.cli import app as state_app
+from fleet.terraform.cli import import_terraform
 from fleet.workspace import ROOT, STACKS, Workspace
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ app.add_typer(state_app, name="state", help="Copies of the stacks' states: backu
 app.command()(report)
 app.command()(place)
 app.command()(fit)
+app.command()(import_terraform)
 app.command()(carbon)
 OUT = ROOT / "out"
 
