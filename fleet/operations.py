@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fleet import naming
+from fleet import naming, redact
 from fleet.advice import advice
 from fleet.engine import Engine, Outcome
 from fleet.file_backend import break_dead_locks, drop_torn_attributes
@@ -140,6 +140,7 @@ class Operation:
         result = Result(stack, outcome, recovered)
         if self.verb == "destroy":
             self._sweep(engine, result)
+        redact.of(engine).clean(result.outcome)
         (self.logs / f"{stack}.{self.verb}.log").write_text(outcome.output)
         self.board.end(stack, result.outcome)
         if result.outcome.ok and self.verb != "preview":

@@ -41,7 +41,7 @@ class Rig:
     def set_generation(self, generation: int) -> None:
         file = self.workspace.project / "config" / f"Pulumi.{STACK}.yaml"
         kept = yaml.safe_load(file.read_text()) if file.exists() else {}
-        kept["config"] = {"aws:region": "us-east-1", "crash:generation": str(generation)}
+        kept["config"] = {**(kept.get("config") or {}), "aws:region": "us-east-1", "crash:generation": str(generation)}
         file.write_text(yaml.safe_dump(kept))
 
     def run(self, verb: str) -> Result:
