@@ -20,7 +20,7 @@ spec:
 
 {{- /* What a replica is, and a Job's pod: the Deployment and the ScaledJob have the same. A Job serves nobody: no port, no probe. */ -}}
 {{- define "model-serving.pod" -}}
-{{- $job := eq .Values.autoscaling.kind "jobs" }}
+{{- $job := eq .Values.autoscaling.kind "jobs" -}}
 serviceAccountName: {{ .Release.Name }}
 automountServiceAccountToken: false
 # A Service named `vllm` would set VLLM_PORT in every pod of the namespace, and stop the server.
