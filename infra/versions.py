@@ -67,3 +67,7 @@ NETWORK_OPERATOR_CHART_VERSION = "25.10.0"
 DOCA_DRIVER = "doca3.2.0-25.10-1.2.8.0-2"
 SRIOV_DEVICE_PLUGIN = "network-operator-v25.10.0"
 NODE_SHELL_IMAGE = "mcr.microsoft.com/mirror/docker/library/ubuntu:24.04"
+
+# Spark of `services: data_jobs` on AWS: the release label of EMR Serverless.
+# https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/release-versions.html
+EMR_RELEASE = "emr-7.9.0"

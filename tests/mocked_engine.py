@@ -125,6 +125,7 @@ INVOKES: dict[str, Json | Callable[[Json], Json]] = {
         "json": json.dumps({"Version": "2012-10-17", "Statement": args.get("statements", [])}),
         "id": "policy",
     },
+    "aws:ssm/getParameter:getParameter": {"value": "ami-0123456789abcdef0", "type": "String", "version": 1, "id": "ami"},
     "gcp:organizations/getClientConfig:getClientConfig": {
         "project": "test-project",
         "region": "us-central1",
@@ -172,6 +173,8 @@ def _computed(type_: str, name: str, inputs: Json) -> Json:
             extra |= {"latestVersion": 1, "defaultVersion": 1}
         case "aws:ec2/vpc:Vpc":
             extra |= {"defaultSecurityGroupId": f"{name}-default-sg", "defaultRouteTableId": f"{name}-default-rt"}
+        case "aws:sqs/queue:Queue":
+            extra |= {"url": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/{inputs.get('name', name)}"}
         case "gcp:compute/network:Network":
             extra |= {"networkId": "4455667788990011223"}
         case "gcp:container/cluster:Cluster":
