@@ -121,8 +121,7 @@ class EndpointSpec(OnMachines):
 class WarehouseSpec(Spec):
     """SQL over the objects of stores, paid by what a query reads."""
 
-    stores: list[Name] = Field(min_length=1, description="Stores that queries read.")
-    results: Name = Field(description="Store that results are put into.")
+    stores: list[Name] = Field(min_length=1, description="Stores that queries read; AWS puts results into the first.")
 
 
 class DataJobsSpec(OfStores):
@@ -198,11 +197,11 @@ class ServicesSpec(Spec):
             for name, spec in getattr(self, kind).items():
                 yield kind, name, spec
 
-    def consumer(self, queue: str) -> tuple[Kind, str] | None:
-        """Who works a queue off; `fleet.checks.services` sees to it that nobody else does."""
-        for kind, name, spec in self.all():
+    def consumer(self, queue: str) -> Kind | None:
+        """What works a queue off, if a service does; `fleet.checks.services` sees to it that only one does."""
+        for kind, _, spec in self.all():
             if isinstance(spec, FunctionSpec | WorkflowSpec) and spec.queue == queue:
-                return kind, name
+                return kind
         return None
 
 
@@ -216,5 +215,5 @@ def stores_of(spec: Service) -> tuple[list[str], list[str]]:
         case EndpointSpec():
             return [spec.model], []
         case WarehouseSpec():
-            return spec.stores, [spec.results]
+            return spec.stores, []
     return [], []

@@ -48,7 +48,7 @@ def services(place: Place, opts: pulumi.ResourceOptions) -> dict[str, Any]:
             beside=dict(made),
             protect=place.protect,
             tags=place.tags,
-            consumed=kind is Kind.QUEUES and place.spec.services.consumer(key) is not None,
+            consumer=place.spec.services.consumer(key) if kind is Kind.QUEUES else None,
             machine=machine,
         )
         made[key] = kinds[kind](f"{place.name}-service-{key}", args, opts)

@@ -181,9 +181,14 @@ def _computed(type_: str, name: str, inputs: Json) -> Json:
             extra |= {"endpoint": "203.0.113.10", "masterAuth": {"clusterCaCertificate": CA}}
         case "gcp:serviceaccount/account:Account":
             extra |= {
+                "name": f"projects/test-project/serviceAccounts/{inputs.get('accountId', name)}@test-project",
                 "email": f"{inputs.get('accountId', name)}@test-project.iam.gserviceaccount.com",
                 "member": f"serviceAccount:{inputs.get('accountId', name)}@test-project.iam.gserviceaccount.com",
             }
+        case "gcp:cloudrunv2/service:Service":
+            extra |= {"uri": f"https://{inputs.get('name', name)}.a.run.app"}
+        case "gcp:bigquery/connection:Connection":
+            extra |= {"cloudResource": {"serviceAccountId": f"{name}@bigquery.test"}}
         case "gcp:storage/bucket:Bucket":
             extra |= {"url": f"gs://{inputs.get('name', name)}"}
         case "azure-native:containerservice:ManagedCluster":

@@ -14,7 +14,7 @@ import pulumi
 
 from fleet import naming
 from fleet.catalog.machines import Machine
-from fleet.spec_services import Service, stores_of
+from fleet.spec_services import Kind, Service, stores_of
 
 # The service's own part of the stack file, and the cloud's Network component.
 S = TypeVar("S", bound=Service)
@@ -29,7 +29,7 @@ class ServiceArgs(Generic[S, N]):
         name: its physical name before a cloud's limit; `named` cuts it to one.
         stores: the cluster's own, all of them, by their names in the stack file.
         beside: components of the services that were made before it, by theirs.
-        consumed: of a queue, whether a function or workflow of the stack file works it off.
+        consumer: of a queue, what works it off, if a service of the stack file does.
         machine: what it runs on, where it runs on machines.
     """
 
@@ -41,7 +41,7 @@ class ServiceArgs(Generic[S, N]):
     beside: Mapping[str, Any]
     protect: bool
     tags: dict[str, str]
-    consumed: bool = False
+    consumer: Kind | None = None
     machine: Machine | None = None
 
     def named(self, *parts: str, limit: int = 63) -> str:

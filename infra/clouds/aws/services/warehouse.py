@@ -44,7 +44,7 @@ class AthenaWarehouse(pulumi.ComponentResource):
     ) -> None:
         super().__init__("accelfleet:aws:AthenaWarehouse", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        results = pulumi.Output.concat(args.stores[args.spec.results].url, "/", args.named("results"), "/")
+        results = pulumi.Output.concat(args.stores[args.spec.stores[0]].url, "/", args.named("results"), "/")
         workgroup = aws.athena.Workgroup(
             f"{name}-workgroup",
             name=args.named(limit=128),
