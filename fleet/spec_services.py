@@ -204,6 +204,14 @@ class ServicesSpec(Spec):
                 return kind
         return None
 
+    def analyses(self, store: str) -> bool:
+        """Whether a warehouse or data jobs read the store."""
+        return any(store in (*reads, *writes) for reads, writes in map(stores_of, self._analytic()))
+
+    def _analytic(self) -> Iterator[Service]:
+        yield from self.warehouses.values()
+        yield from self.data_jobs.values()
+
 
 def stores_of(spec: Service) -> tuple[list[str], list[str]]:
     """The stores that a service reads, and those that it reads and writes."""

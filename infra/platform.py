@@ -158,6 +158,7 @@ class _Cluster(pulumi.ComponentResource):
             nat=net.nat,
             tags=self.tags,
             auto=self.spec.provisioning is Provisioning.AUTO,
+            functions=bool(self.spec.services.functions),
         )
         return self.cloud.network(self.name, args, opts)
 
@@ -254,6 +255,7 @@ class _Cluster(pulumi.ComponentResource):
             expire_noncurrent_days=store.expire_noncurrent_days,
             protect=self.protect if store.protect is None else store.protect,
             tags=self.tags,
+            analysed=self.spec.services.analyses(key),
         )
         return self.cloud.object_store(f"{self.name}-{key}", args, opts)
 

@@ -14,7 +14,7 @@ from fleet.service_machines import machine_of
 from fleet.spec import ClusterSpec
 from fleet.spec_services import Kind, OnMachines
 from infra.clouds import CLOUDS
-from infra.clouds.services import ServiceArgs
+from infra.clouds.services import ServiceArgs, Shared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,7 @@ def services(place: Place, opts: pulumi.ResourceOptions) -> dict[str, Any]:
         return {}
     kinds = import_module(f"{CLOUDS[place.spec.cloud]}.services").KINDS
     made: dict[str, Any] = {}
+    shared = Shared(name=place.name, physical_name=place.physical_name, opts=opts)
     for kind, key, spec in wanted:
         machine = machine_of(spec, place.spec.cloud, place.spec.region) if isinstance(spec, OnMachines) else None
         args = ServiceArgs(
@@ -46,6 +47,7 @@ def services(place: Place, opts: pulumi.ResourceOptions) -> dict[str, Any]:
             spec=spec,
             stores=place.stores,
             beside=dict(made),
+            shared=shared,
             protect=place.protect,
             tags=place.tags,
             consumer=place.spec.services.consumer(key) if kind is Kind.QUEUES else None,

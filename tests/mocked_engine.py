@@ -217,8 +217,20 @@ def _computed(type_: str, name: str, inputs: Json) -> Json:
     if type_.startswith("gcp:"):
         extra |= {"selfLink": f"https://www.googleapis.com/mock/{name}", "project": inputs.get("project", "test-project")}
     if type_.startswith("azure-native:"):
-        extra |= {"name": _azure_name(inputs, name)}
+        extra = {"name": _azure_name(inputs, name), **_azure_identity(inputs), **extra}
     return extra
+
+
+def _azure_identity(inputs: Json) -> Json:
+    """A resource's own identity has a principal; of those that it is lent ARM takes a list of ids and answers a map."""
+    given = inputs.get("identity")
+    if not isinstance(given, dict) or "type" not in given:
+        return {}
+    lent = {
+        id_: {"clientId": f"{id_}-client", "principalId": f"{id_}-principal"}
+        for id_ in given.get("userAssignedIdentities") or []
+    }
+    return {"identity": {**given, "principalId": "own-principal", "tenantId": "tenant", "userAssignedIdentities": lent}}
 
 
 def _azure_name(inputs: Json, fallback: str) -> str:

@@ -6,8 +6,8 @@ has services. No provider SDK is imported here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import pulumi
@@ -19,6 +19,25 @@ from fleet.spec_services import Kind, Service, stores_of
 # The service's own part of the stack file, and the cloud's Network component.
 S = TypeVar("S", bound=Service)
 N = TypeVar("N")
+
+
+@dataclass(kw_only=True)
+class Shared:
+    """What several services of a cluster stand on, where a cloud has such: made by the first of them that needs it.
+
+    Attributes:
+        name, physical_name: the cluster's. opts: for what is made, so that it belongs to the cluster and to no service.
+    """
+
+    name: str
+    physical_name: str
+    opts: pulumi.ResourceOptions
+    made: dict[str, Any] = field(default_factory=dict)
+
+    def once(self, key: str, make: Callable[[], Any]) -> Any:
+        if key not in self.made:
+            self.made[key] = make()
+        return self.made[key]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +58,7 @@ class ServiceArgs(Generic[S, N]):
     spec: S
     stores: Mapping[str, Any]
     beside: Mapping[str, Any]
+    shared: Shared
     protect: bool
     tags: dict[str, str]
     consumer: Kind | None = None
