@@ -40,7 +40,7 @@ class CloudWatchAlarm(pulumi.ComponentResource):
         super().__init__("accelfleet:aws:CloudWatchAlarm", name, {}, opts)
         child, spec = pulumi.ResourceOptions(parent=self), args.spec
         topic = encrypted_topic(self, name, args.named(limit=256), publishers=["cloudwatch.amazonaws.com"])
-        for email in spec.emails:
+        for email in dict.fromkeys(spec.emails):
             aws.sns.TopicSubscription(f"{name}-{email}", topic=topic.arn, protocol="email", endpoint=email, opts=child)
         metric: Metric = args.beside[spec.of].metrics[spec.when]
         alarm = aws.cloudwatch.MetricAlarm(

@@ -266,9 +266,7 @@ class AmlEndpoint(pulumi.ComponentResource):
             f"{name}-model",
             name=args.named(limit=200),
             version="1",
-            properties=ml.ModelVersionPropertiesArgs(
-                model_type="custom_model", model_uri=_at(spec.model, spec.path)
-            ),
+            properties=ml.ModelVersionPropertiesArgs(model_type="custom_model", model_uri=_at(spec.model, spec.path)),
             opts=after,
             **here,
         )

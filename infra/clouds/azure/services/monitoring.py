@@ -50,7 +50,7 @@ class AzureAlarm(pulumi.ComponentResource):
             enabled=True,
             email_receivers=[
                 monitor.MicrosoftCommonEmailReceiverArgs(name=email, email_address=email, use_common_alert_schema=True)
-                for email in spec.emails
+                for email in dict.fromkeys(spec.emails)
             ],
             opts=child,
             **common,

@@ -12,7 +12,7 @@ from typing import Any
 import pulumi
 import pulumi_gcp as gcp
 
-from fleet.catalog.machines import Machine
+from fleet.catalog.machines import Machine, gke_name
 from fleet.spec_services import AlarmWhen, EndpointSpec, ServicePurchase, TrainingSpec
 from infra.clouds.gcp.network import GcpNetwork
 from infra.clouds.gcp.services.rights import Metric, in_project, may_act_as, project, service_account
@@ -26,8 +26,8 @@ _POLL_S = 60
 def machine_spec(row: Machine) -> dict[str, Any]:
     """https://cloud.google.com/vertex-ai/docs/reference/rest/v1/MachineSpec"""
     found: dict[str, Any] = {"machineType": row.name}
-    if row.accelerator and row.accelerator.gke_name:
-        kind = row.accelerator.gke_name.upper().replace("-", "_")
+    if name := gke_name(row):
+        kind = name.upper().replace("-", "_")
         found |= {"acceleratorType": kind, "acceleratorCount": row.accelerators}
     return found
 

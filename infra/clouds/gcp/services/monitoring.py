@@ -65,7 +65,7 @@ class CloudAlarm(pulumi.ComponentResource):
                 user_labels=args.tags,
                 opts=child,
             )
-            for email in spec.emails
+            for email in dict.fromkeys(spec.emails)
         ]
         metric: Metric = args.beside[spec.of].metrics[spec.when]
         threshold = gcp.monitoring.AlertPolicyConditionConditionThresholdArgs(
