@@ -19,6 +19,7 @@ from fleet.catalog.sharing import MOST_CLIENTS
 from fleet.commitments import CommitmentSpec
 from fleet.spec_base import Cidr, HostName, Instant, Name, Owner, PoolName, Spec, TaintText
 from fleet.spec_scaling import ScalingSpec
+from fleet.spec_services import ServicesSpec
 
 
 class Nat(StrEnum):
@@ -322,6 +323,7 @@ class ClusterSpec(Spec):
     stores: dict[Name, StoreSpec] = Field(default_factory=dict)
     models: dict[Name, ModelSpec] = Field(default_factory=dict)
     teams: dict[Name, TeamSpec] = Field(default_factory=dict, description="Who shares the accelerators, and how.")
+    services: ServicesSpec = Field(default=ServicesSpec(), description="Cloud services beside the cluster.")
     queueing: Queueing = Queueing.NONE
     monitoring: Monitoring = Monitoring.NONE
     grid_token: str | None = Field(

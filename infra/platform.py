@@ -44,6 +44,7 @@ from infra.kubernetes.namespaces import KEDA, ModelsNamespace
 from infra.kubernetes.neuron_scheduler import NeuronScheduler
 from infra.kubernetes.tenancy import NO_TEAM, Tenancy, Tenant
 from infra.provisioning import ProvisionArgs, provision
+from infra.services import Place, services
 from infra.stack import Stack
 
 
@@ -87,6 +88,7 @@ class _Cluster(pulumi.ComponentResource):
         grouped = {} if auto else accelerators
         node_pools = {key: self._node_pools(pool, cluster, system) for key, pool in grouped.items()}
         stores = {key: self._store(key, network, in_cloud) for key in spec.stores}
+        made = self._services(network, stores, in_cloud)
         in_kubernetes = pulumi.ResourceOptions(parent=self, providers=[api])
         plugins = DevicePlugins(f"{name}-device-plugins", rungs, opts=in_kubernetes)
         claimed = [rung for rung in rungs if rung.dra]
@@ -129,6 +131,7 @@ class _Cluster(pulumi.ComponentResource):
             "name": cluster.cluster_name,
             "kubeconfig": pulumi.Output.secret(cluster.kubeconfig),
             "stores": {key: store.url for key, store in stores.items()},
+            "services": {key: service.address for key, service in made.items()},
             "pools": {key: _describe(pool) for key, pool in accelerators.items()},
         }
         self.register_outputs(self.outputs)
@@ -161,6 +164,7 @@ class _Cluster(pulumi.ComponentResource):
             nat=net.nat,
             tags=self.tags,
             auto=self.spec.provisioning is Provisioning.AUTO,
+            functions=bool(self.spec.services.functions),
         )
         return self.cloud.network(self.name, args, opts)
 
@@ -275,8 +279,21 @@ class _Cluster(pulumi.ComponentResource):
             expire_noncurrent_days=store.expire_noncurrent_days,
             protect=self.protect if store.protect is None else store.protect,
             tags=self.tags,
+            analysed=self.spec.services.analyses(key),
         )
         return self.cloud.object_store(f"{self.name}-{key}", args, opts)
+
+    def _services(self, network: Any, stores: dict[str, Any], opts: pulumi.ResourceOptions) -> dict[str, Any]:
+        place = Place(
+            name=self.name,
+            physical_name=self._physical,
+            spec=self.spec,
+            network=network,
+            stores=stores,
+            protect=self.protect,
+            tags=self.tags,
+        )
+        return services(place, opts)
 
     def _model(
         self,

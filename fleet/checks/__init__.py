@@ -22,6 +22,7 @@ from fleet.checks import (
     network,
     pools,
     provisioning,
+    services,
     tenancy,
     versions,
     weights,
@@ -61,6 +62,7 @@ def _places(path: Path, cluster: ClusterSpec, secrets: list[str]) -> Iterator[Fi
     yield from carbon.of_cluster(path, cluster, secrets)
     for name, pool in cluster.pools.items():
         yield from pools.check((*path, "pools", name), name, pool, cluster)
+    yield from services.check(path, cluster)
     yield from names.in_cluster(path, cluster)
 
 

@@ -37,6 +37,14 @@ _STAND_INS: dict[str, Any] = {
     "memory_gib": 1,
     "kind": "savings-plan",
     "discount_percent": 1,
+    "image": "unknown:1",
+    "model": "unknown",
+    "stores": ["unknown"],
+    "steps": ["unknown"],
+    "of": "unknown",
+    "when": "errors",
+    "above": 0,
+    "emails": ["unknown@example.com"],
     "ends": "2999-01-01T00:00:00Z",
     **_CLUSTER,
 }
@@ -45,6 +53,11 @@ _ITEM_STAND_INS: dict[str, Any] = {
     "allowed_cidrs": "203.0.113.0/24",
     "names": "unknown",
     "taints": "unknown:NoSchedule",
+    "reads": "unknown",
+    "writes": "unknown",
+    "stores": "unknown",
+    "steps": "unknown",
+    "emails": "unknown@example.com",
 }
 
 

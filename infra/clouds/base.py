@@ -41,6 +41,8 @@ class NetworkArgs:
     zones: tuple[str, ...]
     nat: Nat
     tags: dict[str, str]
+    # Whether functions run here: on Azure they have a subnet of their own.
+    functions: bool = False
     # Whether a provisioner makes nodes here: on AWS it finds subnets by their tags, and calls services that nobody else does.
     auto: bool = False
 
@@ -102,6 +104,8 @@ class ObjectStoreArgs(Generic[N]):
     expire_noncurrent_days: int
     protect: bool
     tags: dict[str, str]
+    # Whether SQL or big-data jobs read it from outside of the network: Azure's firewall is told of them.
+    analysed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,7 @@ class AksQueueReader(pulumi.ComponentResource):
         )
         for number, address in enumerate(args.addresses):
             scope = pulumi.Output.from_input(address)
-            grant(f"{name}-{number}", scope=scope, principal_id=identity.principal_id, role=Role.SERVICE_BUS_OWNER, opts=child)
+            grant(f"{name}-{number}", scope=scope, principal_id=identity.principal_id, role=Role.QUEUE_OWNER, opts=child)
         tenant = authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=self)).tenant_id
         self.chart_values = pulumi.Output.all(identity.client_id, tenant).apply(_chart_values)
         self.register_outputs({"chartValues": self.chart_values})
