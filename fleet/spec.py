@@ -267,7 +267,7 @@ class Queueing(StrEnum):
 
 class Provisioning(StrEnum):
     """Who makes the nodes of accelerator pools: groups of the cloud that an autoscaler resizes, or for `auto` a provisioner
-    that makes each node for the pods that wait (Karpenter on EKS, GKE's own)."""
+    that makes each node for the pods that wait (Karpenter on EKS and AKS, GKE's own)."""
 
     GROUPS = "groups"
     AUTO = "auto"
@@ -314,7 +314,7 @@ class ClusterSpec(Spec):
     system_pool: SystemPoolSpec = Field(default=SystemPoolSpec())
     provisioning: Provisioning = Field(
         default=Provisioning.GROUPS,
-        description="Who makes the nodes of accelerator pools; auto: Karpenter on EKS, or GKE's own.",
+        description="Who makes the nodes of accelerator pools; auto: Karpenter on EKS and AKS, or GKE's own.",
     )
     pools: dict[PoolName, PoolSpec] = Field(default_factory=dict)
     stores: dict[Name, StoreSpec] = Field(default_factory=dict)
