@@ -13,7 +13,7 @@ from typing import Any
 
 import pulumi
 
-from fleet.catalog.clouds import Cloud
+from fleet.catalog.clouds import Cloud, zone_label
 from fleet.catalog.numa import CPU_MANAGER_POLICY
 from fleet.contract import AcceleratorPool
 from infra.kubernetes import node_pool
@@ -75,7 +75,7 @@ class AksSystemNodes(pulumi.ComponentResource):
     ) -> None:
         super().__init__("accelfleet:kubernetes:AksSystemNodes", name, {}, opts)
         how = {**_machine(_SYSTEM_DISK_GIB, tags), "vnetSubnetID": subnet(zones)}
-        where = node_pool.zones(Cloud.AZURE, region, zones)
+        where = [zone_label(Cloud.AZURE, region, zone) for zone in zones]
         what = node_pool.nodes(machine, where, "on-demand", node_pool.AKS, SYSTEM)
         node_pool.made(
             self, f"{name}-{SYSTEM}", SYSTEM, node_pool.AKS, how, _on_cilium({"limits": {"nodes": str(most)}, **what})

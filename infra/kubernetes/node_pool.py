@@ -14,7 +14,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from fleet.catalog.clouds import Cloud
+from fleet.catalog.clouds import zone_label
 from fleet.contract import AcceleratorPool
 from infra.kubernetes.namespaces import LABELS
 
@@ -47,7 +47,7 @@ def weight(pool: AcceleratorPool, depth: int) -> int:
 
 def node_pool(rung: AcceleratorPool, weight: int, node_class: NodeClass) -> dict[str, Any]:
     """A NodePool's spec: nodes as the contract says, no more of them than the rung's, tried in the order of weights."""
-    where = zones(rung.cloud, rung.region, rung.zones)
+    where = [zone_label(rung.cloud, rung.region, zone) for zone in rung.zones]
     spec = nodes(rung.machine.name, where, rung.capacity_type, node_class, rung.physical_name)
     taints = [{"key": t.key, "value": t.value, "effect": t.effect} for t in rung.all_taints]
     template = {"metadata": {"labels": dict(rung.node_labels)}, "spec": {**spec["template"]["spec"], "taints": taints}}
@@ -80,11 +80,6 @@ def nodes(machine: str, zones: Sequence[str], capacity_type: str, node_class: No
             }
         },
     }
-
-
-def zones(cloud: Cloud, region: str, names: Sequence[str]) -> list[str]:
-    """As nodes are labelled: Azure's are numbers in the stack file, and carry their region on nodes."""
-    return [f"{region}-{name}" if cloud is Cloud.AZURE else name for name in names]
 
 
 def made(

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from fleet.catalog.accelerators import ACCELERATORS, Family
-from fleet.catalog.clouds import Cloud
+from fleet.catalog.clouds import Cloud, zone_label
 from fleet.catalog.fabric import EFA_RESOURCE, GKE_NETWORK_RESOURCES, INFINIBAND_RESOURCE, Fabric, node_fabric
 from fleet.catalog.machines import Machine, host, machine
 from fleet.catalog.neuron import CORE_RESOURCE, CORES
@@ -129,7 +129,7 @@ class NodePool:
         )
         if self.hosts:
             return {**self.labels, **given, "kubernetes.io/hostname": name}
-        where = f"{self.region}-{zone}" if self.cloud is Cloud.AZURE else zone
+        where = zone_label(self.cloud, self.region, zone)
         place = {"topology.kubernetes.io/region": self.region, "topology.kubernetes.io/zone": where}
         return {**self.labels, **given, **place, "kubernetes.io/hostname": name}
 
