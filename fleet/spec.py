@@ -18,6 +18,7 @@ from fleet.catalog.numa import Numa
 from fleet.catalog.sharing import MOST_CLIENTS
 from fleet.commitments import CommitmentSpec
 from fleet.spec_base import Cidr, HostName, Instant, Name, Owner, PoolName, Spec, TaintText
+from fleet.spec_tpu import TpuVmSpec
 
 
 class Nat(StrEnum):
@@ -319,6 +320,7 @@ class ClusterSpec(Spec):
     pools: dict[PoolName, PoolSpec] = Field(default_factory=dict)
     stores: dict[Name, StoreSpec] = Field(default_factory=dict)
     models: dict[Name, ModelSpec] = Field(default_factory=dict)
+    tpu_vms: dict[Name, TpuVmSpec] = Field(default_factory=dict, description="On GCP, TPU v2 and v3 beside the cluster.")
     teams: dict[Name, TeamSpec] = Field(default_factory=dict, description="Who shares the accelerators, and how.")
     queueing: Queueing = Queueing.NONE
     monitoring: Monitoring = Monitoring.NONE
