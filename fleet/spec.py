@@ -20,6 +20,7 @@ from fleet.commitments import CommitmentSpec
 from fleet.spec_base import Cidr, HostName, Instant, Name, Owner, PoolName, Spec, TaintText
 from fleet.spec_scaling import ScalingSpec
 from fleet.spec_services import ServicesSpec
+from fleet.spec_tpu import TpuVmSpec
 
 
 class Nat(StrEnum):
@@ -270,7 +271,7 @@ class Queueing(StrEnum):
 
 class Provisioning(StrEnum):
     """Who makes the nodes of accelerator pools: groups of the cloud that an autoscaler resizes, or for `auto` a provisioner
-    that makes each node for the pods that wait (Karpenter on EKS, GKE's own)."""
+    that makes each node for the pods that wait (Karpenter on EKS and AKS, GKE's own)."""
 
     GROUPS = "groups"
     AUTO = "auto"
@@ -317,11 +318,12 @@ class ClusterSpec(Spec):
     system_pool: SystemPoolSpec = Field(default=SystemPoolSpec())
     provisioning: Provisioning = Field(
         default=Provisioning.GROUPS,
-        description="Who makes the nodes of accelerator pools; auto: Karpenter on EKS, or GKE's own.",
+        description="Who makes the nodes of accelerator pools; auto: Karpenter on EKS and AKS, or GKE's own.",
     )
     pools: dict[PoolName, PoolSpec] = Field(default_factory=dict)
     stores: dict[Name, StoreSpec] = Field(default_factory=dict)
     models: dict[Name, ModelSpec] = Field(default_factory=dict)
+    tpu_vms: dict[Name, TpuVmSpec] = Field(default_factory=dict, description="On GCP, TPU v2 and v3 beside the cluster.")
     teams: dict[Name, TeamSpec] = Field(default_factory=dict, description="Who shares the accelerators, and how.")
     services: ServicesSpec = Field(default=ServicesSpec(), description="Cloud services beside the cluster.")
     queueing: Queueing = Queueing.NONE

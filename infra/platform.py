@@ -11,6 +11,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from fleet import naming, weights
+from fleet.catalog.tpu_vms import tpu_vm_type
 from fleet.contract import AcceleratorPool
 from fleet.cost import grid_zone
 from fleet.monitoring.figures import replicas
@@ -29,6 +30,7 @@ from infra.clouds.base import (
     ProviderArgs,
     QueueReaderArgs,
     SystemPoolArgs,
+    TpuVmArgs,
     WorkloadIdentityArgs,
 )
 from infra.kubernetes import cluster_autoscaler
@@ -89,6 +91,7 @@ class _Cluster(pulumi.ComponentResource):
         node_pools = {key: self._node_pools(pool, cluster, system) for key, pool in grouped.items()}
         stores = {key: self._store(key, network, in_cloud) for key in spec.stores}
         made = self._services(network, stores, in_cloud)
+        tpu_vms = {key: self._tpu_vm(key, network, stores, in_cloud) for key in spec.tpu_vms}
         in_kubernetes = pulumi.ResourceOptions(parent=self, providers=[api])
         plugins = DevicePlugins(f"{name}-device-plugins", rungs, opts=in_kubernetes)
         claimed = [rung for rung in rungs if rung.dra]
@@ -133,6 +136,7 @@ class _Cluster(pulumi.ComponentResource):
             "stores": {key: store.url for key, store in stores.items()},
             "services": {key: service.address for key, service in made.items()},
             "pools": {key: _describe(pool) for key, pool in accelerators.items()},
+            **({"tpuVms": {key: vm.vm_name for key, vm in tpu_vms.items()}} if tpu_vms else {}),
         }
         self.register_outputs(self.outputs)
 
@@ -294,6 +298,23 @@ class _Cluster(pulumi.ComponentResource):
             tags=self.tags,
         )
         return services(place, opts)
+
+    def _tpu_vm(self, key: str, network: Any, stores: dict[str, Any], opts: pulumi.ResourceOptions) -> Any:
+        assert self.cloud.tpu_vm is not None, "fleet.checks refuses TPU VMs where there are none"
+        spec = self.spec.tpu_vms[key]
+        args = TpuVmArgs(
+            name=naming.physical(self._physical, key, "tpu"),
+            zone=tpu_vm_type(spec.type, self.spec.region, spec.zone).zone,
+            type=spec.type,
+            runtime=spec.runtime,
+            spot=spec.purchase == "spot",
+            network=network,
+            reads=[stores[store] for store in spec.reads],
+            writes=[stores[store] for store in spec.writes],
+            protect=self.protect,
+            tags=self.tags,
+        )
+        return self.cloud.tpu_vm(f"{self.name}-{key}", args, opts)
 
     def _model(
         self,

@@ -13,11 +13,13 @@ from typing import Literal
 from fleet.catalog.clouds import SYSTEM_MACHINE, Cloud
 from fleet.catalog.machines import Offer, machine, offer
 from fleet.catalog.services import ServicePrice, service_price
+from fleet.catalog.tpu_vms import tpu_vm_type
 from fleet.contract import AcceleratorPool
 from fleet.cost import HOURS_A_MONTH, grid, hourly_price, pool_cost, tdp_of
 from fleet.plan import least_nodes, network_zones, pools
 from fleet.report.model import Band, Estimate, Line
 from fleet.spec import ClusterSpec, Environment, Nat, StackSpec
+from fleet.spec_tpu import TpuVmSpec
 
 # Cloud NAT asks a price a VM for so many, and one price for more.
 _NAT_NODES = 32
@@ -44,6 +46,7 @@ def estimate(stack: str, spec: StackSpec) -> Estimate:
 
 def _cluster(stack: str, name: str, cluster: ClusterSpec, spec: StackSpec) -> Iterator[Line]:
     found = [_pool(name, cluster, pool) for pool in pools(stack, name, cluster).values()]
+    found += [_tpu_vm(name, cluster, key, vm) for key, vm in cluster.tpu_vms.items()]
     yield from found
     if cluster.cloud is Cloud.EXISTING:
         return
@@ -77,6 +80,27 @@ def _pool(cluster_name: str, cluster: ClusterSpec, pool: AcceleratorPool) -> Lin
         accelerators=(nodes[0] * pool.per_node, nodes[1] * pool.per_node, nodes[2] * pool.per_node),
         unknown=(*dict.fromkeys(unpriced), *_uncounted(pool)),
         as_of=price.as_of if price else None,
+    )
+
+
+def _tpu_vm(cluster_name: str, cluster: ClusterSpec, name: str, spec: TpuVmSpec) -> Line:
+    """It stands from `up` to `destroy`, with all of its machines."""
+    row = tpu_vm_type(spec.type, cluster.region, spec.zone)
+    hourly = row.usd_hour(spot=spec.purchase == "spot")
+    usd = _month(hourly) if hourly is not None else None
+    unknown = () if usd is not None else (f"no {spec.purchase} price of a TPU VM {row.type} in {row.region}",)
+    return Line(
+        kind="tpu-vm",
+        name=f"{cluster_name}/{name}",
+        cloud=str(cluster.cloud),
+        region=cluster.region,
+        what=f"TPU VM {row.type}, {spec.purchase}",
+        usd=Band(usd, usd, usd),
+        nodes=(row.hosts, row.hosts, row.hosts),
+        accelerator=row.accelerator,
+        accelerators=(row.chips, row.chips, row.chips),
+        unknown=(*unknown, f"no carbon: nobody published the power of {row.accelerator}"),
+        as_of=row.price_as_of or None,
     )
 
 

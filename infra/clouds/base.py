@@ -130,6 +130,24 @@ class QueueReaderArgs(Generic[C]):
     tags: dict[str, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class TpuVmArgs(Generic[N, S]):
+    """A TPU beside the cluster. `name` is its physical name, `type` Google's word for version and cores (v2-8), `runtime` its
+    software version; `reads` and `writes` are stores that it may read, and those that it may read and write.
+    """
+
+    name: str
+    zone: str
+    type: str
+    runtime: str
+    spot: bool
+    network: N
+    reads: Sequence[S]
+    writes: Sequence[S]
+    protect: bool
+    tags: dict[str, str]
+
+
 class Cluster(Protocol):
     """What the platform reads of any cluster component.
 
@@ -185,6 +203,8 @@ class Kit:
     autoscaler: Callable[..., Any] | None = None
     # What a provisioner of ours needs of the cloud for `provisioning: auto`; None where the cloud runs its own, or none is.
     provisioner: Callable[..., Any] | None = None
+    # A TPU beside the cluster, where the cloud has any.
+    tpu_vm: Callable[..., Any] | None = None
     # World-wide name of a store, from the parts that tell it apart.
     store_name: Callable[..., str] = field(default=naming.global_name)
     # Physical name of a pool, by this cloud's rules.

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from sandbox.cluster import auto_creation, autoscaler, claims, devices, draining, expander, gke_networks
+from sandbox.cluster import auto_creation, autoscaler, claims, devices, draining, expander, gke_networks, node_provisioning
 from sandbox.cluster.api import Api, ApiError, Object, nodes, pods
 from sandbox.cluster.instances import Instances
 from sandbox.cluster.pool import POOL, NodePool
@@ -56,7 +56,7 @@ class ClusterSim:
         self._idle: dict[str, float] = {}
         self._exhausted: set[str] = set()
         self._created: set[str] = set()
-        # What a cloud's own autoscaler is told to choose a pool by (AKS); None for its default.
+        # What a cloud's own autoscaler is told to choose a pool by (AKS), or that it makes pools itself; None for its default.
         self.expander: str | None = None
         # Accelerators by GKE's names, where it may make pools itself; None where it may not.
         self.limits: dict[str, int] | None = None
@@ -203,8 +203,9 @@ class ClusterSim:
             pause = max(_TICK_S, 4 * (time.monotonic() - started))
 
     def _create(self) -> None:
-        """The pools that GKE makes itself, as their classes have them now; one that lost its class goes when it is empty."""
-        made = {pool.name: pool for pool in auto_creation.pools(self.api)}
+        """The pools that GKE or AKS makes itself, as their objects have them now; one that lost its object goes when empty."""
+        found = auto_creation.pools(self.api) if self.limits is not None else node_provisioning.pools(self.api)
+        made = {pool.name: pool for pool in found}
         with self._lock:
             before = {name: pool for name, pool in self._pools.items() if name in self._created}
             for name in before.keys() - made.keys():
@@ -216,7 +217,7 @@ class ClusterSim:
             self._created |= made.keys()
 
     def _tick(self) -> None:
-        if self.limits is not None:
+        if self.limits is not None or self.expander == node_provisioning.WEIGHTS:
             self._create()
         with self._lock:
             pools = dict(self._pools)
@@ -252,8 +253,8 @@ class ClusterSim:
         # An autoscaler that met a lack of machines leaves the pool alone for a while.
         if pool.name in self._exhausted:
             return 0
-        if pool.name in self._created:
-            pool = auto_creation.within(pool, self.pools(), self.limits or {})
+        if pool.name in self._created and self.limits is not None:
+            pool = auto_creation.within(pool, self.pools(), self.limits)
         wanted = autoscaler.growth(pool, nodes, pods, set(served))
         size, words = self._afford(pool.at(pool.size + wanted)) if wanted else (pool.max_nodes, "")
         self.refusals.note(pool, expander.group(pool), words)

@@ -104,7 +104,7 @@ GUARDS = {
     "clouds/gcp/node_pool.py __init__": ("accelerator-on-other-cloud",),
     "clouds/gcp/node_pool.py _slice": ("tpu-hosts-against-topology", "tpu-slice-in-two-zones"),
     "clouds/gcp/provider.py provider": ("gcp-project-missing",),
-    "provisioning.py provision": ("provisioning-on-aks",),
+    "provisioning.py provision": ("provisioning-on-existing",),
 }
 
 

@@ -9,6 +9,7 @@ from infra.clouds.gcp.node_pool import GkeNodePool, GkeSystemPool
 from infra.clouds.gcp.object_store import GcsStore
 from infra.clouds.gcp.provider import provider
 from infra.clouds.gcp.queue_reader import GkeQueueReader
+from infra.clouds.gcp.tpu_vm import TpuVm
 
 KIT = Kit(
     config_namespace="gcp",
@@ -22,6 +23,7 @@ KIT = Kit(
     object_store=GcsStore,
     workload_identity=GkeWorkloadIdentity,
     queue_reader=GkeQueueReader,
+    tpu_vm=TpuVm,
 )
 
 __all__ = ["KIT", "GcpNetwork", "GcsStore", "GkeCluster", "GkeNodePool", "GkeSystemPool", "GkeWorkloadIdentity"]
