@@ -8,7 +8,7 @@ SERVING := .venv-serving
 SERVING_STAMP := $(SERVING)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types unit serving-test bench schema docs clean
+.PHONY: help install demo test check lint types unit serving-test bench schema lock docs clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,13 @@ bench: $(STAMP) ## Benchmarks, as ratios
 schema: $(STAMP) ## Write stacks/schema.json and docs/report.schema.json
 	$(BIN)/python -m fleet.schema
 	$(BIN)/python -m fleet.report.document
+
+lock: ## Write the lock files, with hashes; uv is for this alone
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+	for file in requirements requirements-dev serving/requirements .github/requirements-build; do \
+		.venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header $$file.txt -o $$file.lock || exit 1; \
+	done
 
 docs: $(STAMP) ## Write what is made from the code: pages, figures of the notes, drawings
 	$(BIN)/python -m fleet.catalog.matrix

@@ -15,7 +15,7 @@ import pytest
 
 from fleet.engine import Engine
 from fleet.operations import Result
-from fleet.state.guard import backups_of, restore, verify
+from fleet.state.guard import backups_of, keep, restore, verify
 from tests.e2e.rig import SMALL, STACK, Rig, standing
 
 pytestmark = pytest.mark.sandbox
@@ -25,6 +25,9 @@ pytestmark = pytest.mark.sandbox
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     with standing(tmp_path_factory.mktemp("states"), latency=0, program=SMALL) as made:
         made.set_generation(1)
+        engine = Engine(made.workspace, STACK)
+        engine.init()
+        assert keep(engine) is not None
         assert made.run("up").ok
         made.set_generation(2)
         assert made.run("up").ok

@@ -44,6 +44,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "drivers.csv": ("cloud", "family", "accelerator", "kubernetes"),
     "kubernetes.csv": ("cloud", "minor"),
     "models.csv": ("model",),
+    "tpu_vms.csv": ("type", "zone"),
     "compatibility.csv": ("part", "version", "cloud", "relation", "other"),
 }
 

@@ -21,7 +21,8 @@ inside = pulumi.ResourceOptions(provider=cluster)
 waits = {"pulumi.com/skipAwait": "true"}
 generation = config.get("generation") or "1"
 
-k8s.helm.v4.Chart("chart", chart=chart, namespace="default", values={"told": canary("chart")}, opts=inside)
+coded = canary("data").apply(lambda v: base64.b64encode(v.encode()).decode())
+k8s.core.v1.Secret("coded", metadata={"name": "coded"}, data={"a": coded}, opts=inside)
 k8s.helm.v3.Release(
     "release",
     name="release",
