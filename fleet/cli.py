@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from fleet.actual.cli import actual
 from fleet.arguments import AsFormat, Format, Stacks, load_or_exit, select_stacks
 from fleet.carbon.cli import carbon
 from fleet.comment.cli import app as comment_app
@@ -37,6 +38,7 @@ app.add_typer(comment_app, name="comment", help="One comment on a pull or merge 
 app.command()(report)
 app.command()(place)
 app.command()(carbon)
+app.command()(actual)
 OUT = ROOT / "out"
 
 
