@@ -23,6 +23,8 @@ from tests.serving.running import Running
 log = logging.getLogger(__name__)
 COUNT = int(os.environ.get("ACCELFLEET_FUZZ", "1000"))
 SEED = 20261129
+# A sound body, and one whose own deadline of a microsecond nobody can meet.
+FINE = (200, 504)
 MOST_GROWN = 50 << 20
 # tritonclient's kind of request, and the answer it must have whatever else is going on.
 ANSWER = [3, 5, 7, 9]
@@ -57,7 +59,7 @@ def test_whatever_is_sent_is_answered_and_forgotten(server: Running) -> None:
             content, headers = body(chance)
             answer = ask(client, content, headers)
             codes[answer.status_code] = codes.get(answer.status_code, 0) + 1
-            assert answer.status_code == 200 or 400 <= answer.status_code < 500, (SEED, number, content[:200], answer.text)
+            assert answer.status_code in FINE or 400 <= answer.status_code < 500, (SEED, number, content[:200], answer.text)
             if answer.status_code != 200:
                 assert answer.json()["error"], (SEED, number)
                 assert len(answer.content) < 1000, "a client's data is not sent back"
