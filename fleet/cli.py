@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from fleet.actual.cli import actual
 from fleet.arguments import AsFormat, Format, Sandbox, Stacks, load_or_exit, select_stacks, workspace_or_exit
 from fleet.carbon.cli import carbon
 from fleet.comment.cli import app as comment_app
@@ -43,6 +44,7 @@ app.command()(place)
 app.command()(fit)
 app.command()(import_terraform)
 app.command()(carbon)
+app.command()(actual)
 OUT = ROOT / "out"
 
 

@@ -59,7 +59,7 @@ class _Cluster(pulumi.ComponentResource):
     """One cluster and all that belongs to it."""
 
     outputs: dict[str, Any]
-    # Cloud services by their names, as `services:` has them; a queue has an `address`.
+    # Cloud services by their names, as `services:` has them.
     services: dict[str, Any]
 
     def __init__(self, stack: Stack, name: str, spec: ClusterSpec) -> None:
@@ -90,7 +90,7 @@ class _Cluster(pulumi.ComponentResource):
         grouped = {} if auto else accelerators
         node_pools = {key: self._node_pools(pool, cluster, system) for key, pool in grouped.items()}
         stores = {key: self._store(key, network, in_cloud) for key in spec.stores}
-        made = self._services(network, stores, in_cloud)
+        self.services = self._services(network, stores, in_cloud)
         tpu_vms = {key: self._tpu_vm(key, network, stores, in_cloud) for key in spec.tpu_vms}
         in_kubernetes = pulumi.ResourceOptions(parent=self, providers=[api])
         plugins = DevicePlugins(f"{name}-device-plugins", rungs, opts=in_kubernetes)
@@ -134,7 +134,7 @@ class _Cluster(pulumi.ComponentResource):
             "name": cluster.cluster_name,
             "kubeconfig": pulumi.Output.secret(cluster.kubeconfig),
             "stores": {key: store.url for key, store in stores.items()},
-            "services": {key: service.address for key, service in made.items()},
+            "services": {key: service.address for key, service in self.services.items()},
             "pools": {key: _describe(pool) for key, pool in accelerators.items()},
             **({"tpuVms": {key: vm.vm_name for key, vm in tpu_vms.items()}} if tpu_vms else {}),
         }
@@ -248,7 +248,7 @@ class _Cluster(pulumi.ComponentResource):
         address = model.scaling.queue.address if model.scaling.queue else None
         if address is None or not address.startswith(OF_SERVICE):
             return address
-        return self.services[address.removeprefix(OF_SERVICE)].address  # type: ignore[no-any-return]
+        return self.services[address.removeprefix(OF_SERVICE)].counted  # type: ignore[no-any-return]
 
     def _queue_reader(self, cluster: Any) -> Any:
         """KEDA's rights over the queues that models go by, where there are any."""

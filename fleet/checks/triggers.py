@@ -55,6 +55,10 @@ def _queue(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Findi
             remedy = nearest(name, known, "add it under services:, or write the queue's own address")
             needs = (where, (*path[:2], "services"))
             yield Finding(where, "no such queue in this cluster", repr(text), listed(known), remedy, needs=needs)
+        elif taken := cluster.services.consumer(name):
+            message = f"its messages go to one of the {taken}, and none is left for the model"
+            needs = (where, (*path[:2], "services"))
+            yield Finding(where, message, repr(text), "a queue that no service works off", "name another queue", needs=needs)
     else:
         try:
             queues.queue(cluster.cloud, text)

@@ -258,11 +258,11 @@ def test_pain_11_replicas_have_one_owner(render):
     bounds = hpa["HorizontalPodAutoscaler"]["spec"]
     assert (bounds["minReplicas"], bounds["maxReplicas"]) == (2, 5)
     assert bounds["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"}
-    keda = render(with_(autoscaling={"kind": "keda", "keda": {"triggers": [TRIGGER]}}, replicas={"min": 0, "max": 5}))
+    keda = render(with_(autoscaling={"kind": "keda", "keda": {"triggers": [TRIGGER]}}, replicas={"min": 1, "max": 5}))
     assert "replicas" not in keda["Deployment"]["spec"]
     assert "HorizontalPodAutoscaler" not in keda
     scaled = keda["ScaledObject"]["spec"]
-    assert (scaled["minReplicaCount"], scaled["maxReplicaCount"], scaled["triggers"]) == (0, 5, [TRIGGER])
+    assert (scaled["minReplicaCount"], scaled["maxReplicaCount"], scaled["triggers"]) == (1, 5, [TRIGGER])
 
 
 @pytest.mark.sandbox

@@ -86,6 +86,8 @@ class SqsQueue(pulumi.ComponentResource):
     """A queue with another behind it for what nobody could work off, after "Amazon SQS security best practices"."""
 
     address: pulumi.Output[str]
+    # By which `fleet.queues` knows it.
+    counted: pulumi.Output[str]
     arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: ServiceArgs[QueueSpec, AwsNetwork], opts: pulumi.ResourceOptions | None = None) -> None:
@@ -111,7 +113,7 @@ class SqsQueue(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        self.arn, self.address = queue.arn, queue.url
+        self.arn, self.address, self.counted = queue.arn, queue.url, queue.url
         senders: list[dict[str, Any]] = []
         store = args.stores[spec.store] if spec.store else None
         topic = args.beside[spec.topic] if spec.topic else None

@@ -65,9 +65,11 @@ class BusTopic(pulumi.ComponentResource):
 class BusQueue(pulumi.ComponentResource):
     """Attributes:
     address: `<namespace>.servicebus.windows.net/<queue>`.
+    counted: its id, by which `fleet.queues` knows it.
     """
 
     address: pulumi.Output[str]
+    counted: pulumi.Output[str]
 
     def __init__(self, name: str, args: ServiceArgs[QueueSpec, AzureNetwork], opts: pulumi.ResourceOptions) -> None:
         super().__init__("accelfleet:azure:BusQueue", name, None, opts)
@@ -86,6 +88,7 @@ class BusQueue(pulumi.ComponentResource):
         )
         self.namespace = space.name
         self.address = pulumi.Output.concat(space.name, ".servicebus.windows.net/", self.queue.name)
+        self.counted = self.queue.id
         if spec.topic:
             servicebus.Subscription(
                 f"{name}-subscription",

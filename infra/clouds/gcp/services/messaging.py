@@ -46,9 +46,11 @@ class PubSubQueue(pulumi.ComponentResource):
 
     Attributes:
         address: the subscription to pull from; of a queue that a service works off, the topic.
+        counted: the address, by which `fleet.queues` knows it.
     """
 
     address: pulumi.Output[str]
+    counted: pulumi.Output[str]
 
     def __init__(self, name: str, args: ServiceArgs[QueueSpec, GcpNetwork], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("accelfleet:gcp:PubSubQueue", name, {}, opts)
@@ -60,6 +62,7 @@ class PubSubQueue(pulumi.ComponentResource):
         self.address = self.topic.id
         if args.consumer is None:
             self.address = self.subscribe(None, self).id
+        self.counted = self.address
         of = pulumi.Output.format('resource.label.subscription_id="{0}"', args.named(limit=255))
         if args.consumer is Kind.WORKFLOWS:
             # Eventarc names its subscription itself.
