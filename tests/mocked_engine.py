@@ -200,6 +200,10 @@ def _computed(type_: str, name: str, inputs: Json) -> Json:
                 # ARM takes a list of identity ids and answers a map of them.
                 "identity": {"type": "UserAssigned", "userAssignedIdentities": {"id": {"clientId": f"{name}-client"}}},
             }
+        case "azure-native:machinelearningservices:OnlineEndpoint":
+            extra |= {
+                "properties": {**inputs["properties"], "scoringUri": f"https://{inputs['endpointName']}.inference.test/score"}
+            }
         case "azure-native:network:PublicIPAddress":
             extra |= {"ipAddress": "203.0.113.7"}
         case "azure-native:keyvault:Key":
@@ -235,7 +239,17 @@ def _azure_identity(inputs: Json) -> Json:
 
 def _azure_name(inputs: Json, fallback: str) -> str:
     """Azure's resources answer `name`, whatever their input is called."""
-    for key in ("resourceName", "resourceGroupName", "virtualNetworkName", "accountName", "agentPoolName", "containerName"):
+    for key in (
+        "queueName",
+        "topicName",
+        "systemTopicName",
+        "resourceName",
+        "resourceGroupName",
+        "virtualNetworkName",
+        "accountName",
+        "agentPoolName",
+        "containerName",
+    ):
         # A child names its parent too; only a resource group is named by resourceGroupName.
         if key in inputs and (key != "resourceGroupName" or "resourceName" not in inputs):
             return str(inputs[key])

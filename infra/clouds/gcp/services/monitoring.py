@@ -48,7 +48,7 @@ class CloudAlarm(pulumi.ComponentResource):
     """One alert policy over one metric.
 
     Attributes:
-        address: the policy's name.
+        address: the policy's id.
     """
 
     address: pulumi.Output[str]
@@ -91,5 +91,5 @@ class CloudAlarm(pulumi.ComponentResource):
             user_labels=args.tags,
             opts=child,
         )
-        self.address = policy.name
+        self.address = policy.id
         self.register_outputs({"address": self.address})
