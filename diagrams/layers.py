@@ -46,7 +46,7 @@ def _imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
 
 def layers(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
     """The packages, with the fewest arrows that say what stands on what; boxes of several packages have their names joined."""
-    unit = {name: _unit(name, graph) for name in graph}
+    unit = _units(graph)
     edges: dict[str, set[str]] = {one: set() for one in unit.values()}
     for name, targets in graph.items():
         edges[unit[name]] |= {unit.get(target, target) for target in targets} - {unit[name]}
@@ -57,18 +57,19 @@ def layers(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
     return reduced(whole)
 
 
-def _package(name: str, graph: Mapping[str, set[str]]) -> str:
-    """The package that a module belongs to: of the clouds each, else the second level."""
-    package = name if any(other.startswith(f"{name}.") for other in graph) else name.rpartition(".")[0]
-    return ".".join(package.split(".")[: 3 if package.startswith("infra.clouds.") else 2])
-
-
-def _unit(name: str, graph: Mapping[str, set[str]]) -> str:
-    package = _package(name, graph)
-    below = [other for other in graph if _package(other, graph).startswith(f"{package}.")]
-    if "." in package or not below:
-        return package
-    return package + (_BASE if name in _reach(below, graph) else _USES)
+def _units(graph: Mapping[str, set[str]]) -> dict[str, str]:
+    """The box of each module: its package, of the clouds each, else of the second level; a top one's own modules told apart."""
+    parents = {name.rpartition(".")[0] for name in graph}
+    package = {}
+    for name in graph:
+        words = (name if name in parents else name.rpartition(".")[0]).split(".")
+        package[name] = ".".join(words[: 3 if words[:2] == ["infra", "clouds"] else 2])
+    found = dict(package)
+    for top in TOPS:
+        subs = [name for name, of in package.items() if of.startswith(f"{top}.")]
+        under = _reach(subs, graph)
+        found |= {name: top + (_BASE if name in under else _USES) for name, of in package.items() if subs and of == top}
+    return found
 
 
 def _reach(starts: Iterable[str], edges: Edges) -> set[str]:
@@ -94,7 +95,7 @@ def drawing(graph: Mapping[str, set[str]] | None = None) -> Drawing:
     """One drawing of all of it; an arrow goes from what imports to what is imported."""
     graph = modules() if graph is None else graph
     made = layers(graph)
-    unit = {name: _unit(name, graph) for name in graph}
+    unit = _units(graph)
     ids = {one: f"n{i}" for i, one in enumerate(sorted({*made, *(t for ts in made.values() for t in ts)}))}
     boxes = []
     for one, id_ in ids.items():
