@@ -49,7 +49,7 @@ serving-test: $(SERVING_STAMP) ## The model server's tests, in its own environme
 test: lint types serving-test $(STAMP) ## Everything: check, and the tests on the real engine and Kubernetes
 	$(BIN)/python -m sandbox.toolchain
 	$(BIN)/pytest -m 'not sandbox' -n 2
-	$(BIN)/pytest -m sandbox
+	$(BIN)/pytest -m sandbox -n 2 --dist loadgroup
 
 bench: $(STAMP) ## Benchmarks, as ratios
 	$(BIN)/python -m sandbox.toolchain

@@ -256,6 +256,18 @@ def _azure_name(inputs: Json, fallback: str) -> str:
     return fallback
 
 
+def _id(type_: str, name: str, inputs: Json) -> str:
+    """As its cloud writes it, where somebody takes an id apart."""
+    match type_:
+        case "gcp:pubsub/subscription:Subscription":
+            return f"projects/test-project/subscriptions/{inputs.get('name', name)}"
+        case "azure-native:servicebus:Queue":
+            group, space, queue = (inputs[key] for key in ("resourceGroupName", "namespaceName", "queueName"))
+            within = f"/subscriptions/{ACCOUNTS['azure-native:subscriptionId']}/resourceGroups/{group}"
+            return f"{within}/providers/Microsoft.ServiceBus/namespaces/{space}/queues/{queue}"
+    return f"{name}-id"
+
+
 class _Cloud(mocks.Mocks):
     """Answers as a cloud would that grants everything."""
 
@@ -267,7 +279,7 @@ class _Cloud(mocks.Mocks):
         inputs = _plain(args.inputs)
         if args.custom is False and not args.resource_id:
             return "", inputs
-        return args.resource_id or f"{args.name}-id", {**inputs, **_computed(args.typ, args.name, inputs)}
+        return args.resource_id or _id(args.typ, args.name, inputs), {**inputs, **_computed(args.typ, args.name, inputs)}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         inputs = _plain(args.args)

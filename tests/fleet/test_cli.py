@@ -31,11 +31,14 @@ OPTIONS = {
     "quota": {"--stack", "--format"},
     "carbon": {"--stack", "--week", "--load", "--format"},
     "place": {"--cloud", "--region", "--spot", "--hours", "--max-usd", "--max-kg", "--together", "--explain", "--write"},
+    "fit": {"--precision", "--tokens", "--train", "--rank", "--format"},
+    "import-terraform": {"--out", "--fill", "--format"},
+    "actual": {"--stack", "--prometheus", "--cluster", "--hours", "--format"},
     "report": {"--stack", "--base", "--base-dir", "--format", "--out", "--limits", "--max-increase", "--fail-on"},
 }
 
-# Cannot do without a file, too.
-NEEDED = ("carbon",)
+# Cannot do without a further option, too.
+NEEDED = ("carbon", "actual")
 OF_STACKS = [command for command in OPTIONS if "--stack" in OPTIONS[command] and command not in NEEDED]
 
 
@@ -77,7 +80,7 @@ def test_without_a_word_there_is_help_with_every_command_and_an_example() -> Non
     done = run()
     assert "fleet up --sandbox --stack '*-dev'" in done.output
     assert all(command in done.output for command in OPTIONS)
-    assert OPTIONS.keys() == {c.callback.__name__ for c in app.registered_commands if c.callback}
+    assert OPTIONS.keys() == {c.callback.__name__.replace("_", "-") for c in app.registered_commands if c.callback}
     assert run("--help").exit_code == 0
 
 

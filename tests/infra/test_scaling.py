@@ -196,9 +196,10 @@ def test_an_address_of_one_cloud_is_none_of_another(cloud):
 def up(deploy, tmp_path):
     """`up(cloud) -> what the platform recorded` for a stack whose model goes by a queue of that cloud."""
 
-    def run(cloud, jobs="false"):
+    def run(cloud, jobs="false", address=None, more=""):
         region, accelerator = REGIONS[cloud]
-        text = STACK.format(cloud=cloud, region=region, accelerator=accelerator, address=EXAMPLES[cloud], jobs=jobs)
+        address = address or EXAMPLES[cloud]
+        text = STACK.format(cloud=cloud, region=region, accelerator=accelerator, address=address, jobs=jobs) + more
         (tmp_path / "queued.yaml").write_text(text)
         loaded = load_stack(tmp_path / "queued.yaml")
         set_accounts()
@@ -216,6 +217,15 @@ def test_keda_has_its_rights_before_its_pods_are_made_and_the_model_its_address(
     assert batch.inputs["values"]["server"]["env"] == [{"name": "QUEUE", "value": EXAMPLES[cloud]}]
     assert batch.inputs["values"]["replicas"] == {"min": 0, "max": 3}
     assert "accessKey" not in json.dumps(batch.inputs) and "connection" not in json.dumps(batch.inputs)
+
+
+@pytest.mark.parametrize("cloud", EXAMPLES)
+def test_a_queue_of_the_stacks_own_services_is_gone_by_once_it_is_made(up, cloud):
+    recorded = up(cloud, address="queue:work", more="    services: {queues: {work: {}}}\n")
+    model = recorded.all(RELEASE)["main-batch"].inputs["values"]
+    assert queue(cloud, model["server"]["env"][0]["value"]).name == "queued-main-work"
+    (trigger,) = model["autoscaling"]["keda"]["triggers"]
+    assert "queued-main-work" in json.dumps(trigger["metadata"])
 
 
 def test_on_aws_it_may_count_that_queue_and_do_nothing_else(up):
