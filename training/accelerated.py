@@ -1,5 +1,4 @@
-"""Hugging Face Accelerate, started by `accelerate launch -m training.accelerated`; mixed precision and devices are its flags.
-"""
+"""Hugging Face Accelerate, by `accelerate launch -m training.accelerated`; mixed precision and devices are its flags."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """PyTorch DDP, started by torchrun: NCCL where there is a GPU, else gloo.
 
-Example: `torchrun --nproc-per-node 2 -m training.ddp --steps 100`
+Example: `torchrun --nproc_per_node 2 -m training.ddp --steps 100`
+"""
 
 from __future__ import annotations
 

@@ -52,12 +52,13 @@ kueue.x-k8s.io/queue-name: {{ . }}
 {{- end }}
 {{- else }}
 - torchrun
+{{- /* Underscores: every PyTorch knows them, the older ones nothing else. */}}
 - --nnodes={{ $workers }}
-- --nproc-per-node={{ $processes }}
-- --rdzv-backend=c10d
-- --rdzv-endpoint={{ include "training.first" . }}:29500
-- --rdzv-id={{ .Release.Name }}
-- --max-restarts={{ .Values.backoffLimit | int }}
+- --nproc_per_node={{ $processes }}
+- --rdzv_backend=c10d
+- --rdzv_endpoint={{ include "training.first" . }}:29500
+- --rdzv_id={{ .Release.Name }}
+- --max_restarts={{ .Values.backoffLimit | int }}
 {{- end }}
 {{- range .Values.script.launcherArgs }}
 - {{ . | quote }}
