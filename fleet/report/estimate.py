@@ -16,6 +16,7 @@ from fleet.catalog.services import ServicePrice, service_price
 from fleet.contract import AcceleratorPool
 from fleet.cost import HOURS_A_MONTH, grid, hourly_price, pool_cost, tdp_of
 from fleet.plan import least_nodes, network_zones, pools
+from fleet.report import services
 from fleet.report.model import Band, Estimate, Line
 from fleet.spec import ClusterSpec, Environment, Nat, StackSpec
 
@@ -50,6 +51,7 @@ def _cluster(stack: str, name: str, cluster: ClusterSpec, spec: StackSpec) -> It
     system = _system(name, cluster)
     yield system
     yield _control_plane(name, cluster, spec.environment)
+    yield from services.lines(name, cluster)
     nodes = [line.nodes for line in (*found, system) if line.nodes]
     if cluster.network.nat is not Nat.NONE:
         yield _nat(name, cluster, (sum(n[0] for n in nodes), sum(n[1] for n in nodes), sum(n[2] for n in nodes)))
