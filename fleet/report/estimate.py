@@ -17,6 +17,7 @@ from fleet.catalog.tpu_vms import tpu_vm_type
 from fleet.contract import AcceleratorPool
 from fleet.cost import HOURS_A_MONTH, grid, hourly_price, pool_cost, tdp_of
 from fleet.plan import least_nodes, network_zones, pools
+from fleet.report import services
 from fleet.report.model import Band, Estimate, Line
 from fleet.spec import ClusterSpec, Environment, Nat, StackSpec
 from fleet.spec_tpu import TpuVmSpec
@@ -53,6 +54,7 @@ def _cluster(stack: str, name: str, cluster: ClusterSpec, spec: StackSpec) -> It
     system = _system(name, cluster)
     yield system
     yield _control_plane(name, cluster, spec.environment)
+    yield from services.lines(name, cluster)
     nodes = [line.nodes for line in (*found, system) if line.nodes]
     if cluster.network.nat is not Nat.NONE:
         yield _nat(name, cluster, (sum(n[0] for n in nodes), sum(n[1] for n in nodes), sum(n[2] for n in nodes)))

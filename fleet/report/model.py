@@ -67,7 +67,7 @@ class Line:
         unknown: why a figure is missing. as_of: date of the price.
     """
 
-    kind: Literal["pool", "tpu-vm", "system", "control-plane", "nat"]
+    kind: Literal["pool", "tpu-vm", "system", "control-plane", "nat", "machine", "service"]
     name: str
     cloud: str
     region: str
@@ -98,7 +98,7 @@ class Estimate:
     def of(cls, lines: Iterable[Line]) -> Estimate:
         """The sums over these lines."""
         all_ = tuple(lines)
-        pools = [line for line in all_ if line.kind in ("pool", "tpu-vm")]
+        pools = [line for line in all_ if line.accelerator]
         count: dict[str, tuple[int, int, int]] = {}
         for line in pools:
             if line.accelerator and line.accelerators:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud import aws
@@ -67,12 +68,13 @@ class InMoto(Aws):
             _ask(world, record, self.call.service, self.call.delete, self.call.gone(record), gone_is_fine=True)
 
 
+@cache
 def client(endpoint: str, service: str, where: str) -> Any:
     """AWS's own client, pointed at moto."""
-    import boto3  # noqa: PLC0415 - only AWS stacks pay for it
+    from botocore.session import get_session  # noqa: PLC0415 - only AWS stacks pay for it
 
     keys = {"aws_access_key_id": "sandbox", "aws_secret_access_key": "sandbox"}
-    return boto3.client(service, region_name=where, endpoint_url=endpoint, **keys)
+    return get_session().create_client(service, region_name=where, endpoint_url=endpoint, **keys)
 
 
 def _ask(world: World, record: Record, service: str, operation: str, asked: Json, *, gone_is_fine: bool = False) -> Json:

@@ -41,6 +41,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "fabric.csv": ("cloud", "machine"),
     "numa.csv": ("cloud", "machine"),
     "services.csv": ("cloud", "region", "service"),
+    "usage_prices.csv": ("cloud", "region", "section"),
     "drivers.csv": ("cloud", "family", "accelerator", "kubernetes"),
     "kubernetes.csv": ("cloud", "minor"),
     "models.csv": ("model",),

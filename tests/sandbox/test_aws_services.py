@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -17,6 +18,7 @@ from sandbox.cloud.world import World
 
 pytestmark = pytest.mark.sandbox
 REGION = "us-east-1"
+REGISTRY = f"{AWS_ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 ROLE = f"arn:aws:iam::{AWS_ACCOUNT}:role/job"
 DEFINITION = {"StartAt": "only", "States": {"only": {"Type": "Pass", "End": True}}}
 
@@ -49,7 +51,8 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     found.empty()
     assert found.ask("sqs").list_queues().get("QueueUrls", []) == []
     assert found.ask("stepfunctions").list_state_machines()["stateMachines"] == []
-    assert found.ask("sagemaker").list_endpoints()["Endpoints"] == []
+    assert found.ask("lambda").list_functions()["Functions"] == []
+    assert found.ask("glue").list_crawlers()["CrawlerNames"] == []
     found.world.close()
 
 
@@ -71,7 +74,7 @@ def test_an_object_makes_a_message_in_the_queue_of_its_store(aws: Cloud) -> None
     aws.ask("s3").put_object(Bucket="data", Key="week-48/part.parquet", Body=b"rows")
 
     events = [event for body in messages(aws, "arrivals") for event in json.loads(body).get("Records") or []]
-    assert [event["s3"]["object"]["key"] for event in events] == ["week-48/part.parquet"]
+    assert [unquote(event["s3"]["object"]["key"]) for event in events] == ["week-48/part.parquet"]
     url = aws.ask("sqs").get_queue_url(QueueName="arrivals")["QueueUrl"]
     has = aws.ask("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert has["QueueArn"] == queue.outputs["arn"]
@@ -90,16 +93,11 @@ def test_a_topics_message_comes_to_each_of_its_queues(aws: Cloud) -> None:
 
 
 def test_a_function_a_workflow_and_a_pipe_are_there(aws: Cloud) -> None:
-    image = f"{AWS_ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/prepare:1.0"
-    made = aws.make(
-        "aws:lambda/function:Function",
-        name="prepare",
-        packageType="Image",
-        imageUri=image,
-        role=ROLE,
-        memorySize=1024.0,
-        timeout=60.0,
-    )
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = aws.make("aws:iam/role:Role", name="prepare", assumeRolePolicy=policy).outputs["arn"]
+    about = {"packageType": "Image", "imageUri": f"{REGISTRY}/prepare:1.0", "role": role, "memorySize": 1024.0, "timeout": 60.0}
+    made = aws.make("aws:lambda/function:Function", name="prepare", **about)
     found = aws.ask("lambda").get_function(FunctionName="prepare")["Configuration"]
     assert (found["FunctionArn"], found["MemorySize"], found["Timeout"]) == (made.outputs["arn"], 1024, 60)
     machine = aws.make("aws:sfn/stateMachine:StateMachine", name="learn", definition=json.dumps(DEFINITION), roleArn=ROLE)
@@ -110,31 +108,22 @@ def test_a_function_a_workflow_and_a_pipe_are_there(aws: Cloud) -> None:
     assert aws.ask("pipes").describe_pipe(Name="learn")["Target"] == machine.outputs["arn"]
 
 
-def test_a_workflow_that_is_no_workflow_is_refused_and_not_there(aws: Cloud) -> None:
-    with pytest.raises(CloudError):
-        aws.make("aws:sfn/stateMachine:StateMachine", name="nonsense", definition="{not json", roleArn=ROLE)
-    assert [r for r in aws.world.records.all("aws", "aws:sfn/stateMachine:StateMachine") if r.name == "nonsense"] == []
+def test_what_moto_refuses_is_refused_and_not_there(aws: Cloud) -> None:
+    about = {"packageType": "Image", "imageUri": f"{REGISTRY}/lost:1.0", "role": f"{ROLE}-of-nobody"}
+    with pytest.raises(CloudError, match="cannot be assumed by Lambda"):
+        aws.make("aws:lambda/function:Function", name="lost", **about)
+    assert [r.name for r in aws.world.records.all("aws", "aws:lambda/function:Function") if r.name == "lost"] == []
 
 
-def test_a_model_stands_behind_an_endpoint(aws: Cloud) -> None:
+def test_a_model_is_there_and_its_endpoint_is_recorded(aws: Cloud) -> None:
     source = {"s3Uri": "s3://models/chat/", "s3DataType": "S3Prefix", "compressionType": "None"}
-    container = {
-        "image": f"{AWS_ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/serve:1.0",
-        "modelDataSource": {"s3DataSources": [source]},
-    }
-    aws.make(
-        "aws:sagemaker/model:Model",
-        name="chat-1",
-        executionRoleArn=ROLE,
-        enableNetworkIsolation=True,
-        primaryContainer=container,
-    )
-    variant = {"variantName": "AllTraffic", "modelName": "chat-1", "instanceType": "ml.g6.xlarge", "initialInstanceCount": 1.0}
-    aws.make("aws:sagemaker/endpointConfiguration:EndpointConfiguration", name="chat-1", productionVariants=[variant])
+    container = {"image": f"{REGISTRY}/serve:1.0", "modelDataSource": {"s3DataSources": [source]}}
+    about = {"executionRoleArn": ROLE, "enableNetworkIsolation": True, "primaryContainer": container}
+    aws.make("aws:sagemaker/model:Model", name="chat-1", **about)
+    found = aws.ask("sagemaker").describe_model(ModelName="chat-1")
+    assert found["PrimaryContainer"]["Image"] == f"{REGISTRY}/serve:1.0"
     made = aws.make("aws:sagemaker/endpoint:Endpoint", name="chat", endpointConfigName="chat-1")
-    found = aws.ask("sagemaker").describe_endpoint(EndpointName="chat")
-    assert found["EndpointArn"] == made.outputs["arn"]
-    assert aws.ask("sagemaker").describe_model(ModelName="chat-1")["PrimaryContainer"]["Image"].endswith("/serve:1.0")
+    assert made.outputs["arn"] == f"arn:aws:sagemaker:{REGION}:{AWS_ACCOUNT}:endpoint/chat"
 
 
 def test_a_warehouse_jobs_logs_and_an_alarm_are_there(aws: Cloud) -> None:
