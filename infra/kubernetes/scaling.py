@@ -23,7 +23,7 @@ from infra.kubernetes import carbon_exporter
 _KUBERNETES_WAIT_S = 300
 _LONGEST_WAIT_S = 3600
 # From zero nothing but KEDA's look brings the first replica; from one on the HPA asks by itself.
-_LOOK_FROM_ZERO_S, _LOOK_S = 5, 15
+LOOK_FROM_ZERO_S, _LOOK_S = 5, 15
 # KEDA's name for how it comes to its rights there. https://keda.sh/docs/2.21/authentication-providers/
 _PROVIDERS = {Cloud.AWS: "aws", Cloud.GCP: "gcp", Cloud.AZURE: "azure-workload"}
 
@@ -74,7 +74,7 @@ def _keda(demand: Demand) -> dict[str, Any]:
     by_queue = demand.address is not None
     of_work, each = (_messages(demand), spec.queue.messages) if spec.queue else (_requests(demand), WAITING_PER_REPLICA)
     made: dict[str, Any] = {
-        "pollingInterval": _LOOK_FROM_ZERO_S if low == 0 else _LOOK_S,
+        "pollingInterval": LOOK_FROM_ZERO_S if low == 0 else _LOOK_S,
         "cooldownPeriod": spec.idle_s,
         # A first replica that still loads has done no work, and is not idle.
         "initialCooldownPeriod": demand.start_s,

@@ -58,8 +58,12 @@ class Queue:
         for number in range(count):
             self._sqs.send_message(QueueUrl=self._url, MessageBody=json.dumps({"job": number}))
 
-    def empty(self) -> None:
-        self._sqs.purge_queue(QueueUrl=self._url)
+    def lose(self) -> None:
+        """Its owner deletes it by mistake."""
+        self._sqs.delete_queue(QueueUrl=self._url)
+
+    def make_again(self) -> None:
+        self._sqs.create_queue(QueueName="jobs")
 
 
 @pytest.fixture(scope="module")
@@ -88,18 +92,25 @@ def scaled(fork: Fork) -> dict[str, Any]:
     return fork.api(CLUSTER).call("GET", "/apis/keda.sh/v1alpha1/namespaces/models/scaledobjects/batch")["status"]
 
 
-def test_from_zero_to_as_many_as_the_messages_need_and_back(fork: Fork) -> None:
+def conditions(fork: Fork) -> dict[str, str]:
+    return {c["type"]: c["status"] for c in scaled(fork)["conditions"]}
+
+
+def test_from_zero_to_as_many_as_the_messages_need_through_a_lost_queue_and_back(fork: Fork) -> None:
     queue = Queue(fork)
     fork.write(BEFORE + MODEL.format())
     fork.fleet("up")
     assert replicas(fork) == (0, 0), "nothing waits, so nothing is made: no replica, and no node for it"
     assert nodes(fork) == 0
-    assert until(lambda: {c["type"]: c["status"] for c in scaled(fork)["conditions"]}.get("Ready") == "True", 60), scaled(fork)
+    assert until(lambda: conditions(fork).get("Ready") == "True", 60), scaled(fork)
     queue.put(12)
     assert until(lambda: replicas(fork) == (3, 3), 120), (replicas(fork), scaled(fork))
     assert nodes(fork) == 3
     assert "no changes" in fork.fleet("up", "--expect-no-changes"), "an `up` leaves the replicas alone"
     assert replicas(fork)[0] == 3
-    queue.empty()
+    queue.lose()
+    assert until(lambda: conditions(fork).get("Fallback") == "True", 60), scaled(fork)
+    assert not until(lambda: replicas(fork)[0] != 3, 20), "what nobody can count takes no replica away"
+    queue.make_again()
     assert until(lambda: replicas(fork) == (0, 0) and nodes(fork) == 0, 240), (replicas(fork), nodes(fork), scaled(fork))
     fork.fleet("destroy")

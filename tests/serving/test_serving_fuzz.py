@@ -49,9 +49,9 @@ def test_whatever_is_sent_is_answered_and_forgotten(server: Running) -> None:
     chance = random.Random(SEED)
     process = psutil.Process(server.process.pid)
     codes: dict[int, int] = {}
-    meanwhile: list[float] = []
+    after_bad: list[float] = []
+    after_good: list[float] = []
     with httpx.Client(base_url=server.http, timeout=30) as client:
-        alone = waited(client, 200)
         for number in range(100):
             ask(client, *body(random.Random(number)))  # what a first request of a kind takes for good
         before = process.memory_info().rss
@@ -64,14 +64,16 @@ def test_whatever_is_sent_is_answered_and_forgotten(server: Running) -> None:
                 assert answer.json()["error"], (SEED, number)
                 assert len(answer.content) < 1000, "a client's data is not sent back"
             if number % 10 == 0:
-                meanwhile += waited(client, 1)
+                # Side by side, as what else the machine does changes from minute to minute.
+                after_bad += waited(client, 1)
+                after_good += waited(client, 1)
         grown = process.memory_info().rss - before
     assert codes[400] > COUNT // 2, codes
     assert codes.get(200, 0) < COUNT // 2, "most of them are to be wrong"
     assert grown < MOST_GROWN, f"{grown:,} bytes after {COUNT:,} bodies"
-    p99 = [sorted(times)[int(len(times) * 0.99)] for times in (alone, meanwhile)]
+    p99 = [sorted(times)[int(len(times) * 0.99)] for times in (after_good, after_bad)]
     said = f"{COUNT:,} bodies: {codes}; grown {grown:,} bytes"
-    log.info("%s; p99 of good ones %.1f ms alone, %.1f ms meanwhile", said, *p99)
+    log.info("%s; p99 of a good one %.1f ms after a good one, %.1f ms after these", said, *p99)
     if COUNT >= 10_000:
         assert p99[1] <= 2 * p99[0]
 
