@@ -100,8 +100,16 @@ def test_pain_06_nodes_come_by_weight_within_limits_fall_back_and_go(sim: Cluste
     assert until(lambda: (ready(sim), sizes(sim)) == (MOST, {"t4": 0, "t4od": MOST})), (ready(sim), sizes(sim))
 
     sim.exhaust("t4", exhausted=False)
-    assert until(lambda: ready(sim) == MOST + 1), "spot is back, and so is the pod that waited"
-    assert sizes(sim) == {"t4": 1, "t4od": MOST}
+    # Spot is back, and so is the pod that waited.
+    assert until(lambda: (ready(sim), sizes(sim)) == (MOST + 1, {"t4": 1, "t4od": MOST})), (
+        ready(sim),
+        sizes(sim),
+        [
+            (q["metadata"]["name"], q["spec"].get("nodeName"), q["status"])
+            for q in sim.api.call("GET", "/api/v1/namespaces/default/pods")["items"]
+        ],
+        [n["metadata"]["name"] for n in sim.api.items("/api/v1/nodes")],
+    )
     sim.api.call("DELETE", "/apis/apps/v1/namespaces/default/deployments/model?propagationPolicy=Background")
     began = time.monotonic()
     assert until(lambda: sizes(sim) == {"t4": 0, "t4od": 0}), f"idle nodes stay after {time.monotonic() - began:.0f} s"
