@@ -149,11 +149,12 @@ def _rung(
     flex = rung.purchase is Purchase.FLEX_START
     plain = rung.purchase in (Purchase.SPOT, Purchase.ON_DEMAND)
     longest_s = (rung.hours or LONGEST_FLEX_H) * 3600 if flex else None
+    wait_s = rung.wait_minutes * 60 if rung.wait_minutes else None
     return replace(
         whole,
         physical_name=physical,
         spot=rung.purchase is Purchase.SPOT,
-        terms=None if plain else Terms(rung.purchase, rung.reservation, rung.ends, longest_s),
+        terms=None if plain else Terms(rung.purchase, rung.reservation, rung.ends, longest_s, wait_s),
         zones=(rung.zone,) if rung.zone else whole.zones,
         min_nodes=min(whole.min_nodes, most) if stands else 0,
         start_nodes=min(whole.start_nodes, most) if stands else 0,

@@ -113,6 +113,9 @@ class RungSpec(Spec):
         default=None, description="When a capacity block ends; its nodes are drained three quarters of an hour before."
     )
     hours: StrictInt | None = Field(default=None, ge=1, description="Longest run of a flex-start node; default: 168.")
+    wait_minutes: StrictInt | None = Field(
+        default=None, ge=5, le=10_080, description="How long flex-start is queued for until the next rung; default: GKE's."
+    )
 
 
 class HostDriver(StrEnum):

@@ -61,7 +61,8 @@ def _bought(rung: AcceleratorPool) -> dict[str, Any]:
         return {"reservations": {"affinity": "Specific", "specific": [{"name": name, "zones": zones, **shared}]}}
     where = {"location": {"zones": zones}}
     if rung.terms and rung.terms.longest_s:
-        return {**where, "flexStart": {"enabled": True}, "maxRunDurationSeconds": rung.terms.longest_s}
+        wait = {"capacityCheckWaitTimeSeconds": rung.terms.wait_s} if rung.terms.wait_s else {}
+        return {**where, "flexStart": {"enabled": True}, "maxRunDurationSeconds": rung.terms.longest_s, **wait}
     return {**where, "spot": rung.spot}
 
 

@@ -34,6 +34,7 @@ def install(api: Api) -> None:
                         spot={"type": "boolean"},
                         flexStart=structure(enabled={"type": "boolean"}),
                         maxRunDurationSeconds=_NUMBER,
+                        capacityCheckWaitTimeSeconds=_NUMBER,
                         location=structure(zones=_STRINGS),
                         reservations=structure(
                             affinity={"type": "string", "enum": ["Specific", "AnyBestEffort", "None"]},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -39,7 +38,8 @@ def planned() -> AcceleratorPool:
 
 @pytest.fixture
 def sim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClusterSim]:
-    monkeypatch.setattr(sandbox.cluster, "_IDLE_S", 3.0)
+    # Longer than a busy machine needs for a device plugin on a new node, or that node would go as an idle one.
+    monkeypatch.setattr(sandbox.cluster, "_IDLE_S", 10.0)
     plane = ControlPlane(f"auto-{Cloud.AZURE}", tmp_path)
     plane.start()
     sim = ClusterSim(plane, lambda _pool, _size: None)
@@ -100,11 +100,10 @@ def test_pain_06_nodes_come_by_weight_within_limits_fall_back_and_go(sim: Cluste
     assert until(lambda: (ready(sim), sizes(sim)) == (MOST, {"t4": 0, "t4od": MOST})), (ready(sim), sizes(sim))
 
     sim.exhaust("t4", exhausted=False)
-    assert until(lambda: ready(sim) == MOST + 1), "spot is back, and so is the pod that waited"
-    assert sizes(sim) == {"t4": 1, "t4od": MOST}
+    # Spot is back, and so is the pod that waited.
+    assert until(lambda: (ready(sim), sizes(sim)) == (MOST + 1, {"t4": 1, "t4od": MOST})), (ready(sim), sizes(sim))
     sim.api.call("DELETE", "/apis/apps/v1/namespaces/default/deployments/model?propagationPolicy=Background")
-    began = time.monotonic()
-    assert until(lambda: sizes(sim) == {"t4": 0, "t4od": 0}), f"idle nodes stay after {time.monotonic() - began:.0f} s"
+    assert until(lambda: sizes(sim) == {"t4": 0, "t4od": 0}), "idle nodes go"
 
 
 def test_a_class_that_azure_does_not_know_is_refused_by_the_api(sim: ClusterSim) -> None:
