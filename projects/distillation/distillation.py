@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 
 from projects import digits
-from projects.measure import milliseconds
+from projects.measure import milliseconds, ready
 from projects.table import Cell, Table, show, small
 
 Array = Any
@@ -76,7 +76,7 @@ def run() -> Table:
     forward = jax.jit(digits.forward)
     fresh = {"teacher": teacher, **{str(widths): digits.init(widths) for widths in students}}
     ms = milliseconds(
-        {name: partial(lambda net: jax.block_until_ready(forward(net, many)), net) for name, net in fresh.items()},
+        {name: partial(lambda net: ready(forward(net, many)), net) for name, net in fresh.items()},
         5 if small() else 50,
     )
     rows = [row("teacher", [teacher], teacher, 1.0)]

@@ -20,6 +20,7 @@
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module, util
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def xla(params: digits.Params, folder: Path) -> Export:
     (rows,) = export.symbolic_shape("rows")
     # For every backend at once: the file made here runs on a GPU or TPU without this script.
     exported = export.export(jax.jit(lambda x: digits.forward(params, x)), platforms=("cpu", "cuda", "tpu"))(
-        jax.ShapeDtypeStruct((rows, digits.PIXELS), np.float32)
+        jax.ShapeDtypeStruct((rows, digits.PIXELS), np.float32)  # type: ignore[no-untyped-call]
     )
     file = folder / "digits.stablehlo"
     file.write_bytes(exported.serialize())
@@ -169,18 +170,18 @@ def run() -> Table:
     sides: dict[str, Runner] = {"JAX, not exported": lambda x: np.asarray(forward(x))}
     sizes: dict[str, float] = {}
     absent: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as folder:
         for path, export in PATHS.items():
             try:
-                made_here = export(params, Path(name))
+                made_here = export(params, Path(folder))
             except AbsentError as lacks:
                 absent[path] = str(lacks)
                 continue
             sides[path], sizes[path] = made_here.run, made_here.file.stat().st_size / 1024
         rounds = 10 if small() else 200
         one, many = made.test_x[:1], made.test_x[:256]
-        ms_one = milliseconds({name: (lambda side=side: side(one)) for name, side in sides.items()}, rounds)
-        ms_many = milliseconds({name: (lambda side=side: side(many)) for name, side in sides.items()}, rounds)
+        ms_one = milliseconds({name: partial(side, one) for name, side in sides.items()}, rounds)
+        ms_many = milliseconds({name: partial(side, many) for name, side in sides.items()}, rounds)
         rows: list[tuple[Cell, ...]] = []
         for name, side in sides.items():
             said = side(made.test_x)

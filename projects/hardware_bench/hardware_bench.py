@@ -32,7 +32,7 @@ import numpy as np
 import onnxruntime as ort
 
 from projects import digits
-from projects.measure import milliseconds
+from projects.measure import milliseconds, ready
 from projects.table import Cell, Table, show, small
 
 Array = Any
@@ -75,7 +75,7 @@ def with_jax(name: str, size: int, params: digits.Params) -> Backend:
 
     def product(dtype: Any) -> Work:
         one = jax.device_put(jnp.ones((size, size), dtype), device)
-        return lambda: jax.block_until_ready(multiply(one, one))
+        return lambda: ready(multiply(one, one))
 
     def answer(rows: int) -> Work:
         # The rows start on the host, and the answer ends there: a request does, too.
@@ -144,12 +144,12 @@ def run() -> Table:
             except AbsentError as lacks:
                 absent[name] = str(lacks)
     products = {(name, kind): work for name, one in backends.items() for kind, work in one.product.items()}
-    answers = {(name, rows): one.answer(rows) for name, one in backends.items() for rows in (1, 256)}
-    times = milliseconds({str(key): work for key, work in {**products, **answers}.items()}, rounds)
+    answers = {(name, str(rows)): one.answer(rows) for name, one in backends.items() for rows in (1, 256)}
+    times = milliseconds(products | answers, rounds)
     table: list[tuple[Cell, ...]] = []
     for name, one in backends.items():
-        speeds = [2 * size**3 / times[str((name, kind))] / 1e6 if kind in one.product else "" for kind in ("fp32", "bf16")]
-        single, many = times[str((name, 1))], times[str((name, 256))]
+        speeds = [2 * size**3 / times[name, kind] / 1e6 if kind in one.product else "" for kind in ("fp32", "bf16")]
+        single, many = times[name, "1"], times[name, "256"]
         table.append((name, one.device, *speeds, single, many, 256 / many * 1000, ""))
     table += [(name, None, None, None, None, None, None, needs) for name, needs in absent.items()]
     return Table(

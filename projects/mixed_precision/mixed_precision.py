@@ -25,10 +25,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from projects import digits
-from projects.measure import milliseconds
+from projects.measure import milliseconds, ready
 from projects.table import Cell, Table, show, small
 
 Array = Any
@@ -149,7 +148,7 @@ def run() -> Table:
         state: State = (params, jax.tree.map(jnp.zeros_like, params), jnp.float32(policy.scale), zero, zero, zero)
         program = jax.jit(lambda state, x, y, policy=policy: step(policy, state, x, y)).lower(state, x, y).compile()
         compiled[policy.name] = program
-        sides[policy.name] = lambda program=program, state=state: jax.block_until_ready(program(state, x, y))
+        sides[policy.name] = lambda program=program, state=state: ready(program(state, x, y))
     ms = milliseconds(sides, rounds)
     rows = [row(p, widths, epochs, compiled[p.name], ms[p.name], ms["fp32"]) for p in policies]
     if not ampere:

@@ -27,6 +27,7 @@ import sysconfig
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,11 @@ def quantized(subject: Subject, folder: Path) -> dict[str, Path]:
     prepared = folder / f"{subject.name}.prepared.onnx"
     # Shapes and folded constants: without them the quantizers skip what they could turn.
     quant_pre_process(subject.path, prepared, skip_symbolic_shape=True)
-    forms = {"fp32": subject.path, "dynamic": folder / f"{subject.name}.dynamic.onnx", "qdq": folder / f"{subject.name}.qdq.onnx"}
+    forms = {
+        "fp32": subject.path,
+        "dynamic": folder / f"{subject.name}.dynamic.onnx",
+        "qdq": folder / f"{subject.name}.qdq.onnx",
+    }
     # Convolutions have no dynamic kernel for signed weights.
     quantize_dynamic(prepared, forms["dynamic"], weight_type=QuantType.QUInt8)
     name = session(subject.path).get_inputs()[0].name
@@ -218,9 +223,10 @@ def measured(subject: Subject, folder: Path, rounds: int) -> list[Form]:
     }
     truth = said["fp32"] if subject.truth is None else subject.truth
     one_row = subject.inputs[0][:1]
-    times = milliseconds({name: (lambda one=one: one.run(None, {feed: one_row})) for name, one in sessions.items()}, rounds)
+    times = milliseconds({name: partial(one.run, None, {feed: one_row}) for name, one in sessions.items()}, rounds)
     return [
-        Form(name, path.stat().st_size / 2**20, times[name], float(np.mean(said[name] == truth))) for name, path in files.items()
+        Form(name, path.stat().st_size / 2**20, times[name], float(np.mean(said[name] == truth)))
+        for name, path in files.items()
     ]
 
 

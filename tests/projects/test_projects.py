@@ -55,7 +55,12 @@ def test_int8_ships_where_it_is_faster_and_right_alone(executed: Executed) -> No
 
 @pytest.mark.parametrize(
     ("ms", "right", "said"),
-    [(5.0, 0.99, "may ship"), (5.0, 0.9, "no: loses 10.0 points"), (9.9, 1.0, "no: not faster here"), (20.0, 1.0, "no: not faster here")],
+    [
+        (5.0, 0.99, "may ship"),
+        (5.0, 0.9, "no: loses 10.0 points"),
+        (9.9, 1.0, "no: not faster here"),
+        (20.0, 1.0, "no: not faster here"),
+    ],
 )
 def test_the_gate_keeps_fp32_unless_int8_is_faster_and_right(ms: float, right: float, said: str) -> None:
     from projects.onnx_int8.onnx_int8 import Form, shipped, verdict
@@ -171,7 +176,9 @@ def test_the_benchmark_measures_what_is_here_and_names_what_is_not(executed: Exe
 
 def test_one_command_prints_the_table_as_text_and_as_json() -> None:
     def said(*flags: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-m", "projects", *flags], capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(
+            [sys.executable, "-m", "projects", *flags], capture_output=True, text=True, timeout=120, check=False
+        )
 
     document = json.loads(said("training_jobs", "--small", "--json").stdout)
     assert document["version"] == 1
