@@ -55,7 +55,7 @@ unit: $(STAMP) serving-test
 serving-test: $(SERVING_STAMP) ## The model server's tests, in its own environment
 	$(SERVING)/bin/pytest --confcutdir=tests/serving tests/serving
 
-projects-test: $(PROJECTS_STAMP) ## The projects, each run whole at a small size, in their own environment
+projects-test: $(PROJECTS_STAMP) $(SERVING_STAMP) ## The projects, each run whole at a small size, in their own environment
 	$(PROJECTS)/bin/pytest --confcutdir=tests/projects tests/projects
 
 test: lint types serving-test projects-test $(STAMP) ## Everything: check, and the tests on the real engine and Kubernetes

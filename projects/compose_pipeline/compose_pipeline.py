@@ -19,13 +19,14 @@
 # %%
 import json
 import os
-import socket
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -50,24 +51,25 @@ SERVER = Path(os.environ.get("SERVING_PYTHON", ROOT / ".venv-serving" / "bin" / 
 
 
 # %%
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
-def until(true: Callable[[], bool], what: str, seconds: float = 90) -> None:
-    """Wait for something.
+def until(true: Callable[[], Any], what: str, folder: Path, seconds: float = 90) -> Any:
+    """Wait for something that is true, and return it.
 
     Raises:
-        TimeoutError: it did not come.
+        TimeoutError: it did not come; the message has what the processes said.
     """
     ends = time.monotonic() + seconds
-    while not true():
+    while not (found := true()):
         if time.monotonic() > ends:
-            raise TimeoutError(what)
+            said = "\n".join(f"{log.name}: {log.read_text()[-1000:]}" for log in sorted(folder.glob("*.log")))
+            raise TimeoutError(f"{what} did not come within {seconds:.0f} s\n{said}")
         time.sleep(0.05)
+    return found
+
+
+def port_in(log: Path, pattern: str) -> int:
+    """The port that a process says it took, 0 before it does."""
+    found = re.search(pattern, log.read_text())
+    return int(found[1]) if found else 0
 
 
 @contextmanager
@@ -122,24 +124,26 @@ def run() -> Table:
     with tempfile.TemporaryDirectory() as name, ExitStack() as parts:
         folder = Path(name)
         train.main(folder, 5 if small() else 20)
-        port = free_port()
-        model = f"http://127.0.0.1:{port}/v2/models/digits"
-        server = ("-m", "serving", "--model", str(folder), "--host", "127.0.0.1", "--port", str(port), "--grpc-port", "-1")
+        server = ("-m", "serving", "--model", str(folder), "--host", "127.0.0.1", "--port", "0", "--grpc-port", "-1")
         parts.enter_context(process(str(SERVER), *server, log=folder / "server.log"))
         url, client = parts.enter_context(queue())
-        until(lambda: answers(f"http://127.0.0.1:{port}/v2/health/ready"), (folder / "server.log").read_text())
+        port = until(lambda: port_in(folder / "server.log", r'"http": ?(\d+)'), "the model server's port", folder)
+        until(lambda: answers(f"http://127.0.0.1:{port}/v2/health/ready"), "a ready model server", folder)
         for n in range(jobs):
             client.xadd(JOBS, {"id": str(n), "x": json.dumps([float(one) for one in made.test_x[n]])})
         client.xadd(JOBS, {"id": "bad", "x": "[1, 2, 3]"})
         started, killed_at = time.monotonic(), jobs // 4
-        command = (sys.executable, "-m", "projects.compose_pipeline.worker", "--queue", url, "--model", model, "--idle-ms", "500")
-        first = parts.enter_context(process(*command, "--metrics-port", str(free_port()), log=folder / "first.log"))
-        until(lambda: client.hlen(ANSWERS) >= killed_at, "the first worker's answers")
+        model = f"http://127.0.0.1:{port}/v2/models/digits"
+        flags = ("--queue", url, "--model", model, "--idle-ms", "500", "--metrics-port", "0")
+        command = (sys.executable, "-m", "projects.compose_pipeline.worker", *flags)
+        first = parts.enter_context(process(*command, log=folder / "first.log"))
+        until(lambda: client.hlen(ANSWERS) >= killed_at, "the first worker's answers", folder)
         first.kill()
-        ports = [free_port() for _ in range(2)]
-        for n, one in enumerate(ports):
-            parts.enter_context(process(*command, "--metrics-port", str(one), log=folder / f"worker-{n}.log"))
-        until(lambda: client.xlen(JOBS) == 0, "an empty queue")
+        logs = [folder / f"worker-{n}.log" for n in range(2)]
+        for log in logs:
+            parts.enter_context(process(*command, log=log))
+        ports = [until(partial(port_in, log, r"metrics at (\d+)"), "a worker", folder) for log in logs]
+        until(lambda: client.xlen(JOBS) == 0, "an empty queue", folder)
         took = time.monotonic() - started
         said = client.hgetall(ANSWERS)
         texts = [requests.get(f"http://127.0.0.1:{one}/metrics", timeout=5).text for one in ports]

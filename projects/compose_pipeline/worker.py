@@ -92,7 +92,8 @@ class Worker:
         except BadJobError as wrong:
             self._bury(number, job, str(wrong))
         except requests.RequestException as wrong:
-            tries = self._queue.xpending_range(JOBS, GROUP, number, number, 1)[0]["times_delivered"]
+            pending = self._queue.xpending_range(JOBS, GROUP, number, number, 1)
+            tries = pending[0]["times_delivered"] if pending else 0  # another took it over and has answered it
             if tries >= MOST:
                 self._bury(number, job, f"{tries} tries: {wrong}")
             else:
@@ -120,15 +121,15 @@ def main() -> None:
     made = argparse.ArgumentParser(description=__doc__)
     made.add_argument("--queue", default=os.environ.get("QUEUE", "redis://queue:6379"))
     made.add_argument("--model", default=os.environ.get("MODEL", "http://model-server:8000/v2/models/digits"))
-    made.add_argument("--metrics-port", type=int, default=9100)
+    made.add_argument("--metrics-port", type=int, default=9100, help="0 for any, which is said")
     made.add_argument("--idle-ms", type=int, default=60_000, help="after which another's job is taken over")
     asked = made.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     queue = redis.Redis.from_url(asked.queue, decode_responses=True)
     worker = Worker(queue, asked.model, f"{socket.gethostname()}-{os.getpid()}", asked.idle_ms)
     signal.signal(signal.SIGTERM, worker.stop)
-    start_http_server(asked.metrics_port)
-    log.info("ready")
+    server, _ = start_http_server(asked.metrics_port)
+    log.info("ready, metrics at %d", server.server_port)
     worker.run()
 
 

@@ -68,7 +68,7 @@ def row(name: str, nets: list[digits.Params], teacher: digits.Params, faster: fl
 
 def run() -> Table:
     students: tuple[tuple[int, ...], ...] = ((8,),) if small() else ((4,), (8,), (16,), (32, 32))
-    starts, epochs = (2, 8) if small() else (5, 40)
+    starts, epochs = (2, 8) if small() else (5, 20)
     width = 256 if small() else 512
     teacher = digits.train(digits.init((width, width)), epochs)
     soft = targets(teacher)

@@ -178,7 +178,7 @@ def run() -> Table:
                 absent[path] = str(lacks)
                 continue
             sides[path], sizes[path] = made_here.run, made_here.file.stat().st_size / 1024
-        rounds = 10 if small() else 200
+        rounds = 10 if small() else 50
         one, many = made.test_x[:1], made.test_x[:256]
         ms_one = milliseconds({name: partial(side, one) for name, side in sides.items()}, rounds)
         ms_many = milliseconds({name: partial(side, many) for name, side in sides.items()}, rounds)

@@ -130,7 +130,7 @@ COLUMNS = ("backend", "device", "GFLOP/s fp32", "GFLOP/s bf16", "ms 1 row", "ms 
 
 
 def run() -> Table:
-    size, width, rounds = (256, 128, 5) if small() else (2048, 1024, 50)
+    size, width, rounds = (256, 128, 5) if small() else (1024, 512, 20)
     params = digits.init((width, width))
     backends: dict[str, Backend] = {}
     absent: dict[str, str] = {}

@@ -137,7 +137,7 @@ def row(policy: Policy, widths: tuple[int, ...], epochs: int, compiled: Any, ms:
 
 
 def run() -> Table:
-    widths, epochs, rounds = ((256, 256), 4, 3) if small() else ((1024, 1024), 20, 20)
+    widths, epochs, rounds = ((128, 128), 4, 3) if small() else ((512, 512), 15, 10)
     ampere = jax.default_backend() == "gpu"
     policies = (*POLICIES, TF32) if ampere else POLICIES
     params = digits.init(widths)

@@ -237,7 +237,7 @@ def run() -> Table:
         folder = Path(name)
         subjects = [digits_subject(folder), magika_subject(6 if small() else 30), rapidocr_subject(30 if small() else 150)]
         for subject in subjects:
-            forms = measured(subject, folder, 20 if small() else 200)
+            forms = measured(subject, folder, 20 if small() else 100)
             ships, fp32 = shipped(forms), forms[0]
             rows += [
                 (

@@ -97,7 +97,7 @@ def row(name: str, params: digits.Params, dense: digits.Params) -> tuple[Cell, .
 
 
 def run() -> Table:
-    widths, epochs, steps, each = ((128, 128), 5, 2, 2) if small() else ((256, 256), 20, 6, 5)
+    widths, epochs, steps, each = ((128, 128), 5, 2, 2) if small() else ((256, 256), 15, 5, 3)
     dense = digits.train(digits.init(widths), epochs)
     rows = [row("dense", dense, dense)]
     for sparsity in (0.5, 0.9) if small() else (0.5, 0.8, 0.9, 0.95, 0.98):
