@@ -14,8 +14,8 @@ import pytest_socket
 from tests.mocked_engine import Recorder
 from tests.mocked_engine import deploy as run_program
 
-# They run in the model server's own environment: make serving-test.
-collect_ignore = ["serving"]
+# They run in environments of their own: make serving-test projects-test.
+collect_ignore = ["projects", "serving"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
