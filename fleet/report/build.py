@@ -41,13 +41,14 @@ def _stack(name: str, after: StackSpec | None, base: Path | None, limits: Limits
         usd_change=difference(new.usd if new else None, old.usd if old else None),
         kg_change=difference(new.kg if new else None, old.kg if old else None),
         changes=changes(name, before, after) if base and not faults else (),
-        quotas=_quotas(name, before, after, limits),
+        quotas=quota_changes(needs({name: before}) if before else [], needs({name: after}) if after else [], limits),
         base_faults=faults,
     )
 
 
-def _quotas(name: str, before: StackSpec | None, after: StackSpec | None, limits: Limits) -> tuple[QuotaChange, ...]:
-    old, new = (_by_key(needs({name: spec}) if spec else []) for spec in (before, after))
+def quota_changes(before: list[QuotaNeed], after: list[QuotaNeed], limits: Limits) -> tuple[QuotaChange, ...]:
+    """What is needed of each quota before and after, against what somebody wrote down."""
+    old, new = _by_key(before), _by_key(after)
     return tuple(
         _quota((new.get(key) or old[key]), old[key].amount if key in old else 0, new[key].amount if key in new else 0, limits)
         for key in [*new, *(key for key in old if key not in new)]

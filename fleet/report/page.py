@@ -24,7 +24,7 @@ def page(report: Report) -> str:
         "title": title,
         "base": f"against {report.base}" if report.base else "",
         "stacks": stacks,
-        "method": f"{words.METHOD} {words.not_counted(report)}",
+        "method": words.method(report),
     }
     text = _TEMPLATE.read_text(encoding="utf-8")
     for name, value in filled.items():

@@ -34,7 +34,11 @@ def terminal(report: Report) -> Iterator[RenderableType]:
             name = quota.quota or "a quota the catalogue does not know"
             said = f"  quota {name} in {quota.region}: {was}{quota.after} {quota.unit}, {words.quota(quota)}"
             yield Text(said, "bold red" if quota.verdict == "short" else "")
-    yield Text(f"{words.METHOD} {words.not_counted(report)}", style="dim")
+        yield Text(f"  {words.policy(stack)}")
+        for finding in stack.policy.findings:
+            style = "bold red" if finding.mandatory else "yellow"
+            yield Text(f"      {finding.level} {finding.policy}: {finding.resource}: {finding.message}", style)
+    yield Text(words.method(report), style="dim")
 
 
 def _lines(stack: StackReport) -> Table:

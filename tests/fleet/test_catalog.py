@@ -41,6 +41,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "fabric.csv": ("cloud", "machine"),
     "numa.csv": ("cloud", "machine"),
     "services.csv": ("cloud", "region", "service"),
+    "storage.csv": ("cloud", "region", "kind", "gib"),
     "drivers.csv": ("cloud", "family", "accelerator", "kubernetes"),
     "kubernetes.csv": ("cloud", "minor"),
     "compatibility.csv": ("part", "version", "cloud", "relation", "other"),
