@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 
 from fleet.arguments import Format, load_or_exit, select_stacks
+from fleet.load import StackErrors
+from fleet.rollout import load
 from fleet.workspace import ROOT, STACKS
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ class Shape(StrEnum):
     MARKDOWN = "markdown"
     JSON = "json"
     HTML = "html"
+    SARIF = "sarif"
 
 
 class Gate(StrEnum):
@@ -48,7 +51,9 @@ def report(
     base_from: Annotated[
         Path | None, typer.Option("--base-from", help="A state to compare --from with.", exists=True, dir_okay=False)
     ] = None,
-    as_: Annotated[Shape, typer.Option("--format", help="html is one page that needs no network.")] = Shape.TEXT,
+    as_: Annotated[
+        Shape, typer.Option("--format", help="html: one page that needs no network; sarif: for code scanning.")
+    ] = Shape.TEXT,
     out: Annotated[Path | None, typer.Option("--out", help="File to write instead of stdout.", dir_okay=False)] = None,
     limits: Annotated[
         Path | None, typer.Option("--limits", help="Quotas you have. Default: quotas.yaml, if it is there.", exists=True)
@@ -76,7 +81,7 @@ def report(
     compared = any(one.compared for one in made.stacks) or bool(base or base_dir)
     if not compared and (max_increase is not None or Gate.DESTRUCTIVE in (fail_on or [])):
         raise typer.BadParameter("this gate compares: give --base, --base-dir, --base-from or events", param_hint="--base")
-    text = _text(made, as_)
+    text = _text(made, as_, None if from_ else STACKS)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
@@ -144,11 +149,32 @@ def _specs(patterns: list[str], base: Path | None, as_: Shape) -> dict[str, Stac
         if not gone:
             raise
         here = []
+    if as_ is Shape.SARIF:
+        _faults_as_sarif(here)
     found = load_or_exit(here, Format.JSON if as_ is Shape.JSON else Format.TEXT)
     return {**found, **dict.fromkeys(gone)}
 
 
-def _text(made: Report, as_: Shape) -> str:
+def _faults_as_sarif(names: list[str]) -> None:
+    """Faults of stack files, if there are any, as a log of their own; then the command ends with code 1."""
+    from fleet.report.sarif import sarif  # noqa: PLC0415
+
+    faults = []
+    for name in names:
+        try:
+            load(STACKS, [name])
+        except StackErrors as wrong:
+            faults += wrong.errors
+    if faults:
+        print(sarif(None, faults), end="")  # noqa: T201
+        raise typer.Exit(1)
+
+
+def _text(made: Report, as_: Shape, stacks: Path | None) -> str:
+    if as_ is Shape.SARIF:
+        from fleet.report.sarif import sarif  # noqa: PLC0415
+
+        return sarif(made, stacks=stacks)
     if as_ is Shape.MARKDOWN:
         from fleet.report.markdown import markdown  # noqa: PLC0415
 

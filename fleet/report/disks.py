@@ -7,6 +7,7 @@ stack file says: its disks are unknown. A store is paid by what lies in it, of w
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import gke_boot_disk
@@ -37,7 +38,7 @@ def _disks(name: str, cloud: Cloud, region: str, machine: str, gib: int, nodes: 
     # infra/clouds/*/node_pool.py ask for these.
     kind = {Cloud.AWS: "gp3", Cloud.GCP: gke_boot_disk(machine)}.get(cloud)
     price = disk_price(cloud, region, kind, gib) if kind else None
-    usd = Band(*(price.of(gib) * many for many in nodes)) if price else Band(None, None, None)
+    usd = Band(*((price.of(gib) * many).quantize(Decimal("0.01")) for many in nodes)) if price else Band(None, None, None)
     return Line(
         kind="disk",
         name=name,
