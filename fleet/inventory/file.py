@@ -26,7 +26,7 @@ def read(file: Path) -> Program:
         raise InventoryError(f"{file}: cannot be read: {wrong}") from None
     where = file.name
     try:
-        return _program(_document(text), file.stem, where)
+        return _program(document(text), file.stem, where)
     except (KeyError, TypeError, AttributeError, IndexError) as wrong:
         raise InventoryError(f"{where}: is not as such a file should be: {type(wrong).__name__} {wrong}") from None
     except json.JSONDecodeError as wrong:
@@ -34,17 +34,17 @@ def read(file: Path) -> Program:
         raise InventoryError(f"{where}: {said}: {wrong}; see docs/inventory.md") from None
 
 
-def _program(document: Any, name: str, where: str) -> Program:
-    if isinstance(document, list):
-        return events.read(document, where)
-    if "terraform_version" in document or "lineage" in document:
-        return terraform.read(document, name, where)
-    if "deployment" in document or "checkpoint" in document:
-        return state.read(document, where)
+def _program(found: Any, name: str, where: str) -> Program:
+    if isinstance(found, list):
+        return events.read(found, where)
+    if "terraform_version" in found or "lineage" in found:
+        return terraform.read(found, name, where)
+    if "deployment" in found or "checkpoint" in found:
+        return state.read(found, where)
     raise InventoryError(f"{where}: neither a state, nor the engine's events, nor a Terraform state; see docs/inventory.md")
 
 
-def _document(text: str) -> Any:
+def document(text: str) -> Any:
     """One JSON document, or the events of one a line; half a last line is what a killed engine leaves."""
     try:
         whole = json.loads(text)

@@ -12,6 +12,7 @@ from fleet.report.changes import changes
 from fleet.report.estimate import NOT_COUNTED, estimate
 from fleet.report.limits import Limit
 from fleet.report.model import SCHEMA_VERSION, QuotaChange, Report, StackReport, difference
+from fleet.report.readiness import readiness
 from fleet.spec import StackSpec
 
 Limits = Mapping[tuple[str, str, str], Limit]
@@ -33,6 +34,7 @@ def _stack(name: str, after: StackSpec | None, base: Path | None, limits: Limits
     before, faults = base_spec(base, name) if base else (None, ())
     old = estimate(name, before) if before else None
     new = estimate(name, after) if after else None
+    quotas = quota_changes(needs({name: before}) if before else [], needs({name: after}) if after else [], limits)
     return StackReport(
         stack=name,
         compared=base is not None,
@@ -41,8 +43,9 @@ def _stack(name: str, after: StackSpec | None, base: Path | None, limits: Limits
         usd_change=difference(new.usd if new else None, old.usd if old else None),
         kg_change=difference(new.kg if new else None, old.kg if old else None),
         changes=changes(name, before, after) if base and not faults else (),
-        quotas=quota_changes(needs({name: before}) if before else [], needs({name: after}) if after else [], limits),
+        quotas=quotas,
         base_faults=faults,
+        readiness=readiness(name, after, quotas),
     )
 
 

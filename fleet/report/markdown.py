@@ -65,6 +65,11 @@ def _stack(stack: StackReport) -> Iterator[str]:
         yield from _folded(f"Cost and carbon by line: {words.known(stack.after)}", list(_lines(stack.after)))
     if stack.quotas:
         yield from _folded(f"Quotas ({len(stack.quotas)})", list(_quotas(stack)))
+    if stack.readiness:
+        rows = [(code(one.pool), words.ready(one), words.reasons(one)) for one in stack.readiness]
+        bad, unknown = (sum(one.ready is verdict for one in stack.readiness) for verdict in (False, None))
+        title = f"Pools: {len(rows)}, {bad} not ready, {unknown} unknown"
+        yield from _folded(title, list(_table(("pool", "", "why"), rows)))
     soft = [finding for finding in stack.policy.findings if not finding.mandatory]
     if soft:
         yield from _folded(words.policy(stack).capitalize(), [f"- {_finding(finding)}" for finding in soft])

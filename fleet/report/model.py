@@ -180,6 +180,36 @@ class QuotaChange:
 
 
 @dataclass(frozen=True)
+class Readiness:
+    """Whether a pool's nodes could be had, and its models would run there.
+
+    Attributes:
+        quota: the worst verdict of the quotas that it counts on; quota_left: of the scarcest, after the whole stack.
+        zones: that it asks for. offered: whether the price list of its region has the machine.
+        on_demand, spot: USD an hour a node; a reservation's nodes cost what on-demand ones do.
+        schedules: whether the fewest replicas find nodes enough; why: the numbers.
+    """
+
+    pool: str
+    machine: str
+    quota: Literal["ok", "short", "unknown"]
+    quota_left: int | None
+    zones: tuple[str, ...]
+    offered: bool
+    on_demand: Decimal | None
+    spot: Decimal | None
+    schedules: bool
+    why: str
+
+    @property
+    def ready(self) -> bool | None:
+        """None where nobody can say."""
+        if self.quota == "short" or not (self.schedules and self.offered):
+            return False
+        return None if self.quota == "unknown" else True
+
+
+@dataclass(frozen=True)
 class Finding:
     """A policy's word on one resource."""
 
@@ -221,6 +251,7 @@ class StackReport:
     quotas: tuple[QuotaChange, ...]
     base_faults: tuple[str, ...] = ()
     policy: Policy = Policy()
+    readiness: tuple[Readiness, ...] = ()
 
     @property
     def quiet(self) -> bool:

@@ -50,6 +50,8 @@ def _stack(stack: StackReport) -> Iterator[str]:
     if stack.quotas:
         rows = [(q.quota or "-", f"{q.cloud} {q.region}", q.before, q.after, q.unit, words.quota(q)) for q in stack.quotas]
         yield _table("Quotas", ("Quota", "Region", "Before", "Needs", "Unit", "Limit"), rows)
+    if ready := [(one.pool, words.ready(one), words.reasons(one)) for one in stack.readiness]:
+        yield _table("Pools", ("Pool", "Verdict", "Why"), ready)
     yield f"<p>{html.escape(words.policy(stack).capitalize())}.</p>"
     if found := [(one.level, one.policy, one.resource, one.message) for one in stack.policy.findings]:
         yield _table("Policies", ("Level", "Policy", "Resource", "What is wrong"), found)

@@ -34,6 +34,9 @@ def terminal(report: Report) -> Iterator[RenderableType]:
             name = quota.quota or "a quota the catalogue does not know"
             said = f"  quota {name} in {quota.region}: {was}{quota.after} {quota.unit}, {words.quota(quota)}"
             yield Text(said, "bold red" if quota.verdict == "short" else "")
+        for one in stack.readiness:
+            style = {True: "", False: "bold red", None: "yellow"}[one.ready]
+            yield Text(f"  {one.pool} {words.ready(one)}: {words.reasons(one)}", style)
         yield Text(f"  {words.policy(stack)}")
         for finding in stack.policy.findings:
             style = "bold red" if finding.mandatory else "yellow"

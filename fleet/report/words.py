@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from fleet.report.model import Band, Change, Estimate, FieldChange, Line, QuotaChange, Report, StackReport
+from fleet.report.model import Band, Change, Estimate, FieldChange, Line, QuotaChange, Readiness, Report, StackReport
 
 CASES = ("floor", "expected", "ceiling")
 _CASES_OF_STACKS = (
@@ -105,6 +105,21 @@ def method(report: Report) -> str:
     """How the figures came about."""
     own = report.told_from == "the stack files"
     return f"{_CASES_OF_STACKS if own else _CASES_OF_PROGRAMS} {_METHOD} {not_counted(report)}"
+
+
+def ready(one: Readiness) -> str:
+    """The verdict on a pool."""
+    return {True: "ready", False: "not ready", None: "unknown"}[one.ready]
+
+
+def reasons(one: Readiness) -> str:
+    """What the verdict stands on."""
+    left = f", {one.quota_left} left" if one.quota_left is not None else ""
+    zones = f"zones {', '.join(one.zones)}" if one.zones else "no zone of its own"
+    spot = f"spot ${one.spot}" if one.spot is not None else "spot price not known"
+    dear = f"on-demand or reserved ${one.on_demand}" if one.on_demand is not None else "on-demand price not known"
+    where = "" if one.offered else "; its region's price list has no such machine"
+    return f"quota {one.quota}{left}; {zones}{where}; {dear}, {spot} an hour; {one.why}"
 
 
 def policy(stack: StackReport) -> str:

@@ -53,9 +53,8 @@ def test_a_sound_stack_without_a_change_has_no_result(stacks: Path) -> None:
 
 def test_what_is_made_anew_is_at_its_pool_and_what_is_gone_at_its_cluster(stacks: Path) -> None:
     file = stacks / "aws-dev.yaml"
-    text = file.read_text().replace(
-        "accelerator: nvidia-l4\n        nodes: {min: 0, max: 3}", "accelerator: nvidia-t4\n        nodes: {min: 0, max: 3}"
-    )
+    nodes = "\n        nodes: {min: 0, max: 3}"
+    text = file.read_text().replace(f"accelerator: nvidia-l4{nodes}", f"accelerator: nvidia-t4{nodes}")
     start, end = text.index("      inf2:"), text.index("    stores:")
     models = text.index("      rerank:")
     file.write_text(text[:start] + text[end:models])
