@@ -28,8 +28,6 @@ _SIZES: dict[str, tuple[tuple[str, ...], str, str]] = {
 }
 # What a cloud changes in every answer and nobody decides.
 _NOISE = re.compile(r"(^|\.)(etag|lastModified\w*|resourceVersion|generation|managedFields|status|fingerprint)(\.|$)")
-    r"(^|\.)(etag|lastModified\w*|resourceVersion|generation|managedFields|status|fingerprint|powerState)(\.|$)"
-)
 _API_VERSION = re.compile(r"^(azure-native:\w+)/v\d{8}\w*:")
 
 
