@@ -20,6 +20,8 @@ from fleet.arguments import AsFormat, Format, Sandbox, Stacks, load_or_exit, sel
 from fleet.carbon.cli import carbon
 from fleet.comment.cli import app as comment_app
 from fleet.commitments import CommitmentSpec
+from fleet.doctor import doctor
+from fleet.drift_cli import drift
 from fleet.fit import fit
 from fleet.load import StackErrors
 from fleet.place.cli import place
@@ -45,6 +47,8 @@ app.command()(fit)
 app.command()(import_terraform)
 app.command()(carbon)
 app.command()(actual)
+app.command()(doctor)
+app.command()(drift)
 OUT = ROOT / "out"
 
 

@@ -24,6 +24,8 @@ from fleet.spec import Allocation, ClusterSpec, HostDriver, HostsSpec, ModelSpec
 _SYSTEM_GIB = 20
 _IMAGES_GIB = 50
 _LEAST_GIB = 100
+# Of a system node, which runs what the cluster itself needs; AKS's default is left as it is.
+SYSTEM_DISK_GIB = 80
 # Two letters: AKS allows twelve in a pool's name.
 _SHORT = {
     Purchase.RESERVATION: "rs",

@@ -1,4 +1,4 @@
-"""What a stack file costs and emits a month, line by line: pools, system nodes, control planes, NAT gateways.
+"""What a stack file costs and emits a month, line by line: pools, system nodes, disks, control planes, NAT gateways.
 
 Reads the checked spec and the catalogue, no cloud. Three cases (`fleet.report.model.Band`), since with autoscaled
 pools no single number is true. What the catalogue cannot price says why, and never counts as nothing.
@@ -18,6 +18,7 @@ from fleet.contract import AcceleratorPool
 from fleet.cost import HOURS_A_MONTH, grid, hourly_price, pool_cost, tdp_of
 from fleet.plan import least_nodes, network_zones, pools
 from fleet.report import services
+from fleet.report.disks import pool_disks, stores, system_disks
 from fleet.report.model import Band, Estimate, Line
 from fleet.spec import ClusterSpec, Environment, Nat, StackSpec
 from fleet.spec_tpu import TpuVmSpec
@@ -29,9 +30,8 @@ _Kind = Literal["control-plane", "nat"]
 
 # In no sum of a report, because no stack file says how much of it there will be.
 NOT_COUNTED = (
-    "disks",
-    "object storage",
-    "load balancers",
+    "what is in object stores",
+    "volumes and load balancers that workloads ask for",
     "traffic through NAT and out of the cloud",
     "public addresses",
     "logs",
@@ -53,6 +53,12 @@ def _cluster(stack: str, name: str, cluster: ClusterSpec, spec: StackSpec) -> It
         return
     system = _system(name, cluster)
     yield system
+    for pool, line in zip(pools(stack, name, cluster).values(), found, strict=True):
+        if line.nodes and (disks := pool_disks(name, pool, line.nodes)):
+            yield disks
+    if system.nodes:
+        yield system_disks(name, cluster, cluster.system_pool.machine or SYSTEM_MACHINE[cluster.cloud], system.nodes)
+    yield from stores(name, cluster)
     yield _control_plane(name, cluster, spec.environment)
     yield from services.lines(name, cluster)
     nodes = [line.nodes for line in (*found, system) if line.nodes]

@@ -63,7 +63,7 @@ def _standing(name: str, cluster: ClusterSpec, row: Machine, what: str, count: i
         unknown.append(f"no carbon: {why}" if grid(cluster.cloud, cluster.region) else "no carbon: no figure of the grid")
     here = (row.accelerators * count,) * 3 if row.accelerator else None
     return Line(
-        kind="machine",
+        kind="machines",
         name=name,
         cloud=str(cluster.cloud),
         region=cluster.region,
@@ -81,7 +81,7 @@ def _standing(name: str, cluster: ClusterSpec, row: Machine, what: str, count: i
 def _by_use(name: str, cluster: ClusterSpec, kind: Kind, what: str, why: str) -> Line:
     price = usage_price(cluster.cloud, cluster.region, str(kind))
     return Line(
-        kind="service",
+        kind="by-use",
         name=name,
         cloud=str(cluster.cloud),
         region=cluster.region,

@@ -42,6 +42,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "numa.csv": ("cloud", "machine"),
     "services.csv": ("cloud", "region", "service"),
     "usage_prices.csv": ("cloud", "region", "section"),
+    "storage.csv": ("cloud", "region", "kind", "gib"),
     "drivers.csv": ("cloud", "family", "accelerator", "kubernetes"),
     "kubernetes.csv": ("cloud", "minor"),
     "models.csv": ("model",),
