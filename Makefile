@@ -59,8 +59,9 @@ schema: $(STAMP) ## Write stacks/schema.json and docs/report.schema.json
 	$(BIN)/python -m fleet.schema
 	$(BIN)/python -m fleet.report.document
 
-docs: $(STAMP) ## Write docs/accelerators.md
+docs: $(STAMP) ## Write docs/accelerators.md and docs/policies.md
 	$(BIN)/python -m fleet.catalog.matrix
+	$(BIN)/python -m policies.accel_policies.page
 
 up preview: $(STAMP) ## On real clouds: make up STACK=aws-dev
 	$(BIN)/fleet $@ --stack '$(STACK)'

@@ -21,6 +21,7 @@ from fleet.comment.cli import app as comment_app
 from fleet.commitments import CommitmentSpec
 from fleet.load import StackErrors
 from fleet.place.cli import place
+from fleet.policies import app as policies_app
 from fleet.report.cli import report
 from fleet.rollout import load
 from fleet.workspace import ROOT, STACKS, EnvironmentLacksError, Workspace, real_workspace
@@ -34,6 +35,7 @@ app = typer.Typer(
     "Try it with no cloud account: `fleet up --sandbox --stack '*-dev'`",
 )
 app.add_typer(comment_app, name="comment", help="One comment on a pull or merge request for all stacks: github, gitlab.")
+app.add_typer(policies_app, name="policies")
 app.command()(report)
 app.command()(place)
 app.command()(carbon)

@@ -63,8 +63,8 @@ class WaiverSpec(Spec):
     """A rule that some resources need not keep for a while."""
 
     rule: str = Field(description="Rule's id, as `fleet policies` lists them.")
-    resource: str = Field(min_length=1, description="The resource's name in Pulumi, or a glob.")
-    reason: str = Field(min_length=10, max_length=300, description="Why, for whoever reads the report.")
+    resource: str = Field(pattern=r"^\S+$", description="The resource's name in Pulumi, or a glob.")
+    reason: str = Field(pattern=r"^.{10,300}$", description="Why, for whoever reads the report: 10 to 300 characters.")
     expires: Day = Field(description="Last day; after it the violation counts again.")
 
 

@@ -4,6 +4,6 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from policies.accel_policies.pack import main  # noqa: E402 - the repository's root is not on the path before
+from policies.accel_policies.pack import main
 
 main()

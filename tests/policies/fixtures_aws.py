@@ -66,9 +66,7 @@ block = builder(
 encryption = builder(aws.s3.BucketServerSideEncryptionConfiguration, bucket="b")
 versioning = builder(aws.s3.BucketVersioning, bucket="b", versioning_configuration={"status": "Enabled"})
 bucket_policy = builder(aws.s3.BucketPolicy, bucket="b")
-repository = builder(
-    aws.ecr.Repository, image_tag_mutability="IMMUTABLE", image_scanning_configuration={"scan_on_push": True}
-)
+repository = builder(aws.ecr.Repository, image_tag_mutability="IMMUTABLE", image_scanning_configuration={"scan_on_push": True})
 
 
 def allow(action: Any, resource: Any, effect: str = "Allow", **more: Any) -> dict[str, str]:
@@ -118,7 +116,11 @@ CASES: dict[str, Case] = {
         ({"vpc_config": {"public_access_cidrs": [U, "203.0.113.0/24"]}}, False),
     ),
     "aws-eks-secrets-kms": case(
-        eks, {"encryption_config": GONE}, {"encryption_config": {"resources": []}}, True, {"encryption_config": {"resources": [U]}}
+        eks,
+        {"encryption_config": GONE},
+        {"encryption_config": {"resources": []}},
+        True,
+        {"encryption_config": {"resources": [U]}},
     ),
     "aws-eks-logs": case(
         eks,
@@ -145,7 +147,14 @@ CASES: dict[str, Case] = {
         unknown=[(eks, {"version": U}), (identity, {}), (policy, {"policy": U})],
         more=(
             ([(eks, {}), (role_policy, allow("s3:GetObject", "arn:x"))], True),
-            ([(eks, {}), (aws_oidc := builder(aws.iam.OpenIdConnectProvider, url="https://t", client_id_lists=["sts"]), {}), (policy, {"policy": "{}"})], False),
+            (
+                [
+                    (eks, {}),
+                    (aws_oidc := builder(aws.iam.OpenIdConnectProvider, url="https://t", client_id_lists=["sts"]), {}),
+                    (policy, {"policy": "{}"}),
+                ],
+                False,
+            ),
             ([(eks, {}), (builder(aws.iam.UserPolicy, user="u"), allow("s3:*", "x"))], True),
         ),
     ),
@@ -178,7 +187,13 @@ CASES: dict[str, Case] = {
         others={"more-0": HOPS_2, "more-1": HOPS_2},
     ),
     "aws-node-disk-encrypted": case(
-        template, disk("true", "false"), {"block_device_mappings": GONE}, False, disk(U, "true"), (disk(U, "false"), True), (disk(GONE), True)
+        template,
+        disk("true", "false"),
+        {"block_device_mappings": GONE},
+        False,
+        disk(U, "true"),
+        (disk(U, "false"), True),
+        (disk(GONE), True),
     ),
     "aws-subnet-public-ip": case(
         subnet,

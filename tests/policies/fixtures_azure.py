@@ -36,12 +36,8 @@ aks = builder(
     agent_pool_profiles=[{"name": "system", "vm_size": "Standard_D4s_v5"}],
 )
 agent_pool = builder(containerservice.AgentPool, resource_group_name="g", resource_name_="c")
-diagnostics = builder(
-    monitor.DiagnosticSetting, resource_uri="/c", logs=[{"category": "kube-audit-admin", "enabled": True}]
-)
-assignment = builder(
-    authorization.RoleAssignment, principal_id="p", role_definition_id=READER, scope="/subscriptions/s"
-)
+diagnostics = builder(monitor.DiagnosticSetting, resource_uri="/c", logs=[{"category": "kube-audit-admin", "enabled": True}])
+assignment = builder(authorization.RoleAssignment, principal_id="p", role_definition_id=READER, scope="/subscriptions/s")
 federation = builder(
     managedidentity.FederatedIdentityCredential,
     resource_group_name="g",
@@ -225,7 +221,12 @@ CASES: dict[str, Case] = {
         {"allow_blob_public_access": U},
     ),
     "azure-container-public": case(
-        container, {"public_access": "Blob"}, {"public_access": "None"}, False, {"public_access": U}, ({"public_access": "Container"}, True)
+        container,
+        {"public_access": "Blob"},
+        {"public_access": "None"},
+        False,
+        {"public_access": U},
+        ({"public_access": "Container"}, True),
     ),
     "azure-storage-tls": case(
         account,

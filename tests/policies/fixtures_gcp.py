@@ -191,7 +191,12 @@ CASES: dict[str, Case] = {
         ),
     ),
     "gcp-iam-basic-role": case(
-        member, {"role": "roles/owner"}, {"role": "roles/container.editor"}, False, {"role": U}, ({"role": "roles/editor"}, True)
+        member,
+        {"role": "roles/owner"},
+        {"role": "roles/container.editor"},
+        False,
+        {"role": U},
+        ({"role": "roles/editor"}, True),
     ),
     "gcp-iam-public": case(
         bucket_member,
@@ -201,9 +206,7 @@ CASES: dict[str, Case] = {
         {"member": U},
         ({"member": "allAuthenticatedUsers"}, True),
     ),
-    "gcp-account-key": case(
-        account_key, {"public_key_data": GONE}, {"public_key_data": ""}, True, {"public_key_data": U}
-    ),
+    "gcp-account-key": case(account_key, {"public_key_data": GONE}, {"public_key_data": ""}, True, {"public_key_data": U}),
     "gcp-oidc-trust-bound": case(
         federation,
         {"attribute_condition": GONE},

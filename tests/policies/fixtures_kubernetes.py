@@ -29,10 +29,12 @@ META = {"name": "server", "namespace": "models", "labels": LABELS}
 TEMPLATE = {"spec": {"service_account_name": "server", "containers": [SAFE]}}
 SELECTOR = {"match_labels": {"app": "server"}}
 
-deployment = builder(
-    k8s.apps.v1.Deployment, metadata=META, spec={"replicas": 2, "selector": SELECTOR, "template": TEMPLATE}
+deployment = builder(k8s.apps.v1.Deployment, metadata=META, spec={"replicas": 2, "selector": SELECTOR, "template": TEMPLATE})
+pod = builder(
+    k8s.core.v1.Pod,
+    metadata={**META, "owner_references": [{"name": "x", "kind": "Job", "api_version": "v1", "uid": "1"}]},
+    spec=TEMPLATE["spec"],
 )
-pod = builder(k8s.core.v1.Pod, metadata={**META, "owner_references": [{"name": "x", "kind": "Job", "api_version": "v1", "uid": "1"}]}, spec=TEMPLATE["spec"])
 job = builder(k8s.batch.v1.Job, metadata=META, spec={"template": TEMPLATE})
 cron_job = builder(
     k8s.batch.v1.CronJob, metadata=META, spec={"schedule": "@daily", "job_template": {"spec": {"template": TEMPLATE}}}
@@ -318,7 +320,13 @@ CASES: dict[str, Case] = {
         (asked("requests.memory"), True),
     ),
     "k8s-probes-differ": case(
-        deployment, probes("/ready", "/ready"), probes("/ready", GONE), False, probes("/ready", U), (probes("/live", "/ready"), False), (probes(GONE, "/ready"), False)
+        deployment,
+        probes("/ready", "/ready"),
+        probes("/ready", GONE),
+        False,
+        probes("/ready", U),
+        (probes("/live", "/ready"), False),
+        (probes(GONE, "/ready"), False),
     ),
     "k8s-bare-pod": case(
         pod,
@@ -413,9 +421,7 @@ MORE: dict[str, Case] = {
         unknown=[(job, of_pod(host_pid=U))],
         more=(([(daemon_set, of_pod(host_ipc=True))], True), ([(job, of_pod(host_ipc=True))], True)),
     ),
-    "k8s-default-namespace": case(
-        release, {"namespace": "default"}, {"namespace": GONE}, True, {"namespace": U}
-    ),
+    "k8s-default-namespace": case(release, {"namespace": "default"}, {"namespace": GONE}, True, {"namespace": U}),
     "k8s-image-digest": case(
         release,
         {"values": {"image": {"name": "server:v1"}}},

@@ -58,7 +58,12 @@ class Case:
     def kinds(self) -> dict[str, tuple[Fixture, bool]]:
         """Every fixture by what it is, and whether it is minded."""
         extra = {f"more-{i}": one for i, one in enumerate(self.more)}
-        return {"good": (self.good, False), "bad": (self.bad, True), "edge": self.edge, "unknown": (self.unknown, False)} | extra
+        return {
+            "good": (self.good, False),
+            "bad": (self.bad, True),
+            "edge": self.edge,
+            "unknown": (self.unknown, False),
+        } | extra
 
 
 def case(
@@ -136,7 +141,7 @@ class _Monitor(mocks.MockMonitor):
         super().__init__(_Cloud())
         self.made: list[Resource] = []
 
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+    def RegisterResource(self, request: Any) -> Any:
         response = super().RegisterResource(request)
         props = plain(json_format.MessageToDict(request.object))
         self.made.append(Resource(type=request.type, name=request.name, urn=response.urn, props=props))

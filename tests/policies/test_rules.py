@@ -18,10 +18,7 @@ def recorded(number: int) -> dict[tuple[str, str], Stack]:
 
 
 ONES = [
-    (number, rule, kind)
-    for number, cases in enumerate(fixtures.SETS)
-    for rule, case in cases.items()
-    for kind in case.kinds()
+    (number, rule, kind) for number, cases in enumerate(fixtures.SETS) for rule, case in cases.items() for kind in case.kinds()
 ]
 
 
