@@ -25,6 +25,7 @@ from fleet.drift_cli import drift
 from fleet.fit import fit
 from fleet.load import StackErrors
 from fleet.place.cli import place
+from fleet.policies import app as policies_app
 from fleet.report.cli import report
 from fleet.rollout import load
 from fleet.state.cli import app as state_app
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(comment_app, name="comment", help="One comment on a pull or merge request for all stacks: github, gitlab.")
 app.add_typer(state_app, name="state", help="Copies of the stacks' states: backup, verify, restore.")
+app.add_typer(policies_app, name="policies")
 app.command()(report)
 app.command()(place)
 app.command()(fit)

@@ -135,6 +135,18 @@ class Operation:
         if self.interrupt.asked:  # while no engine ran that could have been told
             return None
         flags = ["--expect-no-changes"] if self.expect_no_changes and self.verb != "destroy" else []
+        pack = self.workspace.policies
+        if pack and self.verb != "destroy":
+            flags += ["--policy-pack", str(pack)]
+        if pack and self.verb == "up":
+            # The whole change before any of it: the engine by itself asks about each resource when its turn comes.
+            self.board.phase(stack, "asking the policies")
+            asked = engine.run("preview", *flags[-2:])
+            if asked.broken:
+                mark.unlink(missing_ok=True)
+                asked.errors = asked.broken
+                self.board.end(stack, asked)
+                return Result(stack, asked, recovered)
         self.board.phase(stack, "starting the engine")
         outcome = engine.run(self.verb, *flags, *self.extra, on_event=lambda e: self.board.event(stack, e))
         result = Result(stack, outcome, recovered)

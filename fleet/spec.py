@@ -18,6 +18,7 @@ from fleet.catalog.numa import Numa
 from fleet.catalog.sharing import MOST_CLIENTS
 from fleet.commitments import CommitmentSpec
 from fleet.spec_base import Cidr, HostName, Instant, Name, Owner, PoolName, Spec, TaintText
+from fleet.spec_policies import PoliciesSpec
 from fleet.spec_scaling import ScalingSpec
 from fleet.spec_services import ServicesSpec
 from fleet.spec_tpu import TpuVmSpec
@@ -350,3 +351,4 @@ class StackSpec(Spec):
         default_factory=dict,
         description="What is committed to a cloud for a lower price; for the report alone, nothing is bought.",
     )
+    policies: PoliciesSpec = Field(default=PoliciesSpec(), description="What the policy pack enforces, and what is waived.")

@@ -18,6 +18,7 @@ from fleet.spec import StackSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 STACKS = ROOT / "stacks"
+POLICIES = ROOT / "policies"
 
 
 class EnvironmentLacksError(Exception):
@@ -41,6 +42,8 @@ class Workspace:
     engine: str = "pulumi"
     kubectl: str = "kubectl"
     sandbox: Path | None = None
+    # The policy pack that changes are held to; None for programs of other people's.
+    policies: Path | None = None
     # What the clouds hold, asked behind the engine's back; None where nobody can tell.
     view: View | None = None
     # Lets stand what a stack says stands already, and returns secrets of its configuration; None where that is not ours.
@@ -68,4 +71,4 @@ def real_workspace() -> Workspace:
         raise EnvironmentLacksError(
             "the Pulumi CLI is not on PATH: install it (https://www.pulumi.com/docs/install/), or add --sandbox to run locally"
         )
-    return Workspace(ROOT, dict(os.environ), RealClouds(os.environ))
+    return Workspace(ROOT, dict(os.environ), RealClouds(os.environ), policies=POLICIES)

@@ -22,7 +22,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 import pulumi
 from google.protobuf import empty_pb2
 from pulumi.automation._server import LanguageServer

@@ -20,6 +20,7 @@ from fleet.checks import (
     models,
     names,
     network,
+    policies,
     pools,
     provisioning,
     services,
@@ -91,6 +92,7 @@ def _stack(file: File, spec: StackSpec) -> Iterator[Finding]:
             message = f"goes round in a circle: {' -> '.join(chain)}"
             yield Finding(("depends_on", i), message, repr(other), "stacks that do not lead back here", "break the circle")
     yield from commitments.check(spec.commitments)
+    yield from policies.check(spec.policies)
     yield from names.in_stack(file.stem, spec)
     yield from names.beside(
         file.stem, spec, {name: _read(file.parent / f"{name}.yaml") for name in names.kin(file.stem, known)}
