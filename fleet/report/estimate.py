@@ -46,14 +46,15 @@ def estimate(stack: str, spec: StackSpec) -> Estimate:
 
 
 def _cluster(stack: str, name: str, cluster: ClusterSpec, spec: StackSpec) -> Iterator[Line]:
-    found = [_pool(name, cluster, pool) for pool in pools(stack, name, cluster).values()]
-    found += [_tpu_vm(name, cluster, key, vm) for key, vm in cluster.tpu_vms.items()]
+    made = list(pools(stack, name, cluster).values())
+    found = [_pool(name, cluster, pool) for pool in made]
     yield from found
+    yield from (_tpu_vm(name, cluster, key, vm) for key, vm in cluster.tpu_vms.items())
     if cluster.cloud is Cloud.EXISTING:
         return
     system = _system(name, cluster)
     yield system
-    for pool, line in zip(pools(stack, name, cluster).values(), found, strict=True):
+    for pool, line in zip(made, found, strict=True):
         if line.nodes and (disks := pool_disks(name, pool, line.nodes)):
             yield disks
     if system.nodes:
