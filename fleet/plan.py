@@ -128,6 +128,7 @@ def _pool(
         dra=spec.allocation is Allocation.DRA,
         fabric=fabric,
         numa=spec.numa,
+        climb=spec.climb,
         neuron_scheduler=spec.neuron_scheduler,
         hosts=_hosts(spec.hosts) if spec.hosts else None,
         # GKE's way to say which pool comes first, and what pools it may make; elsewhere cluster-autoscaler has a table.

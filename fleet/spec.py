@@ -164,6 +164,10 @@ class PoolSpec(Spec):
     capacity: list[RungSpec] = Field(
         default_factory=list, description="Ways to buy, the first to try in front; instead of purchase, fallback."
     )
+    climb: StrictBool = Field(
+        default=False,
+        description="Move running pods back to an earlier way to buy once it has machines again; each then loads anew.",
+    )
     zones: list[str] = Field(default_factory=list, description="Zones to take nodes from; default: the network's.")
     disk_gib: StrictInt | None = Field(
         default=None, ge=50, le=16384, description="Boot disk; default: computed from images and weights."

@@ -1,7 +1,7 @@
 """Karpenter's NodePool, from the contract: the same object on EKS, where Karpenter is ours, and on AKS, where it is Azure's.
 
 Owns NodePools and, with each, the class that says how its cloud starts a machine; what stands in the class is each cloud's.
-Refuses to move what runs: only empty nodes go for money.
+Moves nothing that runs for money, but where a pool says `climb`.
 https://karpenter.sh/docs/concepts/nodepools/
 """
 
@@ -52,7 +52,9 @@ def node_pool(rung: AcceleratorPool, weight: int, node_class: NodeClass) -> dict
     taints = [{"key": t.key, "value": t.value, "effect": t.effect} for t in rung.all_taints]
     template = {"metadata": {"labels": dict(rung.node_labels)}, "spec": {**spec["template"]["spec"], "taints": taints}}
     limits = {"nodes": str(rung.max_nodes), rung.resource: str(rung.max_nodes * rung.slots)}
-    return {**spec, "weight": weight, "limits": limits, "template": template}
+    # To a cheaper one, which spot is: the stack file's `climb` says that a replica may load anew for it.
+    moved = {**spec["disruption"], "consolidationPolicy": "WhenEmptyOrUnderutilized"} if rung.climb else spec["disruption"]
+    return {**spec, "weight": weight, "limits": limits, "disruption": moved, "template": template}
 
 
 def nodes(machine: str, zones: Sequence[str], capacity_type: str, node_class: NodeClass, name: str) -> dict[str, Any]:

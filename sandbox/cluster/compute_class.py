@@ -89,3 +89,14 @@ def order(api: Api) -> dict[str, int]:
         for place, rule in enumerate(one["spec"].get("priorities") or [])
         for pool in rule.get("nodepools") or [made_for(one["metadata"]["name"], place)]
     }
+
+
+def migrating(api: Api) -> set[str]:
+    """Pools whose class lets GKE move what runs there to an earlier rule's."""
+    return {
+        pool
+        for one in classes(api)
+        if (one["spec"].get("activeMigration") or {}).get("optimizeRulePriority")
+        for place, rule in enumerate(one["spec"].get("priorities") or [])
+        for pool in rule.get("nodepools") or [made_for(one["metadata"]["name"], place)]
+    }

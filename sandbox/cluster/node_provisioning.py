@@ -104,6 +104,12 @@ def weights(api: Api) -> dict[str, int]:
     return {str(one["metadata"]["name"]): int(one["spec"].get("weight") or 0) for one in _all(api)}
 
 
+def consolidating(api: Api) -> set[str]:
+    """NodePools whose nodes may be emptied for cheaper ones."""
+    policies = {one["metadata"]["name"]: (one["spec"].get("disruption") or {}).get("consolidationPolicy") for one in _all(api)}
+    return {str(name) for name, policy in policies.items() if policy == "WhenEmptyOrUnderutilized"}
+
+
 def pools(api: Api) -> list[NodePool]:
     """A pool at zero for every NodePool of which there is something to make."""
     found = _all(api)

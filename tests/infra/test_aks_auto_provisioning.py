@@ -9,6 +9,8 @@ from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import machines
 from fleet.load import StackErrors, load_stack
 from fleet.plan import pools
+from fleet.spec import ClusterSpec
+from infra.kubernetes.node_pool import AKS, node_pool
 from infra.platform import deploy as deploy_platform
 from infra.stack import Stack
 
@@ -129,6 +131,18 @@ def test_a_rungs_class_has_its_disk_subnet_tags_and_kubelet(made, spec):
     assert classes["a100"]["vnetSubnetID"] != classes["t4"]["vnetSubnetID"]
     assert classes["a100"]["kubelet"] == {"cpuManagerPolicy": "static", "topologyManagerPolicy": "best-effort"}
     assert "kubelet" not in classes["t4"]
+
+
+def test_pods_are_moved_for_money_only_where_the_stack_file_says_so():
+    rung = {"accelerator": "nvidia-t4", "purchase": "spot", "fallback": "on-demand", "nodes": {"max": 2}}
+
+    def policies(**more):
+        raw = {"cloud": "azure", "region": "eastus", "provisioning": "auto", "pools": {"t4": {**rung, **more}}}
+        (pool,) = pools("s", "main", ClusterSpec.model_validate(raw)).values()
+        return [node_pool(one, 10, AKS)["disruption"]["consolidationPolicy"] for one in pool.rungs]
+
+    assert policies() == ["WhenEmpty", "WhenEmpty"]
+    assert policies(climb=True) == ["WhenEmptyOrUnderutilized", "WhenEmptyOrUnderutilized"]
 
 
 def test_what_the_system_pool_may_grow_by_is_a_node_pool(made):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fleet.contract import COMPUTE_CLASS
@@ -94,6 +96,11 @@ def test_pain_13_the_ladder_is_the_order_of_rules_that_buy_as_it_says(planned):
     assert [rule for rule in (reserved, flex, spot, on_demand) if "capacityCheckWaitTimeSeconds" in rule] == [flex]
     assert (spot["spot"], on_demand["spot"]) == (True, False)
     assert spot["location"]["zones"] == list(planned["l4"].rungs[2].zones)
+
+
+def test_gke_moves_running_pods_only_where_the_stack_file_says_so(planned):
+    assert "activeMigration" not in order(planned["l4"])
+    assert order(replace(planned["l4"], climb=True))["activeMigration"] == {"optimizeRulePriority": True}
 
 
 def test_another_projects_reservation_is_named_with_its_project(spec):
