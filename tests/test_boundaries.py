@@ -14,6 +14,18 @@ from infra.clouds import CLOUDS, kit
 
 SDKS = {"pulumi_aws": "infra/clouds/aws", "pulumi_gcp": "infra/clouds/gcp", "pulumi_azure_native": "infra/clouds/azure"}
 FILES = {"__init__", "provider", "network", "cluster", "node_pool", "object_store", "identity"}
+SERVICES = {
+    "__init__",
+    "rights",
+    "machine",
+    "messaging",
+    "function",
+    "workflow",
+    "machine_learning",
+    "warehouse",
+    "data_jobs",
+    "monitoring",
+}
 MODULES = sorted(p for top in ("fleet", "infra", "sandbox") for p in (ROOT / top).rglob("*.py"))
 PROJECTS = sorted((ROOT / "projects").rglob("*.py"))
 SERVING = sorted((ROOT / "serving").rglob("*.py"))
@@ -75,6 +87,7 @@ def test_no_branch_on_a_clouds_name(path: Path) -> None:
 def test_every_cloud_is_whole(cloud: Cloud) -> None:
     package = ROOT / Path(*CLOUDS[cloud].split("."))
     assert {p.stem for p in package.glob("*.py")} >= FILES
+    assert {p.stem for p in (package / "services").glob("*.py")} >= SERVICES
     made = kit(cloud)
     assert made.config_namespace
     for part in (made.provider, made.network, made.cluster, made.node_pool, made.object_store, made.workload_identity):

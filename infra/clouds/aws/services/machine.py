@@ -14,8 +14,8 @@ from infra.clouds.aws.network import AwsNetwork
 from infra.clouds.aws.services.rights import allow, on_stores, service_role
 from infra.clouds.services import ServiceArgs
 
-# SSM parameters of AWS's own images. https://docs.aws.amazon.com/dlami/latest/devguide/find-dlami-id.html and
-# https://awsdocs-neuron.readthedocs-hosted.com/en/latest/dlami/index.html, from memory of 2025; not asked of an account.
+# SSM parameters of AWS's own images: https://docs.aws.amazon.com/dlami/latest/devguide/find-dlami-id.html and
+# https://awsdocs-neuron.readthedocs-hosted.com/en/latest/dlami/index.html, read 2026-11-29.
 _IMAGES = {
     Family.NVIDIA: "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id",
     Family.NEURON: "/aws/service/neuron/dlami/base/amazon-linux-2023/latest/image_id",

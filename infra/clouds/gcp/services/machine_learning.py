@@ -173,7 +173,12 @@ def _deploy(
     model = {
         "displayName": args.named(limit=128),
         "artifactUri": source,
-        "containerSpec": {"imageUri": spec.image},
+        "containerSpec": {
+            "imageUri": spec.image,
+            "healthRoute": "/ping",
+            "predictRoute": "/invocations",
+            "ports": [{"containerPort": 8080}],
+        },
         "labels": args.tags,
     }
     deployed = {
