@@ -19,6 +19,7 @@ from fleet.arguments import AsFormat, Format, Stacks, load_or_exit, select_stack
 from fleet.carbon.cli import carbon
 from fleet.comment.cli import app as comment_app
 from fleet.commitments import CommitmentSpec
+from fleet.latency_cli import latency
 from fleet.load import StackErrors
 from fleet.place.cli import place
 from fleet.report.cli import report
@@ -37,6 +38,7 @@ app.add_typer(comment_app, name="comment", help="One comment on a pull or merge 
 app.command()(report)
 app.command()(place)
 app.command()(carbon)
+app.command()(latency)
 OUT = ROOT / "out"
 
 
