@@ -23,6 +23,7 @@ from fleet.commitments import CommitmentSpec
 from fleet.doctor import doctor
 from fleet.drift_cli import drift
 from fleet.fit import fit
+from fleet.latency_cli import latency
 from fleet.load import StackErrors
 from fleet.place.cli import place
 from fleet.policies import app as policies_app
@@ -51,6 +52,7 @@ app.command()(carbon)
 app.command()(actual)
 app.command()(doctor)
 app.command()(drift)
+app.command()(latency)
 OUT = ROOT / "out"
 
 

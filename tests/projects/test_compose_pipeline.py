@@ -38,9 +38,9 @@ def test_the_file_is_of_composes_schema() -> None:
     # docker-compose 1.29's, the newest on PyPI: what it allows, Compose still does.
     schema = json.loads((resources.files("compose") / "config" / "compose_spec.json").read_text())
     valid = jsonschema.Draft201909Validator(schema)
-    valid.validate(COMPOSE)
+    valid.validate({key: value for key, value in COMPOSE.items() if key != "name"})  # which Compose takes since 2.3.3
     with pytest.raises(jsonschema.ValidationError):
-        valid.validate({**COMPOSE, "services": {"a": {"imagine": "x"}}})
+        valid.validate({"services": {"a": {"imagine": "x"}}})
 
 
 def test_podman_compose_reads_it_alike() -> None:
