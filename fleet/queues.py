@@ -66,5 +66,4 @@ def queue(cloud: Cloud, address: str) -> Queue:
 
 def of_services(cluster: ClusterSpec) -> list[str]:
     """Queues that the cluster's own `services:` make, where a stack file has such a part."""
-    services = getattr(cluster, "services", None) or {}
-    return [name for name, service in services.items() if getattr(service, "kind", None) == "queue"]
+    return list(getattr(getattr(cluster, "services", None), "queues", ()))

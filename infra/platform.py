@@ -56,7 +56,7 @@ class _Cluster(pulumi.ComponentResource):
     """One cluster and all that belongs to it."""
 
     outputs: dict[str, Any]
-    # Cloud services by their names, as `services:` has them; a queue has an `address`.
+    # Cloud services by their names, as `services:` has them; a queue has an `address`, on Azure a `resource_id` beside it.
     services: dict[str, Any]
 
     def __init__(self, stack: Stack, name: str, spec: ClusterSpec) -> None:
@@ -240,7 +240,8 @@ class _Cluster(pulumi.ComponentResource):
         address = model.scaling.queue.address if model.scaling.queue else None
         if address is None or not address.startswith(OF_SERVICE):
             return address
-        return self.services[address.removeprefix(OF_SERVICE)].address  # type: ignore[no-any-return]
+        made = self.services[address.removeprefix(OF_SERVICE)]
+        return made.resource_id if hasattr(made, "resource_id") else made.address  # type: ignore[no-any-return]
 
     def _queue_reader(self, cluster: Any) -> Any:
         """KEDA's rights over the queues that models go by, where there are any."""
