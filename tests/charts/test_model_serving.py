@@ -577,6 +577,54 @@ def test_the_api_server_admits_every_part_under_pod_security_restricted(helm, ku
         kubectl("create", "--dry-run=server", "-f", "-", stdin=thing)
 
 
+QUEUED = {"triggers": [{**QUEUE, "authenticationRef": {"name": "chat"}}], "identity": {"provider": "aws"}}
+RENDERS = {
+    "minimal": {},
+    "hpa": {"autoscaling": {"kind": "hpa", "scaleDown": {"stabilizationSeconds": 820}}, "replicas": {"min": 2, "max": 4}},
+    "keda": {
+        "autoscaling": {"kind": "keda", "keda": {**QUEUED, "initialCooldownPeriod": 220}},
+        "replicas": {"min": 0, "max": 4},
+    },
+    "formula": {
+        "autoscaling": {
+            "kind": "keda",
+            "keda": {"triggers": [{"name": "grid", **TRIGGER}], "formula": "grid ?? 0.0", "fallback": {"replicas": 1}},
+        },
+        "replicas": {"min": 1, "max": 4},
+    },
+    "jobs": {"autoscaling": {"kind": "jobs", "keda": QUEUED}, "replicas": {"min": 0, "max": 4}},
+    "claim": {"weights": {"sizeGiB": 16, "cache": {"kind": "pvc", "claim": {"storageClass": "efs"}}}},
+    "image": {"weights": {"cache": {"kind": "image", "image": "registry.example/weights:1"}}},
+}
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("name", RENDERS)
+def test_every_render_is_what_kubernetes_and_keda_take(helm, kubectl, name):
+    """Strictly: by the API server's own schemas and KEDA's CRDs, where an unknown field is a fault; hooks, too."""
+    kubectl("apply", "-f", "-", stdin=restricted("rendered"))
+    crds = [part for file in toolchain.carried("keda-operator") for part in ("-f", str(file))]
+    kubectl("apply", "--server-side", *crds)
+    kubectl("wait", "--for=condition=Established", "--timeout=60s", *crds)
+    version = ("--kube-version", "1.37.0")
+    text = helm("template", "chat", str(CHART), "--namespace", "rendered", *version, values=with_(**RENDERS[name]))
+    objects = [thing for thing in yaml.safe_load_all(text) if thing]
+    assert objects
+    for thing in objects:
+        kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=thing)
+        template = thing["spec"].get("template") or thing["spec"].get("jobTargetRef", {}).get("template")
+        if template:  # a Deployment is taken whatever its pods are
+            pod = {**template["spec"], "serviceAccountName": "default"}
+            meta = {"name": "chat", "namespace": "rendered"}
+            kubectl(
+                "create",
+                "--dry-run=server",
+                "-f",
+                "-",
+                stdin={"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod},
+            )
+
+
 @pytest.mark.sandbox
 def test_pod_security_restricted_would_have_noticed(helm, kubectl, render):
     """The same pod, made a little worse, is refused: the namespace's labels do what the test above relies on."""
