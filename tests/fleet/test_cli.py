@@ -34,6 +34,7 @@ OPTIONS = {
     "fit": {"--precision", "--tokens", "--train", "--rank", "--format"},
     "import-terraform": {"--out", "--fill", "--format"},
     "actual": {"--stack", "--prometheus", "--cluster", "--hours", "--format"},
+    "latency": {"--accelerator", "--cloud", "--region", "--spot", "--offline", "--tries", "--timeout", "--format"},
     "doctor": {"--for", "--format"},
     "drift": {"--stack", "--sandbox", "--from", "--event-log", "--refresh", "--format"},
     "report": {"--stack", "--base", "--base-dir", "--format", "--out", "--limits", "--max-increase", "--fail-on"},
