@@ -7,6 +7,7 @@ counts v2 and v3 by cores, two a chip and eight a machine. A price that nobody p
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -70,6 +71,18 @@ def tpu_vm_types() -> tuple[TpuVmType, ...]:
             )
             for row in csv.DictReader(file)
         )
+
+
+def with_tensorflow(runtime: str, hosts: int) -> str:
+    """The runtime, its name right for so many machines: TensorFlow's say `-pod` where there are several, others never do.
+
+    After cloud.google.com/tpu/docs/runtimes, read 2026-11-29.
+
+    >>> with_tensorflow("tpu-vm-tf-2.16.1-pjrt", 4)
+    'tpu-vm-tf-2.16.1-pod-pjrt'
+    """
+    named = re.fullmatch(r"(tpu-vm-tf-\d+\.\d+\.\d+)(?:-pod)?(-[a-z]+)?", runtime)
+    return f"{named[1]}{'-pod' if hosts > 1 else ''}{named[2] or ''}" if named else runtime
 
 
 def of_type(name: str) -> tuple[TpuVmType, ...]:

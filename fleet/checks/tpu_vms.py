@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fleet.catalog.clouds import Cloud
-from fleet.catalog.tpu_vms import nearest, of_type, tpu_vm_types
+from fleet.catalog.tpu_vms import nearest, of_type, tpu_vm_types, with_tensorflow
 from fleet.checks.finding import Finding, Path, listed
 from fleet.checks.finding import nearest as meant
 from fleet.spec import ClusterSpec
@@ -47,6 +47,11 @@ def _type(path: Path, vm: TpuVmSpec, cluster: ClusterSpec, region: Path) -> Iter
         message = f"{vm.zone} has no {vm.type}"
         needs = (at, region, (*path, "type"))
         yield Finding(at, message, f"'{vm.zone}'", listed(here), f"set zone: {here[0]}, or leave it out", needs=needs)
+    if (right := with_tensorflow(vm.runtime, known[0].hosts)) != vm.runtime:
+        several = "several machines" if known[0].hosts > 1 else "one machine"
+        at = (*path, "runtime")
+        message = f"{vm.type} is {several}, and the runtime is not for that"
+        yield Finding(at, message, f"'{vm.runtime}'", right, f"set runtime: {right}", needs=(at, (*path, "type")))
 
 
 def _stores(path: Path, vm: TpuVmSpec, cluster: ClusterSpec, stores: Path) -> Iterator[Finding]:

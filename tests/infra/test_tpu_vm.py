@@ -31,14 +31,20 @@ clusters:
     api: {allowed_cidrs: [203.0.113.0/24]}
     stores: {data: {}, results: {}}
     tpu_vms:
-      lab: {type: TYPE, purchase: PURCHASE, reads: [READS], writes: [results]}
+      lab: {type: TYPE, purchase: PURCHASE, RUNTIME reads: [READS], writes: [results]}
 """
 
 
 @pytest.fixture
 def spec(tmp_path):
-    def read(type_="v2-8", purchase="spot", environment="dev", reads="data"):
-        given = {"TYPE": type_, "PURCHASE": purchase, "ENVIRONMENT": environment, "READS": reads}
+    def read(type_="v2-8", purchase="spot", environment="dev", reads="data", runtime=""):
+        given = {
+            "RUNTIME": runtime and f"runtime: {runtime},",
+            "TYPE": type_,
+            "PURCHASE": purchase,
+            "ENVIRONMENT": environment,
+            "READS": reads,
+        }
         text = FILE
         for word, value in given.items():
             text = text.replace(word, value)
@@ -74,6 +80,10 @@ def test_it_is_private_starts_securely_and_is_found_by_its_tags(made):
     assert asked["labels"]["accelfleet-cluster"] == "main"
     assert vm.protect is False
     assert recorded.exports["made"]["clusters"]["main"]["tpuVms"] == {"lab": "trial-main-lab-tpu"}
+
+
+def test_tensorflow_is_a_runtime_of_its_own(made):
+    assert made(runtime="tpu-vm-tf-2.16.1-pjrt").one(VM).inputs["runtimeVersion"] == "tpu-vm-tf-2.16.1-pjrt"
 
 
 def test_spot_is_asked_for_and_nothing_else_is_for_on_demand(made):
