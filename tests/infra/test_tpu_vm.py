@@ -131,7 +131,9 @@ def test_a_report_prices_all_of_its_machines_or_says_that_it_cannot(spec):
 
 
 def _loaded(text):
-    return StackSpec.model_validate(yaml.safe_load(text.replace("ENVIRONMENT", "dev").replace("READS", "data")))
+    return StackSpec.model_validate(
+        yaml.safe_load(text.replace("ENVIRONMENT", "dev").replace("READS", "data").replace("RUNTIME", ""))
+    )
 
 
 def test_another_type_is_another_machine_and_another_store_is_not(spec):
