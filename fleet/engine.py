@@ -39,6 +39,7 @@ class Outcome:
         changes: operations by kind, as the engine's summary counts them (`create`, `same`, …).
         errors: error diagnostics with the resource's name, ANSI codes and engine noise removed.
         output: everything the engine printed, for the log file.
+        broken: policy rules that refuse the change, each with its resource; they are among the errors.
     """
 
     returncode: int
@@ -47,6 +48,7 @@ class Outcome:
     errors: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     output: str = ""
+    broken: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -210,6 +212,13 @@ def _follow(log: Path, process: subprocess.Popen[str]) -> Iterator[Event]:
 def _record(outcome: Outcome, event: Event) -> None:
     if summary := event.get("summaryEvent"):
         outcome.changes = {k: int(n) for k, n in (summary.get("resourceChanges") or {}).items()}
+    if policy := event.get("policyEvent"):
+        said = f"{policy.get('policyName')}: {policy.get('message', '').strip()}"
+        if policy.get("enforcementLevel") == "mandatory":
+            outcome.broken.append(said)
+            outcome.errors.append(said)
+        else:
+            outcome.notes.append(said)
     if diagnostic := event.get("diagnosticEvent"):
         text = _clean(diagnostic)
         if diagnostic.get("severity") == "error" and text and not diagnostic.get("ephemeral"):

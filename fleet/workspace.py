@@ -18,6 +18,7 @@ from fleet.spec import StackSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 STACKS = ROOT / "stacks"
+POLICIES = ROOT / "policies"
 
 
 class EnvironmentLacksError(Exception):
@@ -41,6 +42,8 @@ class Workspace:
     engine: str = "pulumi"
     kubectl: str = "kubectl"
     sandbox: Path | None = None
+    # The policy pack that changes are held to; None for programs of other people's.
+    policies: Path | None = None
     # What the clouds hold, asked behind the engine's back; None where nobody can tell.
     view: View | None = None
     # Lets stand what a stack says stands already, and returns secrets of its configuration; None where that is not ours.
@@ -50,6 +53,12 @@ class Workspace:
     def running(self) -> Path:
         """Directory of the marks that a run leaves until it ends well."""
         return (self.sandbox or ROOT / ".accelfleet") / "running"
+
+    @property
+    def backups(self) -> Path:
+        """Directory of the copies of states (`fleet.state`); $ACCELFLEET_BACKUPS names another."""
+        chosen = self.env.get("ACCELFLEET_BACKUPS")
+        return Path(chosen) if chosen else (self.sandbox or ROOT / ".accelfleet") / "backups"
 
 
 def real_workspace() -> Workspace:
@@ -62,4 +71,4 @@ def real_workspace() -> Workspace:
         raise EnvironmentLacksError(
             "the Pulumi CLI is not on PATH: install it (https://www.pulumi.com/docs/install/), or add --sandbox to run locally"
         )
-    return Workspace(ROOT, dict(os.environ), RealClouds(os.environ))
+    return Workspace(ROOT, dict(os.environ), RealClouds(os.environ), policies=POLICIES)

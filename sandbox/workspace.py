@@ -17,7 +17,7 @@ import yaml
 from fleet.leftovers import Found
 from fleet.lookup import Wanted
 from fleet.spec import StackSpec
-from fleet.workspace import ROOT, STACKS, Workspace
+from fleet.workspace import POLICIES, ROOT, STACKS, Workspace
 from sandbox import addons, sites, toolchain
 from sandbox import bin as shims
 from sandbox.cloud.client import Client, home
@@ -54,7 +54,17 @@ def sandbox_workspace(directory: Path | None = None) -> Workspace:
     }
     client = Client(directory)
     view = CloudView(client)
-    return Workspace(project, env, view, str(engine), str(toolchain.path("kubectl")), directory, view, preparer(client))
+    return Workspace(
+        project,
+        env,
+        view,
+        str(engine),
+        str(toolchain.path("kubectl")),
+        directory,
+        view=view,
+        prepare=preparer(client),
+        policies=POLICIES,
+    )
 
 
 def preparer(client: Client) -> Callable[[str, StackSpec], dict[str, str]]:

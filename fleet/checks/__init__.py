@@ -20,9 +20,12 @@ from fleet.checks import (
     models,
     names,
     network,
+    policies,
     pools,
     provisioning,
+    services,
     tenancy,
+    tpu_vms,
     versions,
     weights,
 )
@@ -58,9 +61,11 @@ def _places(path: Path, cluster: ClusterSpec, secrets: list[str]) -> Iterator[Fi
         yield from access.check(path, cluster)
         yield from versions.of_cluster(path, cluster)
     yield from provisioning.check(path, cluster)
+    yield from tpu_vms.check(path, cluster)
     yield from carbon.of_cluster(path, cluster, secrets)
     for name, pool in cluster.pools.items():
         yield from pools.check((*path, "pools", name), name, pool, cluster)
+    yield from services.check(path, cluster)
     yield from names.in_cluster(path, cluster)
 
 
@@ -87,6 +92,7 @@ def _stack(file: File, spec: StackSpec) -> Iterator[Finding]:
             message = f"goes round in a circle: {' -> '.join(chain)}"
             yield Finding(("depends_on", i), message, repr(other), "stacks that do not lead back here", "break the circle")
     yield from commitments.check(spec.commitments)
+    yield from policies.check(spec.policies)
     yield from names.in_stack(file.stem, spec)
     yield from names.beside(
         file.stem, spec, {name: _read(file.parent / f"{name}.yaml") for name in names.kin(file.stem, known)}

@@ -37,7 +37,19 @@ _STAND_INS: dict[str, Any] = {
     "memory_gib": 1,
     "kind": "savings-plan",
     "discount_percent": 1,
+    "image": "unknown:1",
+    "model": "unknown",
+    "stores": ["unknown"],
+    "steps": ["unknown"],
+    "of": "unknown",
+    "when": "errors",
+    "above": 0,
+    "emails": ["unknown@example.com"],
     "ends": "2999-01-01T00:00:00Z",
+    "rule": "unknown",
+    "resource": "unknown",
+    "reason": "nobody knows",
+    "expires": "2999-01-01",
     **_CLUSTER,
 }
 # For an item of a list, which must not go: the items after it would move up, and their errors to other lines.
@@ -45,6 +57,12 @@ _ITEM_STAND_INS: dict[str, Any] = {
     "allowed_cidrs": "203.0.113.0/24",
     "names": "unknown",
     "taints": "unknown:NoSchedule",
+    "reads": "unknown",
+    "writes": "unknown",
+    "stores": "unknown",
+    "steps": "unknown",
+    "emails": "unknown@example.com",
+    "waivers": {"rule": "unknown", "resource": "unknown", "reason": "nobody knows", "expires": "2999-01-01"},
 }
 
 
@@ -182,6 +200,7 @@ _WORDS = {
     "dict": ("is not a map", "a map of names to entries", "write entries as `name: {…}`, or {} for none"),
     "model": ("is not a map", "a map of fields", "write fields as `key: value`, or {} for defaults"),
     "datetime": ("is no point in time", "such as 2027-01-31T11:30:00Z", "write date and time, and Z for UTC"),
+    "date": ("is no day", "such as 2027-01-31", "write year, month and day"),
     "timezone": ("does not say its time zone", "such as 2027-01-31T11:30:00Z", "end it with Z for UTC, or +01:00"),
 }
 
@@ -194,7 +213,8 @@ def _finding(document: Document, path: Path, detail: ErrorDetails) -> Finding:
         allowed = _allowed(about) or (about.description if about else "") or ""
         return Finding(path, f"'{path[-1]}' is missing", "", allowed, f"add {path[-1]}:", at_key=True)
     if kind == "enum":
-        known = _allowed(about)
+        # Values of a map have no field of their own.
+        known = _allowed(about) or detail["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
         remedy = nearest(str(value), known.split(", "), "use one of the allowed values")
         return Finding(path, "is none of the allowed values", got, known, remedy)
     if kind.startswith("ip_v4_network"):

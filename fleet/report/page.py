@@ -24,7 +24,7 @@ def page(report: Report) -> str:
         "title": title,
         "base": f"against {report.base}" if report.base else "",
         "stacks": stacks,
-        "method": f"{words.METHOD} {words.not_counted(report)}",
+        "method": words.method(report),
     }
     text = _TEMPLATE.read_text(encoding="utf-8")
     for name, value in filled.items():
@@ -50,6 +50,11 @@ def _stack(stack: StackReport) -> Iterator[str]:
     if stack.quotas:
         rows = [(q.quota or "-", f"{q.cloud} {q.region}", q.before, q.after, q.unit, words.quota(q)) for q in stack.quotas]
         yield _table("Quotas", ("Quota", "Region", "Before", "Needs", "Unit", "Limit"), rows)
+    if ready := [(one.pool, words.ready(one), words.reasons(one)) for one in stack.readiness]:
+        yield _table("Pools", ("Pool", "Verdict", "Why"), ready)
+    yield f"<p>{html.escape(words.policy(stack).capitalize())}.</p>"
+    if found := [(one.level, one.policy, one.resource, one.message) for one in stack.policy.findings]:
+        yield _table("Policies", ("Level", "Policy", "Resource", "What is wrong"), found)
     yield "</section>"
 
 

@@ -1,0 +1,515 @@
+"""Rules about AWS: EKS, IAM, networks, S3, ECR."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from fleet.catalog.clouds import Cloud
+from fleet.catalog.compatibility import kubernetes_minors
+from policies.accel_policies.networks import anywhere, reaches_admin
+from policies.accel_policies.rule import Found, FoundAt, Resource, Rules, Severity, Stack, Told
+from policies.accel_policies.settings import Settings
+from policies.accel_policies.values import View, is_on
+
+rules = Rules("aws")
+CRITICAL, HIGH, MEDIUM = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM
+
+PROVIDER = "pulumi:providers:aws"
+CLUSTER = "aws:eks/cluster:Cluster"
+NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
+TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
+VPC = "aws:ec2/vpc:Vpc"
+SUBNET = "aws:ec2/subnet:Subnet"
+FLOW_LOG = "aws:ec2/flowLog:FlowLog"
+NAT = "aws:ec2/natGateway:NatGateway"
+ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
+GROUP = "aws:ec2/securityGroup:SecurityGroup"
+GROUP_RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"
+INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+ROLE = "aws:iam/role:Role"
+POLICIES = ("aws:iam/policy:Policy", "aws:iam/rolePolicy:RolePolicy", "aws:iam/userPolicy:UserPolicy")
+ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+POD_IDENTITY = ("aws:eks/podIdentityAssociation:PodIdentityAssociation", "aws:iam/openIdConnectProvider:OpenIdConnectProvider")
+KEY = "aws:kms/key:Key"
+BUCKET = "aws:s3/bucket:Bucket"
+ACL = "aws:s3/bucketAcl:BucketAcl"
+BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+ENCRYPTION = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+VERSIONING = "aws:s3/bucketVersioning:BucketVersioning"
+BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
+REPOSITORY = "aws:ecr/repository:Repository"
+
+_LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+_FLAGS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+# Each of these lets its holder become somebody with more rights.
+_CLIMBS = (
+    "iam:PassRole",
+    "iam:CreatePolicyVersion",
+    "iam:AttachRolePolicy",
+    "iam:AttachUserPolicy",
+    "iam:PutRolePolicy",
+    "iam:PutUserPolicy",
+    "iam:UpdateAssumeRolePolicy",
+    "iam:CreateAccessKey",
+)
+_ADMIN = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
+_ENDPOINTS_FOR_IMAGES = ("ecr.api", "ecr.dkr", "s3")
+
+
+@rules.on(
+    "aws-eks-api-open",
+    CRITICAL,
+    CLUSTER,
+    mend="list your networks in vpcConfig.publicAccessCidrs, or set endpointPublicAccess: false",
+    refs=("CIS EKS 5.4.1", "CKV_AWS_38", "CKV_AWS_39"),
+)
+def _api_open(it: View, _: Settings) -> Iterator[Found]:
+    """The Kubernetes API answers named networks only.
+
+    An API open to everybody makes any leaked token a way in, from anywhere.
+    """
+    if it("vpcConfig.endpointPublicAccess", True):
+        found = anywhere(it("vpcConfig.publicAccessCidrs", ["0.0.0.0/0"]))
+        if found:
+            yield "vpcConfig.publicAccessCidrs", found
+
+
+@rules.on(
+    "aws-eks-secrets-kms",
+    HIGH,
+    CLUSTER,
+    mend="add encryptionConfig with your KMS key and resources: [secrets]",
+    refs=("CIS EKS 5.3.1", "CKV_AWS_58"),
+)
+def _secrets_kms(it: View, _: Settings) -> Iterator[Found]:
+    """Kubernetes secrets are encrypted with a key of your own.
+
+    Without, whoever reads a backup of etcd reads every secret.
+    """
+    if "secrets" not in it("encryptionConfig.resources", ()):
+        yield "encryptionConfig.resources", it("encryptionConfig.resources")
+
+
+@rules.on(
+    "aws-eks-logs",
+    HIGH,
+    CLUSTER,
+    mend=f"set enabledClusterLogTypes to {', '.join(_LOGS)}",
+    refs=("CIS EKS 2.1.1", "CKV_AWS_37"),
+)
+def _logs(it: View, _: Settings) -> Iterator[Found]:
+    """The control plane logs all five kinds.
+
+    Who did what after an intrusion stands in the audit log, or nowhere.
+    """
+    kept = it("enabledClusterLogTypes", ())
+    if any(kind not in kept for kind in _LOGS):
+        yield "enabledClusterLogTypes", it("enabledClusterLogTypes")
+
+
+rules.demand(
+    "aws-eks-version",
+    HIGH,
+    CLUSTER,
+    "version",
+    lambda minor: minor is None or minor in kubernetes_minors(Cloud.AWS),
+    what="Kubernetes is of a minor that EKS supports as a standard.",
+    why="An old one gets no fixes, and costs six times as much an hour while AWS extends its support.",
+    mend="move to a minor of fleet/catalog/data/kubernetes.csv",
+    refs=("CKV_AWS_339",),
+)
+rules.demand(
+    "aws-eks-access-entries",
+    MEDIUM,
+    CLUSTER,
+    "accessConfig.authenticationMode",
+    lambda mode: mode == "API",
+    what="Who may enter an EKS cluster stands in access entries alone.",
+    why="The aws-auth config map can be edited by anybody who may edit config maps, and a slip there locks everybody out.",
+    mend="set accessConfig.authenticationMode: API",
+    refs=("CIS EKS 5.5.1",),
+    unset="CONFIG_MAP",
+)
+
+
+@rules.on(
+    "aws-eks-pod-identity",
+    HIGH,
+    CLUSTER,
+    mend="give pods roles with eks.PodIdentityAssociation, or IRSA with iam.OpenIdConnectProvider",
+    refs=("CIS EKS 5.2.1",),
+    whole=True,
+)
+def _pod_identity(stack: Stack, _: Settings) -> Iterator[FoundAt]:
+    """Pods get rights of their own, not those of their node.
+
+    What a node may do every pod on it may do, the one that was broken into, too.
+    """
+    if stack.of(*POLICIES) and not stack.of(*POD_IDENTITY):
+        for cluster in stack.of(CLUSTER):
+            yield cluster, "identities", None
+
+
+@rules.on(
+    "aws-private-nodes-way-out",
+    HIGH,
+    NODE_GROUP,
+    mend="add a NAT gateway, or endpoints for ecr.api, ecr.dkr and s3",
+    whole=True,
+)
+def _way_out(stack: Stack, _: Settings) -> Iterator[FoundAt]:
+    """Nodes in private subnets have a way to their images.
+
+    Without one they never become ready, and the apply fails after half an hour.
+    """
+    subnets = stack.of(SUBNET)
+    if not subnets or any(one.view("mapPublicIpOnLaunch", False) for one in subnets) or stack.of(NAT):
+        return
+    services = [str(one.view("serviceName", "")) for one in stack.of(ENDPOINT)]
+    if not all(any(name.endswith(f".{want}") for name in services) for want in _ENDPOINTS_FOR_IMAGES):
+        for group in stack.of(NODE_GROUP):
+            yield group, "subnetIds", Told("private, with no NAT gateway and no endpoints for images")
+
+
+rules.demand(
+    "aws-node-imdsv2",
+    HIGH,
+    TEMPLATE,
+    "metadataOptions.httpTokens",
+    lambda tokens: tokens == "required",
+    what="Instances ask for their metadata with a token (IMDSv2).",
+    why="Without, one request that a server can be talked into gives away the node's credentials.",
+    mend="set metadataOptions.httpTokens: required",
+    refs=("CKV_AWS_79", "CIS AWS 5.6"),
+)
+
+
+@rules.on(
+    "aws-node-metadata-hops",
+    HIGH,
+    TEMPLATE,
+    mend="set metadataOptions.httpPutResponseHopLimit: 1",
+    refs=("CKV_AWS_341",),
+)
+def _hops(it: View, settings: Settings) -> Iterator[Found]:
+    """Pods do not reach their node's credentials.
+
+    At a second hop every pod may do what the node may do.
+    """
+    if it("metadataOptions.httpPutResponseHopLimit", 1) > settings.limits.metadata_hops:
+        yield "metadataOptions.httpPutResponseHopLimit", it("metadataOptions.httpPutResponseHopLimit")
+
+
+@rules.on(
+    "aws-node-disk-encrypted",
+    HIGH,
+    TEMPLATE,
+    mend='set ebs.encrypted: "true" on each block device',
+    refs=("CKV_AWS_8",),
+    parts=lambda one: one.view.maps("blockDeviceMappings"),
+)
+def _disk(device: View, _: Settings) -> Iterator[Found]:
+    """Nodes' disks are encrypted.
+
+    They hold weights, and whatever pods wrote beside them.
+    """
+    if not is_on(device("ebs.encrypted")):
+        yield device.at("ebs.encrypted"), device("ebs.encrypted")
+
+
+rules.demand(
+    "aws-subnet-public-ip",
+    MEDIUM,
+    SUBNET,
+    "mapPublicIpOnLaunch",
+    lambda public: not public,
+    what="Machines get no public address by themselves.",
+    why="A node that the internet can reach is one forgotten rule away from being entered.",
+    mend="leave mapPublicIpOnLaunch out; load balancers need none",
+    refs=("CKV_AWS_130",),
+)
+
+
+@rules.on(
+    "aws-vpc-flow-logs", MEDIUM, VPC, mend="add ec2.FlowLog for the network", refs=("CKV2_AWS_11", "CIS AWS 3.7"), whole=True
+)
+def _flow_logs(stack: Stack, settings: Settings) -> Iterator[FoundAt]:
+    """In production a network logs who spoke to whom.
+
+    Without, nobody can tell afterwards where data went.
+    """
+    if settings.environment == "prod" and not stack.of(FLOW_LOG):
+        for vpc in stack.of(VPC):
+            yield vpc, "flowLogs", None
+
+
+def _ingress(one: Resource) -> list[View]:
+    """What comes in: a group's own rules, or a rule that is a resource."""
+    if one.type == GROUP:
+        return one.view.maps("ingress")
+    return [one.view] if one.type == INGRESS or one.view("type") == "ingress" else []
+
+
+@rules.on(
+    "aws-security-group-open",
+    CRITICAL,
+    (GROUP, GROUP_RULE, INGRESS),
+    mend="name the networks that may come in",
+    refs=("CIS AWS 5.2", "CKV_AWS_24", "CKV_AWS_25"),
+    parts=_ingress,
+)
+def _open(it: View, _: Settings) -> Iterator[Found]:
+    """No security group lets the whole internet at shells, desktops or everything.
+
+    Such ports are tried within minutes of being opened.
+    """
+    ranges = [*it("cidrBlocks", ()), *it("ipv6CidrBlocks", ()), it("cidrIpv4"), it("cidrIpv6")]
+    found = anywhere(ranges)
+    everything = it("protocol", it("ipProtocol")) in ("-1", "all")
+    if found and (everything or reaches_admin(it("fromPort", 0), it("toPort", 65535))):
+        yield it.at("cidrBlocks" if "cidrBlocks" in it else "cidrIpv4"), found
+
+
+def statements(text: Any) -> list[View]:
+    """The statements of a policy document that is JSON."""
+    document = json.loads(text) if isinstance(text, str) else dict(text.data) if isinstance(text, View) else {}
+    listed = document.get("Statement", [])
+    return [View(one, f"Statement[{i}]") for i, one in enumerate(listed if isinstance(listed, list) else [listed])]
+
+
+def _listed(value: Any) -> list[str]:
+    return [str(value)] if isinstance(value, str) else [str(one) for one in value or ()]
+
+
+def _allowed(one: Resource) -> list[View]:
+    """What a policy allows with no condition on it."""
+    path = "policy"
+    return [
+        View(it.data, f"{path}.{it.path}")
+        for it in statements(one.view(path, "{}"))
+        if it("Effect") == "Allow" and "Condition" not in it
+    ]
+
+
+@rules.on(
+    "aws-iam-star",
+    CRITICAL,
+    POLICIES,
+    mend="name actions and resources",
+    refs=("CIS AWS 1.16", "CKV_AWS_62", "CKV_AWS_63"),
+    parts=_allowed,
+)
+def _star(it: View, _: Settings) -> Iterator[Found]:
+    """No policy allows everything on everything.
+
+    Whoever gets at it owns the account.
+    """
+    if "*" in _listed(it("Action")) and "*" in _listed(it("Resource")):
+        yield it.at("Action"), "*"
+
+
+@rules.on(
+    "aws-iam-climb",
+    HIGH,
+    POLICIES,
+    mend="name the roles in Resource, or add a Condition",
+    refs=("CKV_AWS_286",),
+    parts=_allowed,
+)
+def _climb(it: View, _: Settings) -> Iterator[Found]:
+    """Rights that can be traded for more rights are bound to named resources.
+
+    With iam:PassRole on all roles one can start a machine as an administrator.
+    """
+    if "*" in _listed(it("Resource")):
+        for action in _listed(it("Action")):
+            if action in _CLIMBS or action == "iam:*":
+                yield it.at("Action"), action
+
+
+@rules.on(
+    "aws-iam-admin-attached",
+    CRITICAL,
+    ATTACHMENT,
+    mend="attach policies with the rights that are needed",
+    refs=("CKV_AWS_274",),
+)
+def _admin(it: View, _: Settings) -> Iterator[Found]:
+    """No role is an administrator.
+
+    A platform's roles are used by machines, and machines get broken into.
+    """
+    arn = str(it("policyArn", ""))
+    if arn.rpartition("/")[2] in _ADMIN:
+        yield "policyArn", arn
+
+
+@rules.on(
+    "aws-oidc-trust-bound",
+    CRITICAL,
+    ROLE,
+    mend="add StringEquals on <issuer>:sub with the one repository and environment, or service account",
+    refs=("docs.github.com: configuring OpenID Connect in AWS",),
+    parts=lambda one: statements(one.view("assumeRolePolicy", "{}")),
+)
+def _trust(it: View, _: Settings) -> Iterator[Found]:
+    """A role that an OIDC token opens names whose token it is.
+
+    Without, any repository at the same forge, or any pod of the cluster, may take it.
+    """
+    if it("Effect") != "Allow" or it("Principal.Federated") is None:
+        return
+    subjects = [
+        subject
+        for operator, keys in it("Condition", View({})).items()
+        if operator in ("StringEquals", "StringLike")
+        for key, value in keys.items()
+        if key.endswith(":sub")
+        for subject in _listed(value)
+    ]
+    loose = next((s for s in subjects if s == "*" or s.endswith((":*", "/*"))), None)
+    if loose or not subjects:
+        yield f"assumeRolePolicy.{it.at('Condition')}", loose
+
+
+rules.demand(
+    "aws-kms-rotation",
+    MEDIUM,
+    KEY,
+    "enableKeyRotation",
+    is_on,
+    what="Keys are replaced every year.",
+    why="What leaks of an old one opens nothing new.",
+    mend="set enableKeyRotation: true",
+    refs=("CIS AWS 3.6", "CKV_AWS_7"),
+    unset=False,
+)
+
+
+@rules.on(
+    "aws-bucket-block-flags",
+    CRITICAL,
+    BLOCK,
+    mend="set all four flags",
+    refs=("CIS AWS 2.1.4", "CKV_AWS_53", "CKV_AWS_54", "CKV_AWS_55", "CKV_AWS_56"),
+)
+def _flags(it: View, _: Settings) -> Iterator[Found]:
+    """A bucket's block of public access is whole.
+
+    One of four left open is enough for one policy to publish every weight.
+    """
+    for flag in _FLAGS:
+        if not it(flag, False):
+            yield flag, it(flag)
+
+
+@rules.on(
+    "aws-bucket-blocked",
+    CRITICAL,
+    BUCKET,
+    mend="add s3.BucketPublicAccessBlock with all four flags for each bucket",
+    refs=("CIS AWS 2.1.4",),
+    whole=True,
+)
+def _blocked(stack: Stack, _: Settings) -> Iterator[FoundAt]:
+    """Every bucket of the stack has a block of public access.
+
+    What is not blocked is one policy away from being public.
+    """
+    if len(stack.of(BLOCK)) < len(stack.of(BUCKET)):
+        for bucket in stack.of(BUCKET):
+            yield bucket, "publicAccessBlock", Told(f"on {len(stack.of(BLOCK))} of {len(stack.of(BUCKET))} buckets")
+
+
+rules.demand(
+    "aws-bucket-acl-public",
+    CRITICAL,
+    (BUCKET, ACL),
+    "acl",
+    lambda acl: acl not in ("public-read", "public-read-write", "authenticated-read", "website"),
+    what="No list of rights makes a bucket public.",
+    why="Weights are what the company trained for months.",
+    mend="leave acl out; give roles rights by policy",
+    refs=("CKV_AWS_20", "CKV_AWS_57"),
+)
+rules.demand(
+    "aws-bucket-versioned",
+    MEDIUM,
+    VERSIONING,
+    "versioningConfiguration.status",
+    lambda status: status == "Enabled",
+    what="Model stores keep replaced versions.",
+    why="A wrong upload over good weights is undone by one command, or not at all.",
+    mend="set versioningConfiguration.status: Enabled",
+    refs=("CKV_AWS_21",),
+)
+
+
+@rules.on(
+    "aws-bucket-tls",
+    HIGH,
+    BUCKET,
+    mend="add a s3.BucketPolicy that denies aws:SecureTransport false",
+    refs=("CIS AWS 2.1.1",),
+    whole=True,
+)
+def _tls(stack: Stack, _: Settings) -> Iterator[FoundAt]:
+    """Every bucket of the stack refuses what is not encrypted on its way.
+
+    A client that was misconfigured once sends keys and weights in clear.
+    """
+    refusing = [
+        it
+        for one in stack.of(BUCKET_POLICY)
+        for it in statements(one.view("policy", "{}"))
+        if it("Effect") == "Deny" and str(it("Condition.Bool", View({})).get("aws:SecureTransport")) == "false"
+    ]
+    if len(refusing) < len(stack.of(BUCKET)):
+        for bucket in stack.of(BUCKET):
+            yield bucket, "policy", Told(f"refuses plain HTTP on {len(refusing)} of {len(stack.of(BUCKET))} buckets")
+
+
+@rules.on(
+    "aws-bucket-own-key",
+    MEDIUM,
+    ENCRYPTION,
+    mend="set sseAlgorithm: aws:kms with kmsMasterKeyId and bucketKeyEnabled, or waive it for weights that are public",
+    refs=("CKV_AWS_145",),
+    parts=lambda one: one.view.maps("rules"),
+)
+def _own_key(it: View, settings: Settings) -> Iterator[Found]:
+    """In production buckets are encrypted with a key of your own.
+
+    Who may read is then said in two places, and taking the key away ends all of it.
+    """
+    algorithm = it("applyServerSideEncryptionByDefault.sseAlgorithm")
+    if settings.environment == "prod" and algorithm not in ("aws:kms", "aws:kms:dsse"):
+        yield it.at("applyServerSideEncryptionByDefault.sseAlgorithm"), algorithm
+
+
+rules.demand(
+    "aws-registry-immutable",
+    HIGH,
+    REPOSITORY,
+    "imageTagMutability",
+    lambda tags: str(tags).startswith("IMMUTABLE"),
+    what="A tag of an image means the same image for ever.",
+    why="What was tested is else not what runs tomorrow.",
+    mend="set imageTagMutability: IMMUTABLE",
+    refs=("CKV_AWS_51",),
+    unset="MUTABLE",
+)
+rules.demand(
+    "aws-registry-scan",
+    MEDIUM,
+    REPOSITORY,
+    "imageScanningConfiguration.scanOnPush",
+    is_on,
+    what="Images are scanned when they are pushed.",
+    why="Known holes are else found by others first.",
+    mend="set imageScanningConfiguration.scanOnPush: true",
+    refs=("CIS EKS 5.1.1", "CKV_AWS_163"),
+    unset=False,
+)

@@ -1,0 +1,50 @@
+"""What a stack says about policies: environment, limits, what is enforced, what is waived and until when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from fnmatch import fnmatchcase
+
+from fleet.spec import StackSpec
+from fleet.spec_policies import Enforcement, LimitsSpec, WaiverSpec
+from policies.accel_policies.rule import Rule, Severity
+
+_DEFAULT = {
+    Severity.CRITICAL: Enforcement.MANDATORY,
+    Severity.HIGH: Enforcement.MANDATORY,
+    Severity.MEDIUM: Enforcement.ADVISORY,
+    Severity.LOW: Enforcement.ADVISORY,
+}
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """For one stack. Without a stack file: the defaults, and an environment that nobody knows."""
+
+    environment: str | None = None
+    limits: LimitsSpec = field(default_factory=LimitsSpec)
+    enforce: Mapping[str, Enforcement] = field(default_factory=dict)
+    waivers: tuple[WaiverSpec, ...] = ()
+    today: date = field(default_factory=_today)
+
+    @classmethod
+    def of(cls, spec: StackSpec) -> Settings:
+        told = spec.policies
+        return cls(
+            environment=str(spec.environment), limits=told.limits, enforce=dict(told.enforce), waivers=tuple(told.waivers)
+        )
+
+    def enforcement(self, rule: Rule) -> Enforcement:
+        """The rule's own word goes before its severity's."""
+        return self.enforce.get(rule.id) or self.enforce.get(rule.severity) or _DEFAULT[rule.severity]
+
+    def waiver(self, rule: str, resource: str) -> WaiverSpec | None:
+        """The waiver that speaks of them; of several the one that lasts longest."""
+        found = [w for w in self.waivers if w.rule == rule and fnmatchcase(resource, w.resource)]
+        return max(found, key=lambda w: w.expires, default=None)
