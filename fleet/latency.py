@@ -22,7 +22,7 @@ from fleet.cost import hourly_price
 PORT = 443
 # A host that is named for its region, which a test compares with what the vendors' own SDKs list.
 # AWS: docs.aws.amazon.com/general/latest/gr/ec2-service.html. GCP: Vertex AI's discovery document lists its locational
-# endpoints. Azure: learn.microsoft.com/azure/ai-services/cognitive-services-custom-subdomains: regional ones. Read 2026-11.
+# endpoints. Azure: learn.microsoft.com/azure/ai-services/cognitive-services-custom-subdomains. Read 2026-11.
 # Google's and Microsoft's front ends may end the connect nearer to you than the region is: a lower bound there.
 _HOSTS: Mapping[Cloud, str] = {
     Cloud.AWS: "ec2.{region}.amazonaws.com",

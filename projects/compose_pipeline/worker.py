@@ -45,7 +45,7 @@ def ask(session: requests.Session, model: str, text: str) -> int:
         pixels = [float(one) for one in json.loads(text)]
     except (ValueError, TypeError) as wrong:
         raise BadJobError(f"no list of numbers: {wrong}") from wrong
-    tensor = {"name": "x", "datatype": "FP32", "shape": [1, len(pixels)], "data": pixels}
+    tensor: dict[str, Any] = {"name": "x", "datatype": "FP32", "shape": [1, len(pixels)], "data": pixels}
     answer = session.post(f"{model}/infer", json={"inputs": [tensor]}, timeout=30)
     if 400 <= answer.status_code < 500 and answer.status_code != requests.codes.too_many_requests:
         raise BadJobError(answer.text[:200])

@@ -23,6 +23,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -77,16 +78,22 @@ def run() -> Table:
         train.main(folder, 5 if small() else 20)
         rows.append(("make", "python -m projects.compose_pipeline.train", f"{(folder / 'digits.onnx').stat().st_size:,} bytes"))
         flags = ("--host", "127.0.0.1", "--port", "0", "--grpc-port", "-1")
-        server = subprocess.Popen((str(SERVER), "-m", "serving", "--model", str(folder), *flags), cwd=ROOT, text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
-        parts.callback(server.wait, 60)
-        parts.callback(server.terminate)
+        command = (str(SERVER), "-m", "serving", "--model", str(folder), *flags)
+        server = parts.enter_context(
+            subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        )
+        parts.callback(server.terminate)  # before it is waited for
         url = address(server)
         rows.append(("serve", "python -m serving --model out/digits", "ready"))
         right, started = 0, time.monotonic()
         session = parts.enter_context(requests.Session())
         for x, y in zip(made.test_x[:asked], made.test_y[:asked], strict=True):
-            tensor = {"name": "x", "datatype": "FP32", "shape": [1, digits.PIXELS], "data": [float(one) for one in x]}
+            tensor: dict[str, Any] = {
+                "name": "x",
+                "datatype": "FP32",
+                "shape": [1, digits.PIXELS],
+                "data": [float(one) for one in x],
+            }
             answer = session.post(f"{url}/v2/models/digits/infer", json={"inputs": [tensor]}, timeout=30)
             answer.raise_for_status()
             logits = answer.json()["outputs"][0]["data"]
