@@ -23,6 +23,7 @@ from fleet.doctor import doctor
 from fleet.drift_cli import drift
 from fleet.load import StackErrors
 from fleet.place.cli import place
+from fleet.prices.cli import app as catalog_app
 from fleet.report.cli import report
 from fleet.rollout import load
 from fleet.workspace import ROOT, STACKS, EnvironmentLacksError, Workspace, real_workspace
@@ -36,6 +37,7 @@ app = typer.Typer(
     "Try it with no cloud account: `fleet up --sandbox --stack '*-dev'`",
 )
 app.add_typer(comment_app, name="comment", help="One comment on a pull or merge request for all stacks: github, gitlab.")
+app.add_typer(catalog_app, name="catalog", help="The catalogue's facts: refresh its prices.")
 app.command()(report)
 app.command()(place)
 app.command()(carbon)
