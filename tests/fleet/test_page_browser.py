@@ -36,9 +36,10 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     old = text.replace("nodes: {min: 0, max: 3}", "nodes: {min: 0, max: 3}\n        disk_gib: 300")
     assert old != text
     (before / "aws-dev.yaml").write_text(old)
-    done = CliRunner().invoke(
-        app, ["report", "--stack", "aws-dev", "--base-dir", str(before), "--format", "html", "--out", str(page)]
-    )
+    words = ["report", "--stack", "aws-dev", "--base-dir", "before", "--format", "html", "--out", str(page)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     return page
 
