@@ -11,7 +11,7 @@ PROJECTS := .venv-projects
 PROJECTS_STAMP := $(PROJECTS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types unit serving-test projects-test bench schema lock docs clean
+.PHONY: help install browser demo test check lint types unit serving-test projects-test bench schema lock docs clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,7 +58,13 @@ serving-test: $(SERVING_STAMP) ## The model server's tests, in its own environme
 projects-test: $(PROJECTS_STAMP) $(SERVING_STAMP) ## The projects, each run whole at a small size, in their own environment
 	$(PROJECTS)/bin/pytest --confcutdir=tests/projects tests/projects
 
-test: lint types serving-test projects-test $(STAMP) ## Everything: check, and the tests on the real engine and Kubernetes
+browser: ## Chromium for the HTML report's tests, where it can be had: Debian's, as root; without it they are skipped
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update && \
+	  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium >/dev/null; } || \
+	  echo "no Chromium, and none to be installed: the tests of the HTML report are skipped"
+
+test: lint types serving-test projects-test browser $(STAMP) ## Everything: check, and the tests on the real engine and Kubernetes
 	$(BIN)/python -m sandbox.toolchain
 	$(BIN)/pytest -m 'not sandbox' -n 2
 	$(BIN)/pytest -m sandbox -n 2 --dist loadgroup

@@ -27,6 +27,7 @@ from fleet.latency_cli import latency
 from fleet.load import StackErrors
 from fleet.place.cli import place
 from fleet.policies import app as policies_app
+from fleet.prices.cli import app as catalog_app
 from fleet.report.cli import report
 from fleet.rollout import load
 from fleet.state.cli import app as state_app
@@ -44,6 +45,7 @@ app = typer.Typer(
 app.add_typer(comment_app, name="comment", help="One comment on a pull or merge request for all stacks: github, gitlab.")
 app.add_typer(state_app, name="state", help="Copies of the stacks' states: backup, verify, restore.")
 app.add_typer(policies_app, name="policies")
+app.add_typer(catalog_app, name="catalog", help="The catalogue's facts: refresh its prices.")
 app.command()(report)
 app.command()(place)
 app.command()(fit)

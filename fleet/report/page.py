@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fleet.report import words
 from fleet.report.model import Band, Estimate, Report, StackReport
+from fleet.report.scatter import scatters
 
 _TEMPLATE = Path(__file__).parent / "page.html"
 # Of the widest bar, in hundredths of the column.
@@ -47,6 +48,8 @@ def _stack(stack: StackReport) -> Iterator[str]:
     yield "</div>"
     if stack.after:
         yield from _lines(stack.after)
+        if figures := list(scatters(stack.after)):
+            yield f'<h3>Elsewhere</h3><div class="cards">{"".join(figures)}</div>'
     if stack.quotas:
         rows = [(q.quota or "-", f"{q.cloud} {q.region}", q.before, q.after, q.unit, words.quota(q)) for q in stack.quotas]
         yield _table("Quotas", ("Quota", "Region", "Before", "Needs", "Unit", "Limit"), rows)
