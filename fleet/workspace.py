@@ -56,9 +56,10 @@ class Workspace:
 
     @property
     def backups(self) -> Path:
-        """Directory of the copies of states (`fleet.state`); $ACCELFLEET_BACKUPS names another."""
-        chosen = self.env.get("ACCELFLEET_BACKUPS")
-        return Path(chosen) if chosen else (self.sandbox or ROOT / ".accelfleet") / "backups"
+        """Directory of the copies of states (`fleet.state`); $ACCELFLEET_BACKUPS names another, but never for the sandbox's."""
+        if self.sandbox:
+            return self.sandbox / "backups"
+        return Path(self.env.get("ACCELFLEET_BACKUPS") or ROOT / ".accelfleet" / "backups")
 
 
 def real_workspace() -> Workspace:

@@ -67,7 +67,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         (self.home / "Pulumi.yaml").write_text("name: accelfleet\n")
-        env = {"PULUMI_BACKEND_URL": f"file://{self.home}/state", "ACCELFLEET_BACKUPS": str(self.home / "backups")}
+        env = {"PULUMI_BACKEND_URL": f"file://{self.home}/state"}
         self.workspace = Workspace(self.home, env, Nowhere(), sandbox=self.home)
 
     @property
@@ -355,3 +355,9 @@ def test_a_replaced_resource_may_be_there_beside_its_old_self() -> None:
 def test_the_refusal_names_the_real_command_outside_the_sandbox(engine: Any) -> None:
     verdict = Verdict(STACK, None, ["x"], backups_of(engine).newest())
     assert f"fleet state restore --stack {STACK} " in verdict.refusal(sandbox=False)
+
+
+def test_copies_of_real_states_and_of_the_sandboxs_never_mix(tmp_path: Path) -> None:
+    env = {"ACCELFLEET_BACKUPS": str(tmp_path / "kept")}
+    assert Workspace(tmp_path, env, Nowhere()).backups == tmp_path / "kept"
+    assert Workspace(tmp_path, env, Nowhere(), sandbox=tmp_path / "sandbox").backups == tmp_path / "sandbox" / "backups"

@@ -64,7 +64,9 @@ aws.ssm.Parameter(
     value=pulumi.Output.format("postgres://user:{0}@db.test/models?g={1}", canary("connection"), generation),
     opts=pulumi.ResourceOptions(provider=account),
 )
-aws.sqs.Queue("queue", name="canary", tags={"note": canary("tag")}, opts=pulumi.ResourceOptions(provider=account))
+# The provider copies tags into tagsAll, and the engine knows only of what is called as an input: without this it is in clear.
+hidden = pulumi.ResourceOptions(provider=account, additional_secret_outputs=["tagsAll"])
+aws.sqs.Queue("queue", name="canary", tags={"note": canary("tag")}, opts=hidden)
 pulumi.export("output", canary("output"))
 if os.environ.get("BOOM"):
     header = canary("exception").apply(lambda v: base64.b64encode(f"user:{v}".encode()).decode())
