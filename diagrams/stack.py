@@ -6,6 +6,7 @@ and add-ons that every cluster has are left out: they would be in each drawing a
 
 from __future__ import annotations
 
+from diagrams import services
 from diagrams.graph import Arrow, Box, Drawing, Group
 from fleet.catalog.clouds import Cloud
 from fleet.contract import AcceleratorPool
@@ -20,7 +21,8 @@ _SCALER, _MODEL, _POOL, _RUNG = range(4)
 
 def drawing(name: str, spec: StackSpec) -> Drawing:
     """All clusters of a stack, one below the other."""
-    groups = tuple(_cluster(name, key, cluster) for key, cluster in spec.clusters.items())
+    both = ((_cluster(name, key, cluster), services.group(key, cluster)) for key, cluster in spec.clusters.items())
+    groups = tuple(group for pair in both for group in pair if group is not None)
     return Drawing(name, f"Stack {name}, {spec.environment}, of {spec.owner}", groups)
 
 

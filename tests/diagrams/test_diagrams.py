@@ -102,6 +102,22 @@ def test_what_scales_shares_and_watches_is_drawn_beside_what_it_acts_on(everythi
     assert group.title == "main: EKS us-east-1, Kubernetes 1.35"
 
 
+@pytest.mark.parametrize("cloud", ["aws", "gcp", "azure"])
+def test_a_pipeline_is_drawn_from_the_object_that_comes_in_to_the_endpoint_that_answers(cloud: str) -> None:
+    spec = load_stack(STACKS / f"{cloud}-pipeline.yaml")
+    _, services = stack.drawing("pipeline", spec).groups
+    (cluster,) = spec.clusters.values()
+    assert {key for _, key, _ in cluster.services.all()} <= {box.id for box in services.boxes}
+    edges: dict[str, set[str]] = {}
+    for arrow in services.arrows:
+        edges.setdefault(arrow.source, set()).add(arrow.target)
+    (queue,) = [key for key, of in cluster.services.queues.items() if of.store]
+    (training,), (endpoint,) = cluster.services.trainings, cluster.services.endpoints
+    source = f"from-{cluster.services.queues[queue].store}"
+    assert {queue, *cluster.services.workflows, training, endpoint} <= layers._reach([source], edges)
+    assert services.columns()[endpoint] > services.columns()[training] > services.columns()[queue]
+
+
 def test_no_two_boxes_lie_on_each_other_and_all_text_fits(everything: Drawing) -> None:
     for drawing in (everything, *build.drawings()):
         root = ET.fromstring(svg(drawing))
