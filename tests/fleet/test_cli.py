@@ -31,7 +31,9 @@ OPTIONS = {
     "quota": {"--stack", "--format"},
     "carbon": {"--stack", "--week", "--load", "--format"},
     "place": {"--cloud", "--region", "--spot", "--hours", "--max-usd", "--max-kg", "--together", "--explain", "--write"},
-    "report": {"--stack", "--base", "--base-dir", "--format", "--out", "--limits", "--max-increase", "--fail-on"},
+    "report": {"--stack", "--base", "--base-dir", "--format", "--out", "--limits", "--max-increase", "--fail-on", "--from"},
+    "doctor": {"--for", "--format"},
+    "drift": {"--stack", "--sandbox", "--from", "--format"},
 }
 
 # Cannot do without a file, too.
