@@ -35,9 +35,9 @@ OPTIONS = {
     "import-terraform": {"--out", "--fill", "--format"},
     "actual": {"--stack", "--prometheus", "--cluster", "--hours", "--format"},
     "latency": {"--accelerator", "--cloud", "--region", "--spot", "--offline", "--tries", "--timeout", "--format"},
+    "report": {"--stack", "--base", "--base-dir", "--format", "--out", "--limits", "--max-increase", "--fail-on", "--from"},
     "doctor": {"--for", "--format"},
-    "drift": {"--stack", "--sandbox", "--from", "--event-log", "--refresh", "--format"},
-    "report": {"--stack", "--base", "--base-dir", "--format", "--out", "--limits", "--max-increase", "--fail-on"},
+    "drift": {"--stack", "--sandbox", "--from", "--format"},
 }
 
 # Cannot do without a further option, too.

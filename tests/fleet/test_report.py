@@ -327,3 +327,17 @@ def test_markdown_of_nothing_is_nothing(stacks: Path) -> None:
     made = document.parse(run("--stack", "aws-dev", "--base", "main", "--format", "json").stdout)
     assert made.quiet
     assert markdown(made) == ""
+
+
+@pytest.mark.parametrize(("limit", "verdict", "left"), [(None, None, None), (27, False, -1), (30, True, 2)])
+def test_a_pool_is_ready_where_quota_and_nodes_are_there(
+    limit: int | None, verdict: bool | None, left: int | None, stacks: Path
+) -> None:
+    row = {"cloud": "aws", "region": "us-east-1", "quota": "L-DB2E81BA", "limit": limit, "as_of": "2026-11-01"}
+    (stacks.parent / "quotas.yaml").write_text(yaml.safe_dump([row] if limit else []))
+    (stack,) = document.parse(run("--stack", "aws-dev", "--format", "json").stdout).stacks
+    (l4,) = [one for one in stack.readiness if one.pool == "main/l4"]
+    # 28 vCPUs of that quota are what the stack's pools need at their bounds.
+    assert (l4.ready, l4.quota_left) == (verdict, left)
+    assert (l4.offered, l4.schedules, str(l4.on_demand), str(l4.spot)) == (True, True, "0.8048", "0.4104")
+    assert l4.why == "1 replica at the least fill 1 of 3 nodes"
