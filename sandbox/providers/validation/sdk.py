@@ -93,7 +93,7 @@ def properties(cls: type) -> Mapping[str, InputProperty]:
 
 @functools.cache
 def outputs(cls: type) -> Mapping[str, type]:
-    """Outputs of a resource class by wire name: str, int, float, bool, list or dict; object for an asset: it has no empty one."""
+    """Outputs of a resource class by wire name: str, int, float, bool, list or dict; object for an asset."""
     return {name: _container(plain_type(hint)) for name, hint in sdk_types.resource_types(cls).items()}
 
 
