@@ -6,6 +6,7 @@ Refuses to fake: where a server cannot be had, `fleet sandbox status` says the b
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from sandbox.object_stores import STORES, Moto, StoreServer, azure_key
@@ -21,11 +22,14 @@ class ObjectStores:
     def __init__(self, home: Path) -> None:
         self._home = home / "stores"
         self._running: dict[str, StoreServer] = {}
+        self._lock = threading.Lock()
 
     def server(self, cloud: str) -> StoreServer:
-        if cloud not in self._running:
-            self._running[cloud] = STORES[cloud](self._home / cloud)
-        return self._running[cloud]
+        # Two threads that both find none would start two, and what the first put into its own would be gone.
+        with self._lock:
+            if cloud not in self._running:
+                self._running[cloud] = STORES[cloud](self._home / cloud)
+            return self._running[cloud]
 
     @property
     def s3(self) -> Moto:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -153,3 +154,12 @@ def test_a_warehouse_jobs_logs_and_an_alarm_are_there(aws: Cloud) -> None:
     )
     (alarm,) = aws.ask("cloudwatch").describe_alarms(AlarmNames=["late"])["MetricAlarms"]
     assert (alarm["Threshold"], alarm["Dimensions"]) == (100.0, [{"Name": "QueueName", "Value": "arrivals"}])
+
+
+def test_many_at_once_start_one_server(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            assert len({id(server) for server in pool.map(lambda _: world.buckets.server("aws"), range(8))}) == 1
+    finally:
+        world.close()

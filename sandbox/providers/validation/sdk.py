@@ -93,7 +93,7 @@ def properties(cls: type) -> Mapping[str, InputProperty]:
 
 @functools.cache
 def outputs(cls: type) -> Mapping[str, type]:
-    """Outputs of a resource class by wire name: str, int, float, bool, list or dict."""
+    """Outputs of a resource class by wire name: str, int, float, bool, list or dict; object for an asset."""
     return {name: _container(plain_type(hint)) for name, hint in sdk_types.resource_types(cls).items()}
 
 
@@ -108,6 +108,8 @@ def _container(hint: Any) -> type:
     if isinstance(origin, type):
         if issubclass(origin, Enum):
             return str
+        if issubclass(origin, pulumi.Asset | pulumi.Archive):
+            return object
         return origin if origin in (str, int, float, bool) else dict
     return dict
 

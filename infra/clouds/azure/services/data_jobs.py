@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pulumi
 from pulumi_azure_native import synapse
 
@@ -33,8 +31,8 @@ class SynapseSpark(pulumi.ComponentResource):
         most = max(_LEAST, args.spec.vcpus // _NODE_VCPUS)
         pool = synapse.BigDataPool(
             f"{name}-pool",
-            # Fifteen letters and digits, of its own workspace.
-            big_data_pool_name=re.sub(r"[^a-z0-9]", "", args.named())[-15:].lstrip("0123456789") or "spark",
+            # The only one of its workspace.
+            big_data_pool_name="spark",
             workspace_name=workspace.name,
             resource_group_name=args.network.resource_group_name,
             location=args.region,
