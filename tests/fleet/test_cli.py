@@ -29,13 +29,14 @@ OPTIONS = {
     "status": {"--stack", "--sandbox", "--format"},
     "check": {"--stack", "--format"},
     "quota": {"--stack", "--format"},
-    "carbon": {"--stack", "--week", "--load", "--format"},
+    "carbon": {"--stack", "--week", "--load", "--deadline", "--format"},
+    "actual": {"--stack", "--prometheus", "--cluster", "--hours", "--format"},
     "place": {"--cloud", "--region", "--spot", "--hours", "--max-usd", "--max-kg", "--together", "--explain", "--write"},
     "report": {"--stack", "--base", "--base-dir", "--format", "--out", "--limits", "--max-increase", "--fail-on"},
 }
 
-# Cannot do without a file, too.
-NEEDED = ("carbon",)
+# Cannot do without a file or an address, too.
+NEEDED = ("carbon", "actual")
 OF_STACKS = [command for command in OPTIONS if "--stack" in OPTIONS[command] and command not in NEEDED]
 
 
