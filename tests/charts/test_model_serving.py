@@ -612,7 +612,8 @@ def test_every_render_is_what_kubernetes_and_keda_take(helm, kubectl, name):
     assert objects
     for thing in objects:
         kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=thing)
-        template = thing["spec"].get("template") or thing["spec"].get("jobTargetRef", {}).get("template")
+        spec = thing.get("spec", {})
+        template = spec.get("template") or spec.get("jobTargetRef", {}).get("template")
         if template:  # a Deployment is taken whatever its pods are
             pod = {**template["spec"], "serviceAccountName": "default"}
             meta = {"name": "chat", "namespace": "rendered"}
