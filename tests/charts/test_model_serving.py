@@ -616,7 +616,7 @@ def test_every_render_is_what_kubernetes_and_keda_take(helm, kubectl, with_keda,
     text = helm("template", "chat", str(CHART), "--namespace", with_keda, *version, values=with_(**RENDERS[name]))
     objects = [thing for thing in yaml.safe_load_all(text) if thing]
     assert objects
-    for thing in objects:
+    for thing in tuple(objects):
         spec = thing.get("spec", {})
         template = spec.get("template") or spec.get("jobTargetRef", {}).get("template")
         if template:  # what they make is taken or refused by itself, and later
