@@ -29,7 +29,7 @@ OPTIONS = {
     "status": {"--stack", "--sandbox", "--format"},
     "check": {"--stack", "--format"},
     "quota": {"--stack", "--format"},
-    "carbon": {"--stack", "--week", "--load", "--format"},
+    "carbon": {"--stack", "--week", "--load", "--deadline", "--format"},
     "place": {"--cloud", "--region", "--spot", "--hours", "--max-usd", "--max-kg", "--together", "--explain", "--write"},
     "fit": {"--precision", "--tokens", "--train", "--rank", "--format"},
     "import-terraform": {"--out", "--fill", "--format"},
@@ -40,7 +40,7 @@ OPTIONS = {
     "drift": {"--stack", "--sandbox", "--from", "--format"},
 }
 
-# Cannot do without a further option, too.
+# Cannot do without a file or an address, too.
 NEEDED = ("carbon", "actual")
 OF_STACKS = [command for command in OPTIONS if "--stack" in OPTIONS[command] and command not in NEEDED]
 
