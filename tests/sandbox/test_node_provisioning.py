@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,17 +35,18 @@ def planned() -> AcceleratorPool:
     return pools("s", "main", ClusterSpec.model_validate(raw), pool_name=naming.aks_pool)["t4"]
 
 
-@pytest.fixture
-def sim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClusterSim]:
-    # Longer than a busy machine needs for a device plugin on a new node, or that node would go as an idle one.
-    monkeypatch.setattr(sandbox.cluster, "_IDLE_S", 10.0)
-    plane = ControlPlane(f"auto-{Cloud.AZURE}", tmp_path)
+@pytest.fixture(scope="module")
+def sim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterSim]:
+    plane = ControlPlane(f"auto-{Cloud.AZURE}", tmp_path_factory.mktemp("auto"))
     plane.start()
     sim = ClusterSim(plane, lambda _pool, _size: None)
     try:
-        node_provisioning.install(sim.api)
-        sim.expander = node_provisioning.WEIGHTS
-        yield sim
+        with pytest.MonkeyPatch.context() as patch:
+            # Longer than a busy machine needs for a device plugin on a new node, or that node would go as an idle one.
+            patch.setattr(sandbox.cluster, "_IDLE_S", 10.0)
+            node_provisioning.install(sim.api)
+            sim.expander = node_provisioning.WEIGHTS
+            yield sim
     finally:
         sim.close()
         plane.stop()
