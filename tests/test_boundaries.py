@@ -14,7 +14,7 @@ from infra.clouds import CLOUDS, kit
 
 SDKS = {"pulumi_aws": "infra/clouds/aws", "pulumi_gcp": "infra/clouds/gcp", "pulumi_azure_native": "infra/clouds/azure"}
 FILES = {"__init__", "provider", "network", "cluster", "node_pool", "object_store", "identity"}
-MODULES = sorted(p for top in ("fleet", "infra", "sandbox") for p in (ROOT / top).rglob("*.py"))
+MODULES = sorted(p for top in ("fleet", "infra", "policies", "sandbox") for p in (ROOT / top).rglob("*.py"))
 SERVING = sorted((ROOT / "serving").rglob("*.py"))
 IDS = [str(p.relative_to(ROOT)) for p in MODULES]
 
@@ -48,6 +48,13 @@ def test_fleet_imports_no_sdk_and_nothing_of_infra(path: Path) -> None:
 @pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(ROOT / "sandbox")], ids=str)
 def test_the_sandbox_sees_nothing_of_infra(path: Path) -> None:
     assert not any(name.startswith("infra") for name in imports(path))
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(ROOT / "policies")], ids=str)
+def test_rules_need_no_sdk_and_see_no_program(path: Path) -> None:
+    engine = {"pulumi"} if path.stem == "pack" else set()
+    banned = {"pulumi", "pulumi_kubernetes", "infra", "sandbox", *SDKS} - engine
+    assert not [name for name in imports(path) if name.partition(".")[0] in banned]
 
 
 @pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(ROOT / "infra")], ids=str)

@@ -193,7 +193,8 @@ def test_the_command_lists_and_checks_a_preview(tmp_path: Path) -> None:
 
 
 def test_only_the_pack_speaks_to_pulumi() -> None:
-    code = "import sys; from policies.accel_policies import judge; print([m for m in sys.modules if m.split('.')[0].startswith('pulumi')])"
+    loaded = "[m for m in sys.modules if m.split('.')[0].startswith('pulumi')]"
+    code = f"import sys; from policies.accel_policies import judge; print({loaded})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
