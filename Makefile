@@ -6,9 +6,12 @@ STAMP := $(VENV)/.installed
 # The model server has its own packages, so it has its own environment.
 SERVING := .venv-serving
 SERVING_STAMP := $(SERVING)/.installed
+# So have the projects.
+PROJECTS := .venv-projects
+PROJECTS_STAMP := $(PROJECTS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types unit serving-test bench schema docs clean
+.PHONY: help install browser demo test check lint types unit serving-test projects-test bench schema lock docs clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +28,11 @@ $(SERVING_STAMP): serving/requirements.txt serving/requirements-stores.txt servi
 	$(SERVING)/bin/pip install --quiet --disable-pip-version-check --no-deps -r serving/requirements-models.txt
 	@touch $@
 
+$(PROJECTS_STAMP): projects/requirements.txt
+	$(PYTHON) -m venv $(PROJECTS)
+	$(PROJECTS)/bin/pip install --quiet --disable-pip-version-check --no-deps -r projects/requirements.txt
+	@touch $@
+
 install: $(STAMP) $(SERVING_STAMP) ## Set up .venv with everything
 
 demo: $(STAMP) ## Bring the three dev stacks up in the sandbox and show what stands
@@ -36,9 +44,10 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP) $(SERVING_STAMP)
+types: $(STAMP) $(SERVING_STAMP) $(PROJECTS_STAMP)
 	$(BIN)/mypy
 	$(SERVING)/bin/mypy -p serving
+	$(PROJECTS)/bin/mypy -p projects
 
 unit: $(STAMP) serving-test
 	$(BIN)/pytest -m 'not sandbox' -n 2
@@ -46,10 +55,19 @@ unit: $(STAMP) serving-test
 serving-test: $(SERVING_STAMP) ## The model server's tests, in its own environment
 	$(SERVING)/bin/pytest --confcutdir=tests/serving tests/serving
 
-test: lint types serving-test $(STAMP) ## Everything: check, and the tests on the real engine and Kubernetes
+projects-test: $(PROJECTS_STAMP) $(SERVING_STAMP) ## The projects, each run whole at a small size, in their own environment
+	$(PROJECTS)/bin/pytest --confcutdir=tests/projects tests/projects
+
+browser: ## Chromium for the HTML report's tests, where it can be had: Debian's, as root; without it they are skipped
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update && \
+	  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium >/dev/null; } || \
+	  echo "no Chromium, and none to be installed: the tests of the HTML report are skipped"
+
+test: lint types serving-test projects-test browser $(STAMP) ## Everything: check, and the tests on the real engine and Kubernetes
 	$(BIN)/python -m sandbox.toolchain
 	$(BIN)/pytest -m 'not sandbox' -n 2
-	$(BIN)/pytest -m sandbox
+	$(BIN)/pytest -m sandbox -n 2 --dist loadgroup
 
 bench: $(STAMP) ## Benchmarks, as ratios
 	$(BIN)/python -m sandbox.toolchain
@@ -59,9 +77,19 @@ schema: $(STAMP) ## Write stacks/schema.json and docs/report.schema.json
 	$(BIN)/python -m fleet.schema
 	$(BIN)/python -m fleet.report.document
 
-docs: $(STAMP) ## Write docs/accelerators.md and docs/policies.md
+lock: ## Write the lock files, with hashes; uv is for this alone
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+	for file in requirements requirements-dev serving/requirements .github/requirements-build; do \
+		.venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header $$file.txt -o $$file.lock || exit 1; \
+	done
+
+docs: $(STAMP) ## Write what is made from the code: pages, figures of the notes, drawings
 	$(BIN)/python -m fleet.catalog.matrix
 	$(BIN)/python -m policies.accel_policies.page
+	$(BIN)/python -m notes
+	$(BIN)/python -m diagrams
+	$(BIN)/python -m docs.coverage
 
 up preview: $(STAMP) ## On real clouds: make up STACK=aws-dev
 	$(BIN)/fleet $@ --stack '$(STACK)'

@@ -45,7 +45,7 @@ def _fill(nodes: int) -> Run:
         try:
             started = time.monotonic()
             sim.api.call("POST", "/apis/apps/v1/namespaces/default/deployments", _deployment(nodes * _GPUS))
-            sim.set_pool(_pool(nodes))
+            sim.set_pool(gpu_pool(nodes))
             while _ready(sim) < nodes * _GPUS:
                 if time.monotonic() - started > _DEADLINE_S:
                     raise RuntimeError(f"{_ready(sim)} of {nodes * _GPUS} pods are Ready after {_DEADLINE_S} s")
@@ -62,7 +62,7 @@ def _ready(sim: ClusterSim) -> int:
     return int(found.get("status", {}).get("readyReplicas") or 0)
 
 
-def _pool(nodes: int) -> NodePool:
+def gpu_pool(nodes: int) -> NodePool:
     return NodePool(
         name="gpu",
         cloud=Cloud.GCP,

@@ -1,4 +1,4 @@
-"""What to do about the refusals that clouds give most: no capacity there, and a quota too small.
+"""What to do about the refusals that come most: no capacity there, a quota too small, secrets that do not open.
 
 The cloud's words stay as they are; this adds what they leave out. Who knows no better says nothing.
 Words: https://docs.aws.amazon.com/eks/latest/userguide/troubleshooting.html and containers-roadmap#2204,
@@ -22,10 +22,18 @@ _QUOTA = re.compile(
 )
 
 
+_SEALED = re.compile(r"incorrect passphrase|passphrase must be set|cipher: message authentication failed")
+
+
 def advice(stack: str, error: str) -> str | None:
     """One sentence for somebody who reads that error of that stack's run; None where there is nothing to add."""
     if _QUOTA.search(error):
         return f"a quota is too small: `fleet quota --stack {stack}` says which are needed, and where to ask for them"
+    if _SEALED.search(error):
+        return (
+            "the passphrase or key is not the one that this stack's secrets were sealed with: set PULUMI_CONFIG_PASSPHRASE or "
+            f"sign in to the key's cloud; `fleet state verify --stack {stack}` names the last good backup of its state"
+        )
     if _CAPACITY.search(error):
         return (
             "the cloud has no such machine free there now: name more zones in the pool, or give it another rung under "

@@ -12,7 +12,7 @@ from rich.console import Console
 from fleet.load import StackError, StackErrors
 from fleet.rollout import load, select
 from fleet.spec import StackSpec
-from fleet.workspace import STACKS
+from fleet.workspace import STACKS, EnvironmentLacksError, Workspace, real_workspace
 
 
 class Format(StrEnum):
@@ -21,6 +21,7 @@ class Format(StrEnum):
 
 
 Stacks = Annotated[list[str], typer.Option("--stack", "-s", help="Stack name or glob, such as 'prod-*'; repeatable.")]
+Sandbox = Annotated[bool, typer.Option("--sandbox", help="Against the local clouds: no account, no credential, its own state.")]
 AsFormat = Annotated[Format, typer.Option("--format", help="`json` prints one document on stdout and nothing else.")]
 
 
@@ -49,3 +50,16 @@ def load_or_exit(names: list[str], as_: Format) -> dict[str, StackSpec]:
                 Console(stderr=True, soft_wrap=True).print(str(fault), style="red", highlight=False, markup=False)
         raise typer.Exit(1)
     return specs
+
+
+def workspace_or_exit(sandbox: bool) -> Workspace:
+    """Where engines run, with the sandbox up if it is that; ends with code 3 where this machine lacks something."""
+    try:
+        if not sandbox:
+            return real_workspace()
+        from sandbox.up import up as sandbox_up  # noqa: PLC0415 - the sandbox is not needed against real clouds
+
+        return sandbox_up()
+    except EnvironmentLacksError as problem:
+        Console(stderr=True, soft_wrap=True).print(str(problem), style="red", highlight=False, markup=False)
+        raise typer.Exit(3) from None

@@ -15,16 +15,24 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from fleet.arguments import AsFormat, Format, Stacks, load_or_exit, select_stacks
+from fleet.actual.cli import actual
+from fleet.arguments import AsFormat, Format, Sandbox, Stacks, load_or_exit, select_stacks, workspace_or_exit
 from fleet.carbon.cli import carbon
 from fleet.comment.cli import app as comment_app
 from fleet.commitments import CommitmentSpec
+from fleet.doctor import doctor
+from fleet.drift_cli import drift
+from fleet.fit import fit
+from fleet.latency_cli import latency
 from fleet.load import StackErrors
 from fleet.place.cli import place
 from fleet.policies import app as policies_app
+from fleet.prices.cli import app as catalog_app
 from fleet.report.cli import report
 from fleet.rollout import load
-from fleet.workspace import ROOT, STACKS, EnvironmentLacksError, Workspace, real_workspace
+from fleet.state.cli import app as state_app
+from fleet.terraform.cli import import_terraform
+from fleet.workspace import ROOT, STACKS, Workspace
 
 app = typer.Typer(
     name="fleet",
@@ -35,14 +43,21 @@ app = typer.Typer(
     "Try it with no cloud account: `fleet up --sandbox --stack '*-dev'`",
 )
 app.add_typer(comment_app, name="comment", help="One comment on a pull or merge request for all stacks: github, gitlab.")
+app.add_typer(state_app, name="state", help="Copies of the stacks' states: backup, verify, restore.")
 app.add_typer(policies_app, name="policies")
+app.add_typer(catalog_app, name="catalog", help="The catalogue's facts: refresh its prices.")
 app.command()(report)
 app.command()(place)
+app.command()(fit)
+app.command()(import_terraform)
 app.command()(carbon)
+app.command()(actual)
+app.command()(doctor)
+app.command()(drift)
+app.command()(latency)
 OUT = ROOT / "out"
 
 
-Sandbox = Annotated[bool, typer.Option("--sandbox", help="Against the local clouds: no account, no credential, its own state.")]
 NoChanges = Annotated[bool, typer.Option("--expect-no-changes", help="Fail if anything would change.")]
 Parallel = Annotated[int, typer.Option("--parallel", min=1, help="Stacks at the same time.")]
 
@@ -93,7 +108,7 @@ def status(stack: Stacks, sandbox: Sandbox = False, as_: AsFormat = Format.TEXT)
     Example: `fleet status --sandbox --stack '*-dev' --format json`
     """
     names = select_stacks(stack)
-    _show(_workspace(sandbox), names, as_)
+    _show(workspace_or_exit(sandbox), names, as_)
 
 
 @app.command()
@@ -139,7 +154,7 @@ def _operate(verb: str, patterns: list[str], sandbox: bool, as_: Format, expect_
 
     names = select_stacks(patterns)
     specs = load_or_exit(names, as_)
-    workspace = _workspace(sandbox)
+    workspace = workspace_or_exit(sandbox)
     console = Console(stderr=as_ is Format.JSON)
     with Board(verb, names, console, quiet=as_ is Format.JSON) as board:
         operation = Operation(verb, workspace, specs, board, OUT / "logs", expect_no_changes, parallel)
@@ -208,18 +223,6 @@ def _committed(names: list[str]) -> dict[str, dict[str, CommitmentSpec]]:
             said = f"{name}: its stack file has faults (fleet check): its commitments are not counted"
             Console(stderr=True, soft_wrap=True).print(said, style="yellow", highlight=False, markup=False)
     return made
-
-
-def _workspace(sandbox: bool) -> Workspace:
-    try:
-        if not sandbox:
-            return real_workspace()
-        from sandbox.up import up as sandbox_up  # noqa: PLC0415 - the sandbox is not needed against real clouds
-
-        return sandbox_up()
-    except EnvironmentLacksError as problem:
-        Console(stderr=True, soft_wrap=True).print(str(problem), style="red", highlight=False, markup=False)
-        raise typer.Exit(3) from None
 
 
 def _sandbox_commands() -> typer.Typer:

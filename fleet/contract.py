@@ -51,6 +51,7 @@ class AcceleratorPool:
         fabric: what joins its nodes beside their ordinary network, None for a pool without.
         numa: how its kubelets keep a pod's devices and CPUs by one socket; None for the kubelet's default.
         neuron_scheduler: whether Neuron's own scheduler places its pods, and knows which devices are neighbours.
+        climb: whether what runs on a later rung is moved back to an earlier one that has machines again.
         bound: nodes of all its rungs together, as the stack file says; None where that is max_nodes.
         hosts: its nodes where they stand already; None where its cloud makes them.
         auto: whether a provisioner makes its nodes for the pods that wait, and no group of the cloud stands behind them.
@@ -76,6 +77,7 @@ class AcceleratorPool:
     fabric: NodeFabric | None = None
     numa: Numa | None = None
     neuron_scheduler: bool = False
+    climb: bool = False
     bound: int | None = None
     auto: bool = False
     compute_class: str | None = None

@@ -23,8 +23,8 @@ from fleet.engine import Engine
 
 def drop_torn_attributes(engine: Engine) -> list[Path]:
     """Remove attributes that do not parse, unless a lock says that a run may be writing them; returns what went."""
-    place = _directory(engine)
-    if place is None or _locks_of(engine):
+    place = directory(engine)
+    if place is None or locks_of(engine):
         return []
     torn = [path for path in place.glob(f".pulumi/stacks/*/{engine.stack}.json*.attrs") if not _parses(path)]
     for path in torn:
@@ -48,7 +48,7 @@ def break_dead_locks(engine: Engine) -> list[str]:
     Raises:
         RuntimeError: a living process, or another host, holds the lock.
     """
-    locks = _locks_of(engine)
+    locks = locks_of(engine)
     broken = []
     for lock in locks:
         try:
@@ -72,13 +72,13 @@ def break_dead_locks(engine: Engine) -> list[str]:
     return broken
 
 
-def _locks_of(engine: Engine) -> list[Path]:
+def locks_of(engine: Engine) -> list[Path]:
     """Lock files of the stack, where the backend is a directory; `file://~` and `file://./state` are, too."""
-    place = _directory(engine)
+    place = directory(engine)
     return list(place.glob(f".pulumi/locks/organization/*/{engine.stack}/*.json")) if place else []
 
 
-def _directory(engine: Engine) -> Path | None:
+def directory(engine: Engine) -> Path | None:
     """Where the backend keeps its files; None for one that is no directory."""
     backend = urlparse(engine.workspace.env.get("PULUMI_BACKEND_URL", ""))
     if backend.scheme != "file":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
@@ -19,3 +20,9 @@ def keep(path: Path, text: str, command: str, arguments: list[str]) -> int:
         return 0
     sys.stderr.write(f"{path.name} is stale: run `{command}`\n")
     return 1
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in markdown, without a newline behind it."""
+    lines = [" | ".join(head), " | ".join("---" for _ in head), *(" | ".join(row) for row in rows)]
+    return "\n".join(f"| {line} |" for line in lines)

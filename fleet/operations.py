@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fleet import naming
+from fleet import naming, redact
 from fleet.advice import advice
 from fleet.engine import Engine, Outcome
 from fleet.file_backend import break_dead_locks, drop_torn_attributes
@@ -19,6 +19,8 @@ from fleet.progress import Board
 from fleet.recovery import Recovered, recover
 from fleet.rollout import Interrupt, in_order
 from fleet.spec import StackSpec
+from fleet.state.guard import backups_of, keep, mark_of, trusted
+from fleet.turn import Taken, turn
 from fleet.workspace import Workspace
 
 
@@ -91,7 +93,12 @@ class Operation:
     def _one(self, stack: str) -> Result | None:
         """One stack to its end. Whatever goes wrong is that stack's outcome: the others' must not be lost with it."""
         try:
-            return self._run(stack)
+            if self.verb == "preview":
+                return self._run(stack)
+            with turn(self.workspace.running, stack):
+                return self._run(stack)
+        except Taken as taken:
+            return self._refused(stack, str(taken))
         except Exception as problem:
             return self._refused(stack, f"{type(problem).__name__}: {problem}")
 
@@ -109,17 +116,20 @@ class Operation:
             # A lock stands in the way of everything else, even of looking whether the stack is there.
             locks = break_dead_locks(engine) if self.verb != "preview" else []
             drop_torn_attributes(engine)
+            mark = mark_of(engine)
+            state = trusted(engine)
+            if state is not None and self.verb != "preview":
+                backups_of(engine).take(state)
             engine.init()
             if self.workspace.prepare is not None:
                 for key, value in self.workspace.prepare(stack, self.specs[stack]).items():
                     engine.set_secret(key, value)
             recovered = None
-            mark = self.workspace.running / stack
             if self.verb != "preview":
                 recovered = recover(engine, unclean=mark.exists(), on_event=lambda e: self.board.event(stack, e))
                 recovered.locks = locks
                 mark.parent.mkdir(parents=True, exist_ok=True)
-                mark.touch()
+                mark.write_text("")
         except RuntimeError as refused:
             return self._refused(stack, str(refused))
         if self.interrupt.asked:  # while no engine ran that could have been told
@@ -142,9 +152,11 @@ class Operation:
         result = Result(stack, outcome, recovered)
         if self.verb == "destroy":
             self._sweep(engine, result)
+        redact.of(engine).clean(result.outcome)
         (self.logs / f"{stack}.{self.verb}.log").write_text(outcome.output)
         self.board.end(stack, result.outcome)
         if result.outcome.ok and self.verb != "preview":
+            keep(engine)
             mark.unlink(missing_ok=True)
         return result
 

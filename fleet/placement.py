@@ -59,9 +59,11 @@ class Terms:
         purchase: reservation, capacity-block or flex-start.
         reservation: what the cloud calls what was bought.
         ends: when a capacity block ends. longest_s: seconds that a flex-start node may run.
+        wait_s: seconds that one is queued for until the next way to buy has its turn; None for the cloud's default.
     """
 
     purchase: str
     reservation: str | None = None
     ends: datetime | None = None
     longest_s: int | None = None
+    wait_s: int | None = None

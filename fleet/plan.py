@@ -24,6 +24,8 @@ from fleet.spec import Allocation, ClusterSpec, HostDriver, HostsSpec, ModelSpec
 _SYSTEM_GIB = 20
 _IMAGES_GIB = 50
 _LEAST_GIB = 100
+# Of a system node, which runs what the cluster itself needs; AKS's default is left as it is.
+SYSTEM_DISK_GIB = 80
 # Two letters: AKS allows twelve in a pool's name.
 _SHORT = {
     Purchase.RESERVATION: "rs",
@@ -126,6 +128,7 @@ def _pool(
         dra=spec.allocation is Allocation.DRA,
         fabric=fabric,
         numa=spec.numa,
+        climb=spec.climb,
         neuron_scheduler=spec.neuron_scheduler,
         hosts=_hosts(spec.hosts) if spec.hosts else None,
         # GKE's way to say which pool comes first, and what pools it may make; elsewhere cluster-autoscaler has a table.
@@ -149,11 +152,12 @@ def _rung(
     flex = rung.purchase is Purchase.FLEX_START
     plain = rung.purchase in (Purchase.SPOT, Purchase.ON_DEMAND)
     longest_s = (rung.hours or LONGEST_FLEX_H) * 3600 if flex else None
+    wait_s = rung.wait_minutes * 60 if rung.wait_minutes else None
     return replace(
         whole,
         physical_name=physical,
         spot=rung.purchase is Purchase.SPOT,
-        terms=None if plain else Terms(rung.purchase, rung.reservation, rung.ends, longest_s),
+        terms=None if plain else Terms(rung.purchase, rung.reservation, rung.ends, longest_s, wait_s),
         zones=(rung.zone,) if rung.zone else whole.zones,
         min_nodes=min(whole.min_nodes, most) if stands else 0,
         start_nodes=min(whole.start_nodes, most) if stands else 0,

@@ -8,12 +8,12 @@ AWS and Azure count vCPUs, GCP accelerators, GPUs a second time for all regions 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
-from fleet.contract import AcceleratorPool
+from fleet.catalog.machines import Machine
 from fleet.plan import pools
 from fleet.spec import StackSpec
 
@@ -50,32 +50,39 @@ class QuotaNeed:
 
 def needs(stacks: Mapping[str, StackSpec]) -> list[QuotaNeed]:
     """What the accounts need for all these stacks together, by cloud, region and quota."""
+    return summed(
+        (f"{stack}/{name}/{pool.name}", rung.cloud, *one)
+        for stack, spec in stacks.items()
+        for name, cluster in spec.clusters.items()
+        for pool in pools(stack, name, cluster).values()
+        for rung in pool.rungs
+        # Hosts that stand ask no cloud for anything.
+        if not rung.hosts
+        for one in counted(rung.machine, rung.region, rung.purchase, rung.max_nodes)
+    )
+
+
+def summed(wanted: Iterable[tuple[str, Cloud, str, str | None, int]]) -> list[QuotaNeed]:
+    """Amounts (what for, cloud, region, quota, amount) put together by cloud, region and quota."""
     amounts: dict[tuple[Cloud, str, str | None], int] = {}
     wanting: dict[tuple[Cloud, str, str | None], dict[str, None]] = {}
-    for stack, spec in stacks.items():
-        for name, cluster in spec.clusters.items():
-            for pool in pools(stack, name, cluster).values():
-                for rung in pool.rungs:
-                    for region, quota, amount in _of(rung):
-                        key = (rung.cloud, region, quota)
-                        amounts[key] = amounts.get(key, 0) + amount
-                        wanting.setdefault(key, {})[f"{stack}/{name}/{pool.name}"] = None
+    for label, cloud, region, quota, amount in wanted:
+        key = (cloud, region, quota)
+        amounts[key] = amounts.get(key, 0) + amount
+        wanting.setdefault(key, {})[label] = None
     return [
         QuotaNeed(cloud, region, quota, amounts[cloud, region, quota], _unit(cloud), tuple(of), _ask(cloud, region, quota))
         for (cloud, region, quota), of in sorted(wanting.items(), key=lambda item: (*item[0][:2], item[0][2] or ""))
     ]
 
 
-def _of(rung: AcceleratorPool) -> Iterator[tuple[str, str | None, int]]:
-    """(region, quota, amount) of one pool in the cloud, at its bound; hosts that stand ask no cloud for anything."""
-    if rung.hosts:
-        return
-    row = rung.machine
-    each = row.accelerators if rung.cloud is Cloud.GCP else row.vcpus
-    quota = (row.spot_quota if rung.spot else row.quota) if rung.purchase in _COUNTED else ""
-    yield rung.region, quota or None, each * rung.max_nodes
-    if rung.cloud is Cloud.GCP and rung.family is Family.NVIDIA:
-        yield _EVERYWHERE, _GPUS_EVERYWHERE, each * rung.max_nodes
+def counted(row: Machine, region: str, purchase: str, nodes: int) -> Iterator[tuple[str, str | None, int]]:
+    """(region, quota, amount) of so many machines."""
+    each = row.accelerators if row.cloud is Cloud.GCP else row.vcpus
+    quota = (row.spot_quota if purchase == "spot" else row.quota) if purchase in _COUNTED else ""
+    yield region, quota or None, each * nodes
+    if row.cloud is Cloud.GCP and row.accelerator is not None and row.accelerator.family is Family.NVIDIA:
+        yield _EVERYWHERE, _GPUS_EVERYWHERE, each * nodes
 
 
 def _unit(cloud: Cloud) -> str:

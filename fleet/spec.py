@@ -19,6 +19,9 @@ from fleet.catalog.sharing import MOST_CLIENTS
 from fleet.commitments import CommitmentSpec
 from fleet.spec_base import Cidr, HostName, Instant, Name, Owner, PoolName, Spec, TaintText
 from fleet.spec_policies import PoliciesSpec
+from fleet.spec_scaling import ScalingSpec
+from fleet.spec_services import ServicesSpec
+from fleet.spec_tpu import TpuVmSpec
 
 
 class Nat(StrEnum):
@@ -111,6 +114,9 @@ class RungSpec(Spec):
         default=None, description="When a capacity block ends; its nodes are drained three quarters of an hour before."
     )
     hours: StrictInt | None = Field(default=None, ge=1, description="Longest run of a flex-start node; default: 168.")
+    wait_minutes: StrictInt | None = Field(
+        default=None, ge=5, le=10_080, description="How long flex-start is queued for until the next rung; default: GKE's."
+    )
 
 
 class HostDriver(StrEnum):
@@ -157,6 +163,10 @@ class PoolSpec(Spec):
     )
     capacity: list[RungSpec] = Field(
         default_factory=list, description="Ways to buy, the first to try in front; instead of purchase, fallback."
+    )
+    climb: StrictBool = Field(
+        default=False,
+        description="Move running pods back to an earlier way to buy once it has machines again; each then loads anew.",
     )
     zones: list[str] = Field(default_factory=list, description="Zones to take nodes from; default: the network's.")
     disk_gib: StrictInt | None = Field(
@@ -247,6 +257,7 @@ class ModelSpec(Spec):
     weights: WeightsSpec | None = None
     replicas: ReplicasSpec = Field(default=ReplicasSpec())
     autoscaler: Autoscaler = Autoscaler.NONE
+    scaling: ScalingSpec = Field(default=ScalingSpec(), description="What KEDA goes by; default: requests that wait.")
     tier: Tier = Field(default=Tier.INTERACTIVE, description="flexible: fewer replicas while the grid is dirty; with keda.")
     carbon: CarbonSpec | None = Field(default=None, description="Of a flexible model: from where to where it is held back.")
 
@@ -268,7 +279,7 @@ class Queueing(StrEnum):
 
 class Provisioning(StrEnum):
     """Who makes the nodes of accelerator pools: groups of the cloud that an autoscaler resizes, or for `auto` a provisioner
-    that makes each node for the pods that wait (Karpenter on EKS, GKE's own)."""
+    that makes each node for the pods that wait (Karpenter on EKS and AKS, GKE's own)."""
 
     GROUPS = "groups"
     AUTO = "auto"
@@ -315,12 +326,14 @@ class ClusterSpec(Spec):
     system_pool: SystemPoolSpec = Field(default=SystemPoolSpec())
     provisioning: Provisioning = Field(
         default=Provisioning.GROUPS,
-        description="Who makes the nodes of accelerator pools; auto: Karpenter on EKS, or GKE's own.",
+        description="Who makes the nodes of accelerator pools; auto: Karpenter on EKS and AKS, or GKE's own.",
     )
     pools: dict[PoolName, PoolSpec] = Field(default_factory=dict)
     stores: dict[Name, StoreSpec] = Field(default_factory=dict)
     models: dict[Name, ModelSpec] = Field(default_factory=dict)
+    tpu_vms: dict[Name, TpuVmSpec] = Field(default_factory=dict, description="On GCP, TPU v2 and v3 beside the cluster.")
     teams: dict[Name, TeamSpec] = Field(default_factory=dict, description="Who shares the accelerators, and how.")
+    services: ServicesSpec = Field(default=ServicesSpec(), description="Cloud services beside the cluster.")
     queueing: Queueing = Queueing.NONE
     monitoring: Monitoring = Monitoring.NONE
     grid_token: str | None = Field(

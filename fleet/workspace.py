@@ -54,6 +54,12 @@ class Workspace:
         """Directory of the marks that a run leaves until it ends well."""
         return (self.sandbox or ROOT / ".accelfleet") / "running"
 
+    @property
+    def backups(self) -> Path:
+        """Directory of the copies of states (`fleet.state`); $ACCELFLEET_BACKUPS names another."""
+        chosen = self.env.get("ACCELFLEET_BACKUPS")
+        return Path(chosen) if chosen else (self.sandbox or ROOT / ".accelfleet") / "backups"
+
 
 def real_workspace() -> Workspace:
     """The repository against real clouds, with the user's own credentials and backend.

@@ -11,10 +11,12 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from fleet import naming, weights
+from fleet.catalog.tpu_vms import tpu_vm_type
 from fleet.contract import AcceleratorPool
 from fleet.cost import grid_zone
 from fleet.monitoring.figures import replicas
 from fleet.plan import network_zones, pools, rung_names
+from fleet.queues import OF_SERVICE
 from fleet.spec import Autoscaler, ClusterSpec, Environment, ModelSpec, Provisioning
 from fleet.spec import Monitoring as Watched
 from infra import versions
@@ -26,7 +28,9 @@ from infra.clouds.base import (
     NodePoolArgs,
     ObjectStoreArgs,
     ProviderArgs,
+    QueueReaderArgs,
     SystemPoolArgs,
+    TpuVmArgs,
     WorkloadIdentityArgs,
 )
 from infra.kubernetes import cluster_autoscaler
@@ -35,13 +39,14 @@ from infra.kubernetes.compute_class import ComputeClass
 from infra.kubernetes.device_plugins import DevicePlugins
 from infra.kubernetes.dra_driver import DraDriver
 from infra.kubernetes.fabric import fabrics
-from infra.kubernetes.keda import Keda
+from infra.kubernetes.keda import SERVICE_ACCOUNT, Keda
 from infra.kubernetes.model_serving import ModelServing, ModelServingArgs
 from infra.kubernetes.monitoring import Monitoring
-from infra.kubernetes.namespaces import ModelsNamespace
+from infra.kubernetes.namespaces import KEDA, ModelsNamespace
 from infra.kubernetes.neuron_scheduler import NeuronScheduler
 from infra.kubernetes.tenancy import NO_TEAM, Tenancy, Tenant
 from infra.provisioning import ProvisionArgs, provision
+from infra.services import Place, services
 from infra.stack import Stack
 
 
@@ -54,10 +59,13 @@ class _Cluster(pulumi.ComponentResource):
     """One cluster and all that belongs to it."""
 
     outputs: dict[str, Any]
+    # Cloud services by their names, as `services:` has them.
+    services: dict[str, Any]
 
     def __init__(self, stack: Stack, name: str, spec: ClusterSpec) -> None:
         super().__init__("accelfleet:platform:Cluster", name, {})
         self.stack, self.name, self.spec = stack, name, spec
+        self.services = {}
         self.cloud: Kit = kit(spec.cloud)
         self.tags = naming.tags(stack=stack.name, environment=stack.spec.environment, owner=stack.spec.owner, cluster=name)
         self.protect = stack.spec.environment is Environment.PROD
@@ -82,6 +90,8 @@ class _Cluster(pulumi.ComponentResource):
         grouped = {} if auto else accelerators
         node_pools = {key: self._node_pools(pool, cluster, system) for key, pool in grouped.items()}
         stores = {key: self._store(key, network, in_cloud) for key in spec.stores}
+        self.services = self._services(network, stores, in_cloud)
+        tpu_vms = {key: self._tpu_vm(key, network, stores, in_cloud) for key in spec.tpu_vms}
         in_kubernetes = pulumi.ResourceOptions(parent=self, providers=[api])
         plugins = DevicePlugins(f"{name}-device-plugins", rungs, opts=in_kubernetes)
         claimed = [rung for rung in rungs if rung.dra]
@@ -105,7 +115,8 @@ class _Cluster(pulumi.ComponentResource):
             ComputeClass(f"{name}-{key}-class", pool, opts=in_kubernetes) for key, pool in grouped.items() if pool.compute_class
         ]
         scaled = any(model.autoscaler is Autoscaler.KEDA for model in spec.models.values())
-        keda: list[pulumi.Resource] = [Keda(f"{name}-keda", in_kubernetes)] if scaled else []
+        reader = self._queue_reader(cluster)
+        keda: list[pulumi.Resource] = [Keda(f"{name}-keda", in_kubernetes, reader)] if scaled else []
         keda += self._grid(in_kubernetes)
         if spec.monitoring is Watched.PROMETHEUS:
             Monitoring(f"{name}-monitoring", replicas(spec, accelerators), in_kubernetes)
@@ -123,7 +134,9 @@ class _Cluster(pulumi.ComponentResource):
             "name": cluster.cluster_name,
             "kubeconfig": pulumi.Output.secret(cluster.kubeconfig),
             "stores": {key: store.url for key, store in stores.items()},
+            "services": {key: service.address for key, service in self.services.items()},
             "pools": {key: _describe(pool) for key, pool in accelerators.items()},
+            **({"tpuVms": {key: vm.vm_name for key, vm in tpu_vms.items()}} if tpu_vms else {}),
         }
         self.register_outputs(self.outputs)
 
@@ -155,6 +168,7 @@ class _Cluster(pulumi.ComponentResource):
             nat=net.nat,
             tags=self.tags,
             auto=self.spec.provisioning is Provisioning.AUTO,
+            functions=bool(self.spec.services.functions),
         )
         return self.cloud.network(self.name, args, opts)
 
@@ -229,6 +243,24 @@ class _Cluster(pulumi.ComponentResource):
         token = pulumi.Config().require_secret(self.spec.grid_token)
         return [CarbonExporter(f"{self.name}-carbon", grid_zone(self.spec.cloud, self.spec.region), token, opts)]
 
+    def _queue(self, model: ModelSpec) -> pulumi.Input[str] | None:
+        """The address of a model's queue; where `services:` makes it, known once it is made."""
+        address = model.scaling.queue.address if model.scaling.queue else None
+        if address is None or not address.startswith(OF_SERVICE):
+            return address
+        return self.services[address.removeprefix(OF_SERVICE)].counted  # type: ignore[no-any-return]
+
+    def _queue_reader(self, cluster: Any) -> Any:
+        """KEDA's rights over the queues that models go by, where there are any."""
+        addresses = tuple(a for a in map(self._queue, self.spec.models.values()) if a is not None)
+        if not addresses or self.cloud.queue_reader is None:
+            return None
+        args = QueueReaderArgs(
+            cluster=cluster, namespace=KEDA, service_account=SERVICE_ACCOUNT, addresses=addresses, tags=self.tags
+        )
+        opts = pulumi.ResourceOptions(parent=self, providers=self.providers)
+        return self.cloud.queue_reader(f"{self.name}-queues", args, opts)
+
     def _node_pools(self, pool: AcceleratorPool, cluster: Any, system: Any) -> list[pulumi.Resource]:
         """The pool's rungs in the cloud, in the order in which they are bought."""
         # GKE taints GPU nodes only where a CPU pool stands already: the system pool always comes first.
@@ -251,8 +283,38 @@ class _Cluster(pulumi.ComponentResource):
             expire_noncurrent_days=store.expire_noncurrent_days,
             protect=self.protect if store.protect is None else store.protect,
             tags=self.tags,
+            analysed=self.spec.services.analyses(key),
         )
         return self.cloud.object_store(f"{self.name}-{key}", args, opts)
+
+    def _services(self, network: Any, stores: dict[str, Any], opts: pulumi.ResourceOptions) -> dict[str, Any]:
+        place = Place(
+            name=self.name,
+            physical_name=self._physical,
+            spec=self.spec,
+            network=network,
+            stores=stores,
+            protect=self.protect,
+            tags=self.tags,
+        )
+        return services(place, opts)
+
+    def _tpu_vm(self, key: str, network: Any, stores: dict[str, Any], opts: pulumi.ResourceOptions) -> Any:
+        assert self.cloud.tpu_vm is not None, "fleet.checks refuses TPU VMs where there are none"
+        spec = self.spec.tpu_vms[key]
+        args = TpuVmArgs(
+            name=naming.physical(self._physical, key, "tpu"),
+            zone=tpu_vm_type(spec.type, self.spec.region, spec.zone).zone,
+            type=spec.type,
+            runtime=spec.runtime,
+            spot=spec.purchase == "spot",
+            network=network,
+            reads=[stores[store] for store in spec.reads],
+            writes=[stores[store] for store in spec.writes],
+            protect=self.protect,
+            tags=self.tags,
+        )
+        return self.cloud.tpu_vm(f"{self.name}-{key}", args, opts)
 
     def _model(
         self,
@@ -278,7 +340,9 @@ class _Cluster(pulumi.ComponentResource):
             url = store.url.apply(lambda base: f"{base}/{path}".rstrip("/"))
             put = store.put(path, weights.files(model.weights.files)) if model.weights.files else []
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=put))
-        args = ModelServingArgs.of(key, model, pool, weights_url=url, identity=identity, tenant=tenant)
+        args = ModelServingArgs.of(
+            key, model, pool, weights_url=url, identity=identity, tenant=tenant, queue=self._queue(model)
+        )
         ModelServing(f"{self.name}-{key}", args, opts)
 
 

@@ -1,6 +1,6 @@
 """Pools of a cluster with `provisioning: auto`: what makes their nodes, in the cloud and in the cluster.
 
-The one place that knows which provisioner a cloud has: Karpenter on EKS, GKE's own, none elsewhere so far.
+The one place that knows which provisioner a cloud has: Karpenter on EKS and, run by Azure, on AKS; GKE's own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pulumi
 from fleet.catalog.clouds import Cloud
 from fleet.contract import AcceleratorPool
 from fleet.spec import ClusterSpec, Nat
-from infra.kubernetes import karpenter
+from infra.kubernetes import aks_provisioning, karpenter
 from infra.kubernetes.compute_class import ComputeClass
 
 _Waited = dict[str, list[pulumi.Resource]]
@@ -95,7 +95,28 @@ def _karpenter(
     }
 
 
+def _aks(name: str, args: ProvisionArgs, in_cloud: pulumi.ResourceOptions, in_kubernetes: pulumi.ResourceOptions) -> _Waited:
+    """Azure runs Karpenter itself; it is told of the pools, and of what the system pool may grow by."""
+    network, system = args.cluster.network, args.spec.system_pool
+    common: dict[str, Any] = {
+        "subnet": lambda zones: network.subnet_for(zones).id,
+        "tags": args.tags,
+        "opts": in_kubernetes,
+    }
+    if more := system.nodes.max - system.nodes.min:
+        aks_provisioning.AksSystemNodes(
+            f"{name}-system",
+            machine=args.cluster.args.system_machine,
+            region=args.spec.region,
+            zones=network.args.zones,
+            most=more,
+            **common,
+        )
+    return {key: [aks_provisioning.AksAutoPool(f"{name}-{key}", pool, **common)] for key, pool in args.pools.items()}
+
+
 _PROVISIONERS: dict[Cloud, Callable[[str, ProvisionArgs, pulumi.ResourceOptions, pulumi.ResourceOptions], _Waited]] = {
     Cloud.AWS: _karpenter,
     Cloud.GCP: _compute_classes,
+    Cloud.AZURE: _aks,
 }

@@ -67,3 +67,11 @@ NETWORK_OPERATOR_CHART_VERSION = "25.10.0"
 DOCA_DRIVER = "doca3.2.0-25.10-1.2.8.0-2"
 SRIOV_DEVICE_PLUGIN = "network-operator-v25.10.0"
 NODE_SHELL_IMAGE = "mcr.microsoft.com/mirror/docker/library/ubuntu:24.04"
+
+# Spark of `services: data_jobs` on AWS: the release label of EMR Serverless.
+# https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/release-versions.html, read 2026-11-29.
+EMR_RELEASE = "emr-7.9.0"
+
+# Images of `services: machines` on GCP, by family: https://cloud.google.com/deep-learning-vm/docs/images, read 2026-11-29.
+GCE_GPU_IMAGE = "projects/deeplearning-platform-release/global/images/family/common-cu128-ubuntu-2204-nvidia-570"
+GCE_IMAGE = "projects/debian-cloud/global/images/family/debian-12"

@@ -24,7 +24,7 @@ from typing import IO, Any
 
 import grpc  # type: ignore[import-untyped]
 import pulumi
-from google.protobuf import empty_pb2  # type: ignore[import-untyped]
+from google.protobuf import empty_pb2
 from pulumi.automation._server import LanguageServer
 from pulumi.runtime import reset_options, run_in_stack, set_all_config
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS

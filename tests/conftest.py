@@ -14,13 +14,24 @@ import pytest_socket
 from tests.mocked_engine import Recorder
 from tests.mocked_engine import deploy as run_program
 
-# They run in the model server's own environment: make serving-test.
-collect_ignore = ["serving"]
+# They run in environments of their own: make serving-test projects-test.
+collect_ignore = ["projects", "serving"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # The SDKs import all of a module with its deprecated classes, and each of those warns when it is imported.
     config.addinivalue_line("filterwarnings", r"ignore:.* has been deprecated in favor of:DeprecationWarning:pulumi_\w+\.")
+
+
+# Two files' tests that write to this checkout's own out/: one after the other.
+_ONE_OUT = ("test_demo.py", "test_interrupt.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests stay with one worker (`-n 2 --dist loadgroup`), where what its fixtures started stands."""
+    for item in items:
+        name = "out" if item.path.name in _ONE_OUT else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(name))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -125,6 +125,7 @@ INVOKES: dict[str, Json | Callable[[Json], Json]] = {
         "json": json.dumps({"Version": "2012-10-17", "Statement": args.get("statements", [])}),
         "id": "policy",
     },
+    "aws:ssm/getParameter:getParameter": {"value": "ami-0123456789abcdef0", "type": "String", "version": 1, "id": "ami"},
     "gcp:organizations/getClientConfig:getClientConfig": {
         "project": "test-project",
         "region": "us-central1",
@@ -172,15 +173,22 @@ def _computed(type_: str, name: str, inputs: Json) -> Json:
             extra |= {"latestVersion": 1, "defaultVersion": 1}
         case "aws:ec2/vpc:Vpc":
             extra |= {"defaultSecurityGroupId": f"{name}-default-sg", "defaultRouteTableId": f"{name}-default-rt"}
+        case "aws:sqs/queue:Queue":
+            extra |= {"url": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/{inputs.get('name', name)}"}
         case "gcp:compute/network:Network":
             extra |= {"networkId": "4455667788990011223"}
         case "gcp:container/cluster:Cluster":
             extra |= {"endpoint": "203.0.113.10", "masterAuth": {"clusterCaCertificate": CA}}
         case "gcp:serviceaccount/account:Account":
             extra |= {
+                "name": f"projects/test-project/serviceAccounts/{inputs.get('accountId', name)}@test-project",
                 "email": f"{inputs.get('accountId', name)}@test-project.iam.gserviceaccount.com",
                 "member": f"serviceAccount:{inputs.get('accountId', name)}@test-project.iam.gserviceaccount.com",
             }
+        case "gcp:cloudrunv2/service:Service":
+            extra |= {"uri": f"https://{inputs.get('name', name)}.a.run.app"}
+        case "gcp:bigquery/connection:Connection":
+            extra |= {"cloudResource": {"serviceAccountId": f"{name}@bigquery.test"}}
         case "gcp:storage/bucket:Bucket":
             extra |= {"url": f"gs://{inputs.get('name', name)}"}
         case "azure-native:containerservice:ManagedCluster":
@@ -191,6 +199,10 @@ def _computed(type_: str, name: str, inputs: Json) -> Json:
                 "nodeResourceGroup": f"MC_{name}",
                 # ARM takes a list of identity ids and answers a map of them.
                 "identity": {"type": "UserAssigned", "userAssignedIdentities": {"id": {"clientId": f"{name}-client"}}},
+            }
+        case "azure-native:machinelearningservices:OnlineEndpoint":
+            extra |= {
+                "properties": {**inputs["properties"], "scoringUri": f"https://{inputs['endpointName']}.inference.test/score"}
             }
         case "azure-native:network:PublicIPAddress":
             extra |= {"ipAddress": "203.0.113.7"}
@@ -209,17 +221,51 @@ def _computed(type_: str, name: str, inputs: Json) -> Json:
     if type_.startswith("gcp:"):
         extra |= {"selfLink": f"https://www.googleapis.com/mock/{name}", "project": inputs.get("project", "test-project")}
     if type_.startswith("azure-native:"):
-        extra |= {"name": _azure_name(inputs, name)}
+        extra = {"name": _azure_name(inputs, name), **_azure_identity(inputs), **extra}
     return extra
+
+
+def _azure_identity(inputs: Json) -> Json:
+    """A resource's own identity has a principal; of those that it is lent ARM takes a list of ids and answers a map."""
+    given = inputs.get("identity")
+    if not isinstance(given, dict) or "type" not in given:
+        return {}
+    lent = {
+        id_: {"clientId": f"{id_}-client", "principalId": f"{id_}-principal"}
+        for id_ in given.get("userAssignedIdentities") or []
+    }
+    return {"identity": {**given, "principalId": "own-principal", "tenantId": "tenant", "userAssignedIdentities": lent}}
 
 
 def _azure_name(inputs: Json, fallback: str) -> str:
     """Azure's resources answer `name`, whatever their input is called."""
-    for key in ("resourceName", "resourceGroupName", "virtualNetworkName", "accountName", "agentPoolName", "containerName"):
+    for key in (
+        "queueName",
+        "topicName",
+        "systemTopicName",
+        "resourceName",
+        "resourceGroupName",
+        "virtualNetworkName",
+        "accountName",
+        "agentPoolName",
+        "containerName",
+    ):
         # A child names its parent too; only a resource group is named by resourceGroupName.
         if key in inputs and (key != "resourceGroupName" or "resourceName" not in inputs):
             return str(inputs[key])
     return fallback
+
+
+def _id(type_: str, name: str, inputs: Json) -> str:
+    """As its cloud writes it, where somebody takes an id apart."""
+    match type_:
+        case "gcp:pubsub/subscription:Subscription":
+            return f"projects/test-project/subscriptions/{inputs.get('name', name)}"
+        case "azure-native:servicebus:Queue":
+            group, space, queue = (inputs[key] for key in ("resourceGroupName", "namespaceName", "queueName"))
+            within = f"/subscriptions/{ACCOUNTS['azure-native:subscriptionId']}/resourceGroups/{group}"
+            return f"{within}/providers/Microsoft.ServiceBus/namespaces/{space}/queues/{queue}"
+    return f"{name}-id"
 
 
 class _Cloud(mocks.Mocks):
@@ -233,7 +279,7 @@ class _Cloud(mocks.Mocks):
         inputs = _plain(args.inputs)
         if args.custom is False and not args.resource_id:
             return "", inputs
-        return args.resource_id or f"{args.name}-id", {**inputs, **_computed(args.typ, args.name, inputs)}
+        return args.resource_id or _id(args.typ, args.name, inputs), {**inputs, **_computed(args.typ, args.name, inputs)}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         inputs = _plain(args.args)

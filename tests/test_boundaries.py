@@ -14,8 +14,22 @@ from infra.clouds import CLOUDS, kit
 
 SDKS = {"pulumi_aws": "infra/clouds/aws", "pulumi_gcp": "infra/clouds/gcp", "pulumi_azure_native": "infra/clouds/azure"}
 FILES = {"__init__", "provider", "network", "cluster", "node_pool", "object_store", "identity"}
+SERVICES = {
+    "__init__",
+    "rights",
+    "machine",
+    "messaging",
+    "function",
+    "workflow",
+    "machine_learning",
+    "warehouse",
+    "data_jobs",
+    "monitoring",
+}
 MODULES = sorted(p for top in ("fleet", "infra", "policies", "sandbox") for p in (ROOT / top).rglob("*.py"))
+PROJECTS = sorted((ROOT / "projects").rglob("*.py"))
 SERVING = sorted((ROOT / "serving").rglob("*.py"))
+PAGES = sorted(p for top in ("docs", "notes", "diagrams") for p in (ROOT / top).glob("*.py"))
 IDS = [str(p.relative_to(ROOT)) for p in MODULES]
 
 
@@ -80,6 +94,7 @@ def test_no_branch_on_a_clouds_name(path: Path) -> None:
 def test_every_cloud_is_whole(cloud: Cloud) -> None:
     package = ROOT / Path(*CLOUDS[cloud].split("."))
     assert {p.stem for p in package.glob("*.py")} >= FILES
+    assert {p.stem for p in (package / "services").glob("*.py")} >= SERVICES
     made = kit(cloud)
     assert made.config_namespace
     for part in (made.provider, made.network, made.cluster, made.node_pool, made.object_store, made.workload_identity):
@@ -97,6 +112,24 @@ def test_nobody_imports_the_model_server(path: Path) -> None:
     assert not [name for name in imports(path) if name.partition(".")[0] == "serving"]
 
 
+@pytest.mark.parametrize("path", [*MODULES, *SERVING], ids=str)
+def test_what_makes_pages_is_imported_by_nobody(path: Path) -> None:
+    assert not [name for name in imports(path) if name.partition(".")[0] in ("docs", "notes", "diagrams")]
+
+
+@pytest.mark.parametrize("path", PROJECTS, ids=str)
+def test_projects_read_the_catalogue_and_nothing_else_of_ours(path: Path) -> None:
+    for name in imports(path):
+        top = name.partition(".")[0]
+        assert top not in ("infra", "sandbox", "serving", "pulumi", *SDKS), name
+        assert top != "fleet" or name == "fleet.cost" or name.startswith("fleet.catalog."), name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_nobody_imports_projects(path: Path) -> None:
+    assert not [name for name in imports(path) if name.partition(".")[0] == "projects"]
+
+
 @pytest.mark.parametrize("path", SERVING, ids=str)
 def test_a_runtimes_framework_is_imported_in_its_module_only(path: Path) -> None:
     homes = {"onnxruntime": "onnx", "openvino": "openvino", "torch": "torchscript", "jax": "xla", "tvm": "tvm"}
@@ -110,6 +143,6 @@ def test_every_test_is_collected() -> None:
             raise AssertionError(f"{path.name} has tests that pytest never collects")
 
 
-@pytest.mark.parametrize("path", [*MODULES, *SERVING], ids=str)
+@pytest.mark.parametrize("path", [*MODULES, *PROJECTS, *SERVING, *PAGES], ids=str)
 def test_no_module_grows_past_500_lines(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 500

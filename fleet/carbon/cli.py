@@ -28,9 +28,15 @@ def carbon(
     load: Annotated[
         float, typer.Option("--load", min=0, max=1, help="Of the most replicas, the part that work keeps busy.")
     ] = 0.5,
+    deadline: Annotated[
+        int | None,
+        typer.Option("--deadline", min=1, max=168, help="Hours that work may wait: do it in the cleanest of them."),
+    ] = None,
     as_: AsFormat = Format.TEXT,
 ) -> None:
     """Tell what holding flexible models back on a dirty grid would have saved, and what waited for it. Offline.
+
+    With `--deadline` by another rule: all work waits for the cleanest hours of a forecast (one that comes true) before it.
 
     Example: `fleet carbon --stack 'prod-*' --week week.csv --load 0.4`
     """
@@ -45,17 +51,18 @@ def carbon(
         f"{name}/{key}/{model}": effect
         for name, spec in specs.items()
         for key, cluster in spec.clusters.items()
-        for model, effect in _effects(name, key, cluster, intensities, load)
+        for model, effect in _effects(name, key, cluster, intensities, load, deadline)
     }
     if as_ is Format.JSON:
         made = {name: {**asdict(e), "kg_saved": e.kg_saved} if e else None for name, e in found.items()}
-        print(json.dumps({"version": 1, "load": load, "models": made}, indent=2))  # noqa: T201
+        print(json.dumps({"version": 1, "load": load, "deadline_h": deadline, "models": made}, indent=2))  # noqa: T201
         return
     console = Console(width=None if Console().is_terminal else 140)
     if not found:
         console.print("no flexible model")
         return
-    said = f"{len(intensities)} hours at {load:.0%} load; TDP x 0.6 x PUE, accelerators alone"
+    rule = f"put off by {deadline} h at most, by a forecast that comes true" if deadline else "held back by clean and dirty"
+    said = f"{len(intensities)} hours at {load:.0%} load, {rule}; TDP x 0.6 x PUE, accelerators alone"
     table = Table(caption=said, caption_justify="left")
     for head in ("Model", "kg without", "kg saved", "Hours held", "Delayed, replica hours", "Longest, h", "Left at the end"):
         table.add_column(head, justify="left" if head == "Model" else "right")
@@ -77,17 +84,24 @@ def _row(effect: Effect) -> tuple[str, ...]:
 
 
 def _effects(
-    stack: str, key: str, cluster: ClusterSpec, intensities: list[float], load: float
+    stack: str, key: str, cluster: ClusterSpec, intensities: list[float], load: float, deadline: int | None
 ) -> Iterator[tuple[str, Effect | None]]:
     from fleet.carbon.ceiling import Ceiling  # noqa: PLC0415
+    from fleet.carbon.defer import deferred  # noqa: PLC0415
     from fleet.carbon.replay import effect  # noqa: PLC0415
 
     for name, model in cluster.models.items():
         if model.carbon is None:
             continue
         kw = _kw(stack, key, cluster, model)
-        bounds = Ceiling(model.carbon.clean, model.carbon.dirty, model.replicas.min, model.replicas.max)
-        yield name, None if kw is None else effect(intensities, bounds, load, float(kw))
+        least, most = model.replicas.min, model.replicas.max
+        bounds = Ceiling(model.carbon.clean, model.carbon.dirty, least, most)
+        if kw is None:
+            yield name, None
+        elif deadline is None:
+            yield name, effect(intensities, bounds, load, float(kw))
+        else:
+            yield name, deferred(intensities, load * most, least, most, float(kw), deadline)
 
 
 def _kw(stack: str, key: str, cluster: ClusterSpec, model: ModelSpec) -> Decimal | None:

@@ -79,7 +79,7 @@ _GAUDI_2: tuple[Precision, ...] = ("FP32", "TF32", "FP16", "BF16", "FP8")
 _TPU_4: tuple[Precision, ...] = ("BF16", "INT8")
 _ICI = "ICI"
 _PCIE_3, _PCIE_4, _PCIE_5 = "PCIe 3.0 x16", "PCIe 4.0 x16", "PCIe 5.0 x16"
-_TPU_VM = "no GKE machine type has it: make a Cloud TPU VM (gcp.tpu.V2Vm), or take tpu-v5e"
+_TPU_VM = "no GKE machine type has it: make it a Cloud TPU VM (`tpu_vms`), or take tpu-v5e"
 _OWN_CLUSTER = "no cloud here has it: bring a cluster of your own (cloud: existing)"
 
 _ROWS = (

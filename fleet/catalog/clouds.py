@@ -100,3 +100,8 @@ def zones(cloud: Cloud, region: str) -> tuple[str, ...]:
     if cloud is Cloud.GCP:
         return tuple(f"{region}-{s}" for s in suffixes)
     return suffixes
+
+
+def zone_label(cloud: Cloud, region: str, zone: str) -> str:
+    """How nodes name the zone (`topology.kubernetes.io/zone`): Azure's numbers carry their region there."""
+    return f"{region}-{zone}" if cloud is Cloud.AZURE else zone

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from fleet.catalog.accelerators import ACCELERATORS, Accelerator, Family
@@ -19,6 +19,7 @@ from fleet.catalog.sharing import mig_profiles, mig_profiles_on
 from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.contract import AcceleratorPool
 from fleet.generated import keep
+from fleet.generated import table as _table
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "accelerators.md"
 OWN = "…"
@@ -194,11 +195,6 @@ def _elsewhere() -> str:
 def _of(row: Machine) -> Accelerator:
     assert row.accelerator is not None
     return row.accelerator
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [" | ".join(head), " | ".join("---" for _ in head), *(" | ".join(row) for row in rows)]
-    return "\n".join(f"| {line} |" for line in lines)
 
 
 def main(arguments: list[str]) -> int:

@@ -11,6 +11,17 @@ OURS = "accelfleet-serving"
 # Requests that wait, for which KEDA asks for a replica.
 WAITING_PER_REPLICA = 4
 
+# vLLM's series that anything here goes by, and what they count: the contract with a server of LLMs, and with our own.
+# https://docs.vllm.ai/en/v0.11.0/design/metrics.html, read 2026-11-23. Each has the labels `model_name` and `engine`.
+VLLM_SERIES = {
+    "vllm:num_requests_running": "gauge",
+    "vllm:num_requests_waiting": "gauge",
+    "vllm:e2e_request_latency_seconds": "histogram",
+    "vllm:request_queue_time_seconds": "histogram",
+    "vllm:request_inference_time_seconds": "histogram",
+    "vllm:generation_tokens_total": "counter",
+}
+
 
 class Server(StrEnum):
     """`OTHER` is taken to speak the Open Inference Protocol, and to tell no queue."""

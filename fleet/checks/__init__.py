@@ -23,7 +23,9 @@ from fleet.checks import (
     policies,
     pools,
     provisioning,
+    services,
     tenancy,
+    tpu_vms,
     versions,
     weights,
 )
@@ -59,9 +61,11 @@ def _places(path: Path, cluster: ClusterSpec, secrets: list[str]) -> Iterator[Fi
         yield from access.check(path, cluster)
         yield from versions.of_cluster(path, cluster)
     yield from provisioning.check(path, cluster)
+    yield from tpu_vms.check(path, cluster)
     yield from carbon.of_cluster(path, cluster, secrets)
     for name, pool in cluster.pools.items():
         yield from pools.check((*path, "pools", name), name, pool, cluster)
+    yield from services.check(path, cluster)
     yield from names.in_cluster(path, cluster)
 
 

@@ -14,7 +14,7 @@ from fleet.spec import Allocation, ClusterSpec, HostDriver, PoolSpec
 
 # Families whose device plugin is known apart from any cloud.
 _FAMILIES = (Family.NVIDIA, Family.GAUDI)
-_NOT_OURS = ("kubernetes", "network", "api", "admins", "system_pool", "stores")
+_NOT_OURS = ("kubernetes", "network", "api", "admins", "system_pool", "stores", "services")
 _NOT_BOUGHT = ("machine", "topology", "nodes", "purchase", "fallback", "capacity", "zones", "fabric", "neuron_scheduler")
 
 

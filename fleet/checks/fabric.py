@@ -30,11 +30,12 @@ def check(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]
         return
     found = node_fabric(row)
     if found is None:
-        having = [m.name for m in machines_with(cluster.cloud, pool.accelerator, cluster.region) if node_fabric(m)]
-        remedy = (
-            f"set machine: {having[0]}, or leave fabric out" if having else "leave fabric out, or choose another accelerator"
-        )
-        allowed = f"with {pool.accelerator} there: {listed(having) if having else 'none'}"
+        having = [m for m in machines_with(cluster.cloud, pool.accelerator, cluster.region) if node_fabric(m)]
+        remedy = "leave fabric out, or choose another accelerator"
+        if having:
+            nearest = min(having, key=lambda m: abs(m.accelerators - row.accelerators))
+            remedy = f"set machine: {nearest.name}, or leave fabric out"
+        allowed = f"with {pool.accelerator} there: {listed(m.name for m in having) if having else 'none'}"
         yield Finding(where, f"{row.name} has no {pool.fabric}", repr(str(pool.fabric)), allowed, remedy, needs=needs)
     else:
         yield from _reach(path, pool, cluster, row.name, found, needs)

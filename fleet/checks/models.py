@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from fleet.catalog import neuron
-from fleet.checks import carbon, numa, scaling, share, versions, weights
+from fleet.checks import carbon, numa, scaling, share, triggers, versions, weights
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.contract import AcceleratorPool
 from fleet.plan import accelerators_of, least_nodes, pools
@@ -23,6 +23,7 @@ def check(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Findin
         yield from scaling.on_slice(path, model, pool, hardware(path, model.pool))
     else:
         yield from scaling.check(path, model)
+    yield from triggers.check(path, model, cluster)
     yield from weights.check(path, model, cluster)
     yield from carbon.of_model(path, model)
     if model.pool not in cluster.pools:

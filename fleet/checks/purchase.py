@@ -12,7 +12,7 @@ from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.checks import rungs
 from fleet.checks.finding import Finding, Path, fields
 from fleet.plan import rung_names
-from fleet.spec import ClusterSpec, PoolSpec, Purchase
+from fleet.spec import ClusterSpec, PoolSpec, Provisioning, Purchase
 
 _AKS_LONGEST = 12
 _LADDER_ONLY = (Purchase.RESERVATION, Purchase.CAPACITY_BLOCK, Purchase.FLEX_START)
@@ -46,6 +46,21 @@ def check(path: Path, name: str, pool: PoolSpec, cluster: ClusterSpec) -> Iterat
         yield from rungs.check(_place(path, pool, i), rung, pool, cluster, first=i == 0)
     yield from _repeated(path, pool)
     yield from _names(path, name, pool, cluster)
+    yield from _climb(path, pool, cluster)
+
+
+def _climb(path: Path, pool: PoolSpec, cluster: ClusterSpec) -> Iterator[Finding]:
+    """Pods move by GKE's active migration or Karpenter's consolidation; cluster-autoscaler has nothing of the kind."""
+    at = (*path, "climb")
+    if pool.climb and len(pool.ladder) < 2:
+        message = "is bought in one way, and has nothing to climb back to"
+        needs = (at, *fields(path, "purchase", "fallback", "capacity"))
+        yield Finding(at, message, "true", "a pool with a fallback or several rungs", "leave it out", needs=needs)
+    elif pool.climb and cluster.cloud is not Cloud.GCP and cluster.provisioning is not Provisioning.AUTO:
+        message = "cluster-autoscaler moves no running pod"
+        remedy = "set provisioning: auto, or do it by hand (docs/capacity.md, When spot is back)"
+        needs = (at, *fields(path[:2], "cloud", "provisioning"))
+        yield Finding(at, message, "true", "provisioning: auto, or cloud: gcp", remedy, needs=needs)
 
 
 def _place(path: Path, pool: PoolSpec, i: int) -> Path:

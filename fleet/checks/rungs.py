@@ -14,7 +14,7 @@ from fleet.catalog.clouds import Cloud, zones
 from fleet.catalog.machines import PURCHASES, Machine, machines_with
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.plan import COMES_AND_GOES, LONGEST_FLEX_H, choose_machine
-from fleet.spec import ClusterSpec, PoolSpec, Purchase, RungSpec
+from fleet.spec import ClusterSpec, PoolSpec, Provisioning, Purchase, RungSpec
 
 _ONLY = {Purchase.CAPACITY_BLOCK: Cloud.AWS, Purchase.FLEX_START: Cloud.GCP}
 # Families of machines that EC2 sells in Capacity Blocks; read 2026-11-23.
@@ -50,6 +50,7 @@ def check(where: Path, rung: RungSpec, pool: PoolSpec, cluster: ClusterSpec, *, 
     yield from _reserved(where, rung, cluster)
     yield from _bounds(where, rung, pool, first=first)
     yield from _hours(where, rung)
+    yield from _wait(where, rung, cluster)
     yield from _zone(where, rung, cluster)
 
 
@@ -119,6 +120,22 @@ def _hours(where: Path, rung: RungSpec) -> Iterator[Finding]:
         elif rung.ends <= datetime.now(UTC):
             message = "that block is over"
             yield Finding(at, message, str(rung.ends), "a time to come", "take the rung away, or name the next block")
+
+
+def _wait(where: Path, rung: RungSpec, cluster: ClusterSpec) -> Iterator[Finding]:
+    """Of all ways to buy only flex-start queues: of the others a cloud says at once whether it has machines."""
+    if rung.wait_minutes is None:
+        return
+    at = (*where, "wait_minutes")
+    if rung.purchase is not Purchase.FLEX_START:
+        message = f"nobody queues for {rung.purchase}: the next rung has its turn as soon as there are no machines"
+        allowed, needs = "wait_minutes, beside purchase: flex-start", (at, (*where, "purchase"))
+        yield Finding(at, message, str(rung.wait_minutes), allowed, "take it away", needs=needs)
+    elif cluster.provisioning is not Provisioning.AUTO:
+        message = "a node pool of ours cannot say how long it is queued for; a ComputeClass that makes pools can"
+        needs = (at, (*where[:2], "provisioning"))
+        remedy = "take it away, or set provisioning: auto"
+        yield Finding(at, message, str(rung.wait_minutes), "provisioning: auto", remedy, needs=needs)
 
 
 def _zone(where: Path, rung: RungSpec, cluster: ClusterSpec) -> Iterator[Finding]:

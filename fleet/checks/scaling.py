@@ -27,25 +27,33 @@ def check(path: Path, model: ModelSpec) -> Iterator[Finding]:
 
 
 def _at_zero(path: Path, model: ModelSpec) -> Iterator[Finding]:
-    """Nothing outside the pods counts waiting requests, so no autoscaler could bring the first replica back."""
-    if model.replicas.min > 0 or model.autoscaler is Autoscaler.NONE:
+    """Nothing outside the pods counts waiting requests, so only a queue can bring the first replica back."""
+    keda = model.autoscaler is Autoscaler.KEDA
+    if model.replicas.min > 0 or model.autoscaler is Autoscaler.NONE or (keda and _by_messages(model)):
         return
     where = (*path, "replicas", "min")
-    needs = (where, (*path, "autoscaler"))
-    if model.autoscaler is Autoscaler.HPA:
-        message = "an HPA cannot scale to zero"
+    needs = (where, *fields(path, "autoscaler", "scaling.queue"))
+    if not keda:
+        message, remedy = "an HPA cannot scale to zero", "set min: 1"
     else:
         message = "at zero replicas nothing tells KEDA of a waiting request, and the model would stay at zero"
-    yield Finding(where, message, "0", "at least 1", "set min: 1", needs=needs)
+        remedy = "set min: 1, or let a queue hold the work (scaling.queue)"
+    yield Finding(where, message, "0", "at least 1", remedy, needs=needs)
+
+
+def _by_messages(model: ModelSpec) -> bool:
+    """Whether it goes by a queue, or by Jobs, which need one: `fleet.checks.triggers` says so."""
+    return model.scaling.queue is not None or model.scaling.jobs
 
 
 def _queue(path: Path, model: ModelSpec) -> Iterator[Finding]:
-    if model.autoscaler is not Autoscaler.KEDA or server_in(model.image).tells_queue:
+    if model.autoscaler is not Autoscaler.KEDA or _by_messages(model) or server_in(model.image).tells_queue:
         return
     where = (*path, "autoscaler")
     message = f"KEDA goes by the requests that wait, and {model.image} does not tell them"
-    allowed, remedy = "hpa or none, or an image of vLLM or accelfleet-serving", "set autoscaler: hpa, or serve with vLLM"
-    yield Finding(where, message, "'keda'", allowed, remedy, needs=(where, (*path, "image")))
+    allowed = "hpa or none, or an image of vLLM or accelfleet-serving"
+    remedy = "set autoscaler: hpa, serve with vLLM, or go by a queue (scaling.queue)"
+    yield Finding(where, message, "'keda'", allowed, remedy, needs=(where, *fields(path, "image", "scaling.queue")))
 
 
 def on_slice(path: Path, model: ModelSpec, pool: AcceleratorPool, hardware: tuple[Path, ...]) -> Iterator[Finding]:

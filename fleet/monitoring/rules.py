@@ -22,6 +22,11 @@ RUNBOOKS = "docs/monitoring.md"
 # Accelerators among the resources that kube-state-metrics tells of.
 ACCELERATORS = 'resource=~"nvidia_com_.+|google_com_tpu|aws_amazon_com_neuron.*|habana_ai_gaudi"'
 _ON = "on (namespace, model_name)"
+# DCGM says which pod a GPU is given to; the pod's own series say which model that is.
+MEASURED_WATTS = (
+    "sum by (namespace, model_name) (DCGM_FI_DEV_POWER_USAGE * on (namespace, pod) group_left (model_name) "
+    "max by (namespace, pod, model_name) (vllm:num_requests_running >= bool 0))"
+)
 
 
 def groups(replicas: Sequence[Replica]) -> list[dict[str, Any]]:
@@ -52,11 +57,6 @@ def _figures(replicas: Iterable[Replica]) -> Iterable[Rule]:
 def _models() -> list[Rule]:
     """What each model does, and what that takes. Both sides of a division are rates of five minutes."""
     replicas = 'label_replace(kube_deployment_status_replicas_available, "model_name", "$1", "deployment", "(.+)")'
-    # DCGM says which pod a GPU is given to; the pod's own series say which model that is.
-    measured = (
-        "sum by (namespace, model_name) (DCGM_FI_DEV_POWER_USAGE * on (namespace, pod) group_left (model_name) "
-        "max by (namespace, pod, model_name) (vllm:num_requests_running >= bool 0))"
-    )
     estimated = (
         f"sum by (namespace, model_name) (accelfleet:replica_watts:tdp * {UTILISATION} "
         f"* {_ON} group_left () accelfleet:model_replicas:available)"
@@ -66,7 +66,7 @@ def _models() -> list[Rule]:
         "accelfleet:model_waiting:sum": "sum by (namespace, model_name) (vllm:num_requests_waiting)",
         "accelfleet:model_requests:rate5m": "sum by (namespace, model_name) (rate(vllm:e2e_request_latency_seconds_count[5m]))",
         "accelfleet:model_tokens:rate5m": "sum by (namespace, model_name) (rate(vllm:generation_tokens_total[5m]))",
-        "accelfleet:model_watts": f"{measured} or {estimated}",
+        "accelfleet:model_watts": f"{MEASURED_WATTS} or {estimated}",
         "accelfleet:model_usd_per_hour": (
             "sum by (namespace, model_name) (accelfleet:replica_usd_per_hour:list "
             f"* {_ON} group_left () accelfleet:model_replicas:available)"

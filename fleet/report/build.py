@@ -12,6 +12,7 @@ from fleet.report.changes import changes
 from fleet.report.estimate import NOT_COUNTED, estimate
 from fleet.report.limits import Limit
 from fleet.report.model import SCHEMA_VERSION, QuotaChange, Report, StackReport, difference
+from fleet.report.readiness import readiness
 from fleet.spec import StackSpec
 
 Limits = Mapping[tuple[str, str, str], Limit]
@@ -33,6 +34,7 @@ def _stack(name: str, after: StackSpec | None, base: Path | None, limits: Limits
     before, faults = base_spec(base, name) if base else (None, ())
     old = estimate(name, before) if before else None
     new = estimate(name, after) if after else None
+    quotas = quota_changes(needs({name: before}) if before else [], needs({name: after}) if after else [], limits)
     return StackReport(
         stack=name,
         compared=base is not None,
@@ -41,13 +43,15 @@ def _stack(name: str, after: StackSpec | None, base: Path | None, limits: Limits
         usd_change=difference(new.usd if new else None, old.usd if old else None),
         kg_change=difference(new.kg if new else None, old.kg if old else None),
         changes=changes(name, before, after) if base and not faults else (),
-        quotas=_quotas(name, before, after, limits),
+        quotas=quotas,
         base_faults=faults,
+        readiness=readiness(name, after, quotas),
     )
 
 
-def _quotas(name: str, before: StackSpec | None, after: StackSpec | None, limits: Limits) -> tuple[QuotaChange, ...]:
-    old, new = (_by_key(needs({name: spec}) if spec else []) for spec in (before, after))
+def quota_changes(before: list[QuotaNeed], after: list[QuotaNeed], limits: Limits) -> tuple[QuotaChange, ...]:
+    """What is needed of each quota before and after, against what somebody wrote down."""
+    old, new = _by_key(before), _by_key(after)
     return tuple(
         _quota((new.get(key) or old[key]), old[key].amount if key in old else 0, new[key].amount if key in new else 0, limits)
         for key in [*new, *(key for key in old if key not in new)]

@@ -19,8 +19,13 @@ from fleet.spec import ClusterSpec, StackSpec
 # Of a cluster: with another of these it is another cluster, as each cloud's API says of its network and cluster.
 # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html (a VPC keeps its first range)
 _ANEW = ("cloud", "region", "network.cidr")
-_KINDS = {"pools": "pool", "stores": "store", "models": "model", "teams": "team"}
-_LOST = {"store": "its objects go with it", "pool": "its nodes go, with what runs there", "team": "its namespace goes"}
+_KINDS = {"pools": "pool", "stores": "store", "models": "model", "tpu_vms": "TPU VM", "teams": "team"}
+_LOST = {
+    "store": "its objects go with it",
+    "pool": "its nodes go, with what runs there",
+    "TPU VM": "what is on its disk goes with it",
+    "team": "its namespace goes",
+}
 _STORE_UNSAFE = {"versioned": "false", "protect": "false"}
 
 
@@ -63,7 +68,7 @@ def _cluster(stack: str, name: str, before: ClusterSpec | None, after: ClusterSp
     if own:
         yield Change("update", "cluster", name, own, _older(before, after))
     yield from _pools(stack, name, before, after)
-    for field in ("stores", "models", "teams"):
+    for field in ("stores", "models", "tpu_vms", "teams"):
         old, new = getattr(before, field), getattr(after, field)
         for key in _names(old, new):
             yield from _entry(_KINDS[field], f"{name}/{key}", old.get(key), new.get(key))
@@ -83,6 +88,9 @@ def _entry(what: str, name: str, before: Any, after: Any) -> Iterator[Change]:
     elif after is None:
         yield Change("delete", what, name, (), _LOST.get(what, ""))
     elif fields := tuple(_fields(_data(before), _data(after))):
+        if what == "TPU VM" and any(field.field not in ("reads", "writes") for field in fields):
+            yield Change("replace", what, name, fields, f"it is made anew, and {_LOST[what]}")
+            return
         unsafe = what == "store" and any(_STORE_UNSAFE.get(field.field) == field.after for field in fields)
         yield Change("update", what, name, fields, "its objects are less safe than before" if unsafe else "")
 

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from fleet.arguments import Format, Stacks, load_or_exit, select_stacks
+from fleet.arguments import Format, load_or_exit, select_stacks
+from fleet.load import StackErrors
+from fleet.rollout import load
 from fleet.workspace import ROOT, STACKS
 
 if TYPE_CHECKING:
+    from fleet.report.build import Limits
     from fleet.report.model import Report
     from fleet.spec import StackSpec
 
@@ -25,6 +28,7 @@ class Shape(StrEnum):
     MARKDOWN = "markdown"
     JSON = "json"
     HTML = "html"
+    SARIF = "sarif"
 
 
 class Gate(StrEnum):
@@ -33,12 +37,23 @@ class Gate(StrEnum):
 
 
 def report(
-    stack: Stacks,
+    stack: Annotated[list[str] | None, typer.Option("--stack", "-s", help="Stack name or glob; repeatable.")] = None,
     base: Annotated[str | None, typer.Option("--base", help="Git revision to compare with, such as origin/main.")] = None,
     base_dir: Annotated[
         Path | None, typer.Option("--base-dir", help="Directory of stack files to compare with.", exists=True, file_okay=False)
     ] = None,
-    as_: Annotated[Shape, typer.Option("--format", help="html is one page that needs no network.")] = Shape.TEXT,
+    from_: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="Of any program: a state, the engine's events, or a Terraform state.", exists=True, dir_okay=False
+        ),
+    ] = None,
+    base_from: Annotated[
+        Path | None, typer.Option("--base-from", help="A state to compare --from with.", exists=True, dir_okay=False)
+    ] = None,
+    as_: Annotated[
+        Shape, typer.Option("--format", help="html: one page that needs no network; sarif: for code scanning.")
+    ] = Shape.TEXT,
     out: Annotated[Path | None, typer.Option("--out", help="File to write instead of stdout.", dir_okay=False)] = None,
     limits: Annotated[
         Path | None, typer.Option("--limits", help="Quotas you have. Default: quotas.yaml, if it is there.", exists=True)
@@ -52,14 +67,21 @@ def report(
 
     Example: `fleet report --stack 'prod-*' --base origin/main`
 
+    Of any program, from what its engine wrote: `fleet report --from events.json`
+
     Exit codes: 0 done, 1 a fault in a stack file, or a gate; 2 wrong usage.
     """
     if base and base_dir:
         raise typer.BadParameter("give --base or --base-dir, not both", param_hint="--base")
-    if not (base or base_dir) and (max_increase is not None or Gate.DESTRUCTIVE in (fail_on or [])):
-        raise typer.BadParameter("this gate compares: give --base or --base-dir", param_hint="--base")
-    made = _made(stack, base, base_dir, as_, limits)
-    text = _text(made, as_)
+    if bool(stack) == bool(from_):
+        raise typer.BadParameter("give --stack for stack files, or --from for a file of any program", param_hint="--stack")
+    if (from_ and (base or base_dir)) or (base_from and not from_):
+        raise typer.BadParameter("--base and --base-dir go with --stack, --base-from with --from", param_hint="--base-from")
+    made = _of_program(from_, base_from, limits) if from_ else _made(stack or [], base, base_dir, as_, limits)
+    compared = any(one.compared for one in made.stacks) or bool(base or base_dir)
+    if not compared and (max_increase is not None or Gate.DESTRUCTIVE in (fail_on or [])):
+        raise typer.BadParameter("this gate compares: give --base, --base-dir, --base-from or events", param_hint="--base")
+    text = _text(made, as_, None if from_ else STACKS)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
@@ -73,21 +95,45 @@ def report(
     raise typer.Exit(1 if refused else 0)
 
 
-def _made(patterns: list[str], base: str | None, base_dir: Path | None, as_: Shape, limits_file: Path | None) -> Report:
-    from fleet.report.base import BaseError, at_revision  # noqa: PLC0415 - `fleet check` need not pay for it
-    from fleet.report.build import report as build  # noqa: PLC0415
+def _of_program(file: Path, base: Path | None, limits_file: Path | None) -> Report:
+    from fleet.inventory.file import between, read  # noqa: PLC0415 - stack files need none of it
+    from fleet.inventory.state import InventoryError  # noqa: PLC0415
+    from fleet.report.program import report as build  # noqa: PLC0415
+
+    try:
+        program = read(file)
+        if base and program.before is not None:
+            raise typer.BadParameter("events tell both sides of a change themselves", param_hint="--base-from")
+        before = read(base) if base else None
+    except InventoryError as wrong:
+        raise typer.BadParameter(str(wrong), param_hint="--from") from None
+    if before is not None:
+        program = between(before, program)
+    shown = str(base) if base else "what stands"
+    return build(program, shown, _limits(limits_file))
+
+
+def _limits(file: Path | None) -> Limits:
     from fleet.report.limits import LimitsError, limits  # noqa: PLC0415
 
     own = ROOT / "quotas.yaml"
-    file = limits_file or (own if own.exists() else None)
+    chosen = file or (own if own.exists() else None)
+    try:
+        return limits(chosen) if chosen else {}
+    except LimitsError as wrong:
+        raise typer.BadParameter(str(wrong), param_hint="--limits") from None
+
+
+def _made(patterns: list[str], base: str | None, base_dir: Path | None, as_: Shape, limits_file: Path | None) -> Report:
+    from fleet.report.base import BaseError, at_revision  # noqa: PLC0415 - `fleet check` need not pay for it
+    from fleet.report.build import report as build  # noqa: PLC0415
+
+    known = _limits(limits_file)
     with ExitStack() as held:
         try:
             there = held.enter_context(at_revision(STACKS, base)) if base else base_dir
-            known = limits(file) if file else {}
         except BaseError as wrong:
             raise typer.BadParameter(str(wrong), param_hint="--base") from None
-        except LimitsError as wrong:
-            raise typer.BadParameter(str(wrong), param_hint="--limits") from None
         specs = _specs(patterns, there, as_)
         return build(specs, there, base or str(base_dir), known)
 
@@ -103,11 +149,32 @@ def _specs(patterns: list[str], base: Path | None, as_: Shape) -> dict[str, Stac
         if not gone:
             raise
         here = []
+    if as_ is Shape.SARIF:
+        _faults_as_sarif(here)
     found = load_or_exit(here, Format.JSON if as_ is Shape.JSON else Format.TEXT)
     return {**found, **dict.fromkeys(gone)}
 
 
-def _text(made: Report, as_: Shape) -> str:
+def _faults_as_sarif(names: list[str]) -> None:
+    """Faults of stack files, if there are any, as a log of their own; then the command ends with code 1."""
+    from fleet.report.sarif import sarif  # noqa: PLC0415
+
+    faults = []
+    for name in names:
+        try:
+            load(STACKS, [name])
+        except StackErrors as wrong:
+            faults += wrong.errors
+    if faults:
+        print(sarif(None, faults), end="")  # noqa: T201
+        raise typer.Exit(1)
+
+
+def _text(made: Report, as_: Shape, stacks: Path | None) -> str:
+    if as_ is Shape.SARIF:
+        from fleet.report.sarif import sarif  # noqa: PLC0415
+
+        return sarif(made, stacks=stacks)
     if as_ is Shape.MARKDOWN:
         from fleet.report.markdown import markdown  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What a stack file costs and emits a month, line by line: pools, system nodes, control planes, NAT gateways.
+"""What a stack file costs and emits a month, line by line: pools, system nodes, disks, control planes, NAT gateways.
 
 Reads the checked spec and the catalogue, no cloud. Three cases (`fleet.report.model.Band`), since with autoscaled
 pools no single number is true. What the catalogue cannot price says why, and never counts as nothing.
@@ -13,11 +13,15 @@ from typing import Literal
 from fleet.catalog.clouds import SYSTEM_MACHINE, Cloud
 from fleet.catalog.machines import Offer, machine, offer
 from fleet.catalog.services import ServicePrice, service_price
+from fleet.catalog.tpu_vms import tpu_vm_type
 from fleet.contract import AcceleratorPool
 from fleet.cost import HOURS_A_MONTH, grid, hourly_price, pool_cost, tdp_of
 from fleet.plan import least_nodes, network_zones, pools
+from fleet.report import services
+from fleet.report.disks import pool_disks, stores, system_disks
 from fleet.report.model import Band, Estimate, Line
 from fleet.spec import ClusterSpec, Environment, Nat, StackSpec
+from fleet.spec_tpu import TpuVmSpec
 
 # Cloud NAT asks a price a VM for so many, and one price for more.
 _NAT_NODES = 32
@@ -26,9 +30,8 @@ _Kind = Literal["control-plane", "nat"]
 
 # In no sum of a report, because no stack file says how much of it there will be.
 NOT_COUNTED = (
-    "disks",
-    "object storage",
-    "load balancers",
+    "what is in object stores",
+    "volumes and load balancers that workloads ask for",
     "traffic through NAT and out of the cloud",
     "public addresses",
     "logs",
@@ -43,13 +46,22 @@ def estimate(stack: str, spec: StackSpec) -> Estimate:
 
 
 def _cluster(stack: str, name: str, cluster: ClusterSpec, spec: StackSpec) -> Iterator[Line]:
-    found = [_pool(name, cluster, pool) for pool in pools(stack, name, cluster).values()]
+    made = list(pools(stack, name, cluster).values())
+    found = [_pool(name, cluster, pool) for pool in made]
     yield from found
+    yield from (_tpu_vm(name, cluster, key, vm) for key, vm in cluster.tpu_vms.items())
     if cluster.cloud is Cloud.EXISTING:
         return
     system = _system(name, cluster)
     yield system
+    for pool, line in zip(made, found, strict=True):
+        if line.nodes and (disks := pool_disks(name, pool, line.nodes)):
+            yield disks
+    if system.nodes:
+        yield system_disks(name, cluster, cluster.system_pool.machine or SYSTEM_MACHINE[cluster.cloud], system.nodes)
+    yield from stores(name, cluster)
     yield _control_plane(name, cluster, spec.environment)
+    yield from services.lines(name, cluster)
     nodes = [line.nodes for line in (*found, system) if line.nodes]
     if cluster.network.nat is not Nat.NONE:
         yield _nat(name, cluster, (sum(n[0] for n in nodes), sum(n[1] for n in nodes), sum(n[2] for n in nodes)))
@@ -77,6 +89,27 @@ def _pool(cluster_name: str, cluster: ClusterSpec, pool: AcceleratorPool) -> Lin
         accelerators=(nodes[0] * pool.per_node, nodes[1] * pool.per_node, nodes[2] * pool.per_node),
         unknown=(*dict.fromkeys(unpriced), *_uncounted(pool)),
         as_of=price.as_of if price else None,
+    )
+
+
+def _tpu_vm(cluster_name: str, cluster: ClusterSpec, name: str, spec: TpuVmSpec) -> Line:
+    """It stands from `up` to `destroy`, with all of its machines."""
+    row = tpu_vm_type(spec.type, cluster.region, spec.zone)
+    hourly = row.usd_hour(spot=spec.purchase == "spot")
+    usd = _month(hourly) if hourly is not None else None
+    unknown = () if usd is not None else (f"no {spec.purchase} price of a TPU VM {row.type} in {row.region}",)
+    return Line(
+        kind="tpu-vm",
+        name=f"{cluster_name}/{name}",
+        cloud=str(cluster.cloud),
+        region=cluster.region,
+        what=f"TPU VM {row.type}, {spec.purchase}",
+        usd=Band(usd, usd, usd),
+        nodes=(row.hosts, row.hosts, row.hosts),
+        accelerator=row.accelerator,
+        accelerators=(row.chips, row.chips, row.chips),
+        unknown=(*unknown, f"no carbon: nobody published the power of {row.accelerator}"),
+        as_of=row.price_as_of or None,
     )
 
 

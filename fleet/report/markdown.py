@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from fleet.report import words
-from fleet.report.model import Change, Estimate, Report, StackReport
+from fleet.report.model import Change, Estimate, Finding, Report, StackReport
 
 _LONGEST = 64
 
@@ -28,7 +28,7 @@ def markdown(report: Report) -> str:
     if quiet:
         made += [f"Unchanged: {', '.join(quiet)}.", ""]
     against = f"Against {code(report.base)}. " if report.base else ""
-    made.append(f"<sub>{against}Told from the stack files, offline. {words.METHOD} {words.not_counted(report)}</sub>")
+    made.append(f"<sub>{against}Told from {report.told_from}, offline. {words.method(report)}</sub>")
     return "\n".join(made) + "\n"
 
 
@@ -52,6 +52,11 @@ def _stack(stack: StackReport) -> Iterator[str]:
             for q in short
         )
         yield ""
+    hard = [finding for finding in stack.policy.findings if finding.mandatory]
+    if hard:
+        yield "> [!CAUTION]"
+        yield from (f"> {_finding(finding)}" + ("  " if finding is not hard[-1] else "") for finding in hard)
+        yield ""
     yield from _totals(stack)
     rest = [change for change in stack.changes if not change.destructive]
     if rest:
@@ -60,6 +65,22 @@ def _stack(stack: StackReport) -> Iterator[str]:
         yield from _folded(f"Cost and carbon by line: {words.known(stack.after)}", list(_lines(stack.after)))
     if stack.quotas:
         yield from _folded(f"Quotas ({len(stack.quotas)})", list(_quotas(stack)))
+    if stack.readiness:
+        rows = [(code(one.pool), words.ready(one), words.reasons(one)) for one in stack.readiness]
+        bad, unknown = (sum(one.ready is verdict for one in stack.readiness) for verdict in (False, None))
+        title = f"Pools: {len(rows)}, {bad} not ready, {unknown} unknown"
+        yield from _folded(title, list(_table(("pool", "", "why"), rows)))
+    soft = [finding for finding in stack.policy.findings if not finding.mandatory]
+    if soft:
+        yield from _folded(words.policy(stack).capitalize(), [f"- {_finding(finding)}" for finding in soft])
+    else:
+        yield f"{words.policy(stack).capitalize()}."
+        yield ""
+
+
+def _finding(finding: Finding) -> str:
+    said = f"{finding.policy}: {finding.message}"
+    return f"**{finding.level or 'advisory'}** {code(finding.resource)}: {code(said, 300)}"
 
 
 def _change(change: Change) -> str:

@@ -60,14 +60,15 @@ class Line:
     """One thing that is paid for.
 
     Attributes:
-        name: `cluster/pool`, or `cluster` with what it is. what: machines and how they are bought.
+        kind: `pool` for machines with accelerators, whoever has them.
+        name: `cluster/pool`, or `cluster` with what it is; a resource's own. what: machines and how they are bought.
         nodes: at the floor, expected and at the ceiling; None where nodes are not what is paid for.
         accelerator: catalogue name, and `accelerators` how many of them stand in the three cases.
         kg: None where nothing of it is counted: a CPU's power no cloud publishes.
         unknown: why a figure is missing. as_of: date of the price.
     """
 
-    kind: Literal["pool", "system", "control-plane", "nat"]
+    kind: Literal["pool", "tpu-vm", "system", "machines", "control-plane", "nat", "disk", "load-balancer", "by-use", "service"]
     name: str
     cloud: str
     region: str
@@ -93,12 +94,18 @@ class Estimate:
     with_accelerators: int
     accelerators: dict[str, tuple[int, int, int]]
     as_of: tuple[str, str] | None
+    by_use: int = 0
+
+    @property
+    def priceable(self) -> int:
+        """Lines that can have a price though nobody knows how much they will be used."""
+        return len(self.lines) - self.by_use
 
     @classmethod
     def of(cls, lines: Iterable[Line]) -> Estimate:
         """The sums over these lines."""
         all_ = tuple(lines)
-        pools = [line for line in all_ if line.kind == "pool"]
+        pools = [line for line in all_ if line.accelerator]
         count: dict[str, tuple[int, int, int]] = {}
         for line in pools:
             if line.accelerator and line.accelerators:
@@ -115,6 +122,7 @@ class Estimate:
             with_accelerators=len(pools),
             accelerators=count,
             as_of=(dates[0], dates[-1]) if dates else None,
+            by_use=sum(line.kind == "by-use" for line in all_),
         )
 
 
@@ -172,6 +180,58 @@ class QuotaChange:
 
 
 @dataclass(frozen=True)
+class Readiness:
+    """Whether a pool's nodes could be had, and its models would run there.
+
+    Attributes:
+        quota: the worst verdict of the quotas that it counts on; quota_left: of the scarcest, after the whole stack.
+        zones: that it asks for. offered: whether the price list of its region has the machine.
+        on_demand, spot: USD an hour a node; a reservation's nodes cost what on-demand ones do.
+        schedules: whether the fewest replicas find nodes enough; why: the numbers.
+    """
+
+    pool: str
+    machine: str
+    quota: Literal["ok", "short", "unknown"]
+    quota_left: int | None
+    zones: tuple[str, ...]
+    offered: bool
+    on_demand: Decimal | None
+    spot: Decimal | None
+    schedules: bool
+    why: str
+
+    @property
+    def ready(self) -> bool | None:
+        """None where nobody can say."""
+        if self.quota == "short" or not (self.schedules and self.offered):
+            return False
+        return None if self.quota == "unknown" else True
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A policy's word on one resource."""
+
+    policy: str
+    level: str
+    resource: str
+    message: str
+
+    @property
+    def mandatory(self) -> bool:
+        return self.level == "mandatory"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What policies say; not evaluated is not passed."""
+
+    evaluated: bool = False
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
 class StackReport:
     """One stack; without `before` there was none, without `after` there is none any more.
 
@@ -190,11 +250,14 @@ class StackReport:
     changes: tuple[Change, ...]
     quotas: tuple[QuotaChange, ...]
     base_faults: tuple[str, ...] = ()
+    policy: Policy = Policy()
+    readiness: tuple[Readiness, ...] = ()
 
     @property
     def quiet(self) -> bool:
         """Whether it was compared and nothing differs."""
-        return self.compared and not self.changes and not self.base_faults and self.before == self.after
+        same = not self.changes and not self.base_faults and self.before == self.after
+        return self.compared and same and not self.policy.findings
 
 
 @dataclass(frozen=True)
@@ -203,12 +266,14 @@ class Report:
 
     Attributes:
         base: what it was compared with; None if with nothing. not_counted: what is in no sum, in words.
+        told_from: what was read for it, in words.
     """
 
     schema_version: Literal[1]
     base: str | None
     stacks: tuple[StackReport, ...]
     not_counted: tuple[str, ...]
+    told_from: str = "the stack files"
 
     @property
     def quiet(self) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fleet.report import words
 from fleet.report.model import Band, Estimate, Report, StackReport
+from fleet.report.scatter import scatters
 
 _TEMPLATE = Path(__file__).parent / "page.html"
 # Of the widest bar, in hundredths of the column.
@@ -24,7 +25,7 @@ def page(report: Report) -> str:
         "title": title,
         "base": f"against {report.base}" if report.base else "",
         "stacks": stacks,
-        "method": f"{words.METHOD} {words.not_counted(report)}",
+        "method": words.method(report),
     }
     text = _TEMPLATE.read_text(encoding="utf-8")
     for name, value in filled.items():
@@ -47,9 +48,16 @@ def _stack(stack: StackReport) -> Iterator[str]:
     yield "</div>"
     if stack.after:
         yield from _lines(stack.after)
+        if figures := list(scatters(stack.after)):
+            yield f'<h3>Elsewhere</h3><div class="cards">{"".join(figures)}</div>'
     if stack.quotas:
         rows = [(q.quota or "-", f"{q.cloud} {q.region}", q.before, q.after, q.unit, words.quota(q)) for q in stack.quotas]
         yield _table("Quotas", ("Quota", "Region", "Before", "Needs", "Unit", "Limit"), rows)
+    if ready := [(one.pool, words.ready(one), words.reasons(one)) for one in stack.readiness]:
+        yield _table("Pools", ("Pool", "Verdict", "Why"), ready)
+    yield f"<p>{html.escape(words.policy(stack).capitalize())}.</p>"
+    if found := [(one.level, one.policy, one.resource, one.message) for one in stack.policy.findings]:
+        yield _table("Policies", ("Level", "Policy", "Resource", "What is wrong"), found)
     yield "</section>"
 
 

@@ -34,7 +34,14 @@ def terminal(report: Report) -> Iterator[RenderableType]:
             name = quota.quota or "a quota the catalogue does not know"
             said = f"  quota {name} in {quota.region}: {was}{quota.after} {quota.unit}, {words.quota(quota)}"
             yield Text(said, "bold red" if quota.verdict == "short" else "")
-    yield Text(f"{words.METHOD} {words.not_counted(report)}", style="dim")
+        for one in stack.readiness:
+            style = {True: "", False: "bold red", None: "yellow"}[one.ready]
+            yield Text(f"  {one.pool} {words.ready(one)}: {words.reasons(one)}", style)
+        yield Text(f"  {words.policy(stack)}")
+        for finding in stack.policy.findings:
+            style = "bold red" if finding.mandatory else "yellow"
+            yield Text(f"      {finding.level} {finding.policy}: {finding.resource}: {finding.message}", style)
+    yield Text(words.method(report), style="dim")
 
 
 def _lines(stack: StackReport) -> Table:

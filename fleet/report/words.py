@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from fleet.report.model import Band, Change, Estimate, FieldChange, Line, QuotaChange, Report, StackReport
+from fleet.report.model import Band, Change, Estimate, FieldChange, Line, QuotaChange, Readiness, Report, StackReport
 
 CASES = ("floor", "expected", "ceiling")
-METHOD = (
+_CASES_OF_STACKS = (
     "Floor: nodes that always stand. Expected: nodes that the models' fewest replicas fill. Ceiling: every pool at its "
-    "bound, bought in its dearest way. List prices, 730 h a month. Carbon: TDP x 0.6 x PUE x the grid's yearly mean, "
-    "accelerators alone."
+    "bound, bought in its dearest way."
 )
+_CASES_OF_PROGRAMS = "Floor, expected, ceiling: groups at their least, their declared and their largest size."
+_METHOD = "List prices, 730 h a month. Carbon: TDP x 0.6 x PUE x the grid's yearly mean, accelerators alone."
 _DONE = {"create": "New", "update": "Changed", "replace": "Made anew", "delete": "Deleted"}
 
 
@@ -54,6 +55,8 @@ def headline(stack: StackReport) -> str:
         parts += [f"{name} {least} to {most}" for name, (least, _, most) in now.accelerators.items()]
     if short := sum(quota.verdict == "short" for quota in stack.quotas):
         parts.append(f"⚠️ {short} quota{'s' if short > 1 else ''} too small")
+    if hard := sum(finding.mandatory for finding in stack.policy.findings):
+        parts.append(f"⚠️ {hard} mandatory polic{'ies' if hard > 1 else 'y'} violated")
     return " · ".join(parts)
 
 
@@ -71,8 +74,9 @@ def accelerators(stack: StackReport) -> list[str]:
 def known(estimate: Estimate) -> str:
     """How much of the sums is known, and of when."""
     when = f", prices of {estimate.as_of[0]} to {estimate.as_of[1]}" if estimate.as_of else ""
+    more = f", {estimate.by_use} more paid by use" if estimate.by_use else ""
     return (
-        f"priced {estimate.priced} of {len(estimate.lines)} lines, "
+        f"priced {estimate.priced} of {estimate.priceable} lines{more}, "
         f"carbon of {estimate.counted} of {estimate.with_accelerators} pools{when}"
     )
 
@@ -95,6 +99,35 @@ def quota(one: QuotaChange) -> str:
         return "limit unknown"
     verdict = f"short by {one.short_by}" if one.verdict == "short" else "enough"
     return f"{verdict}: {one.limit} on {one.limit_as_of}"
+
+
+def method(report: Report) -> str:
+    """How the figures came about."""
+    own = report.told_from == "the stack files"
+    return f"{_CASES_OF_STACKS if own else _CASES_OF_PROGRAMS} {_METHOD} {not_counted(report)}"
+
+
+def ready(one: Readiness) -> str:
+    """The verdict on a pool."""
+    return {True: "ready", False: "not ready", None: "unknown"}[one.ready]
+
+
+def reasons(one: Readiness) -> str:
+    """What the verdict stands on."""
+    left = f", {one.quota_left} left" if one.quota_left is not None else ""
+    zones = f"zones {', '.join(one.zones)}" if one.zones else "no zone of its own"
+    spot = f"spot ${one.spot}" if one.spot is not None else "spot price not known"
+    dear = f"on-demand or reserved ${one.on_demand}" if one.on_demand is not None else "on-demand price not known"
+    where = "" if one.offered else "; its region's price list has no such machine"
+    return f"quota {one.quota}{left}; {zones}{where}; {dear}, {spot} an hour; {one.why}"
+
+
+def policy(stack: StackReport) -> str:
+    """What policies say, in a line."""
+    if not stack.policy.evaluated:
+        return "policy: not evaluated"
+    count, hard = len(stack.policy.findings), sum(one.mandatory for one in stack.policy.findings)
+    return f"policy: {count} violation{'s' if count > 1 else ''}, {hard} of them mandatory" if count else "policy: passed"
 
 
 def not_counted(report: Report) -> str:

@@ -41,6 +41,8 @@ class NetworkArgs:
     zones: tuple[str, ...]
     nat: Nat
     tags: dict[str, str]
+    # Whether functions run here: on Azure they have a subnet of their own.
+    functions: bool = False
     # Whether a provisioner makes nodes here: on AWS it finds subnets by their tags, and calls services that nobody else does.
     auto: bool = False
 
@@ -102,6 +104,8 @@ class ObjectStoreArgs(Generic[N]):
     expire_noncurrent_days: int
     protect: bool
     tags: dict[str, str]
+    # Whether SQL or big-data jobs read it from outside of the network: Azure's firewall is told of them.
+    analysed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +116,35 @@ class WorkloadIdentityArgs(Generic[C, S]):
     namespace: str
     service_account: str
     store: S
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueReaderArgs(Generic[C]):
+    """Lets one Kubernetes service account, KEDA's, count the messages of queues (`fleet.queues`), and no more."""
+
+    cluster: C
+    namespace: str
+    service_account: str
+    addresses: tuple[pulumi.Input[str], ...]
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TpuVmArgs(Generic[N, S]):
+    """A TPU beside the cluster. `name` is its physical name, `type` Google's word for version and cores (v2-8), `runtime` its
+    software version; `reads` and `writes` are stores that it may read, and those that it may read and write.
+    """
+
+    name: str
+    zone: str
+    type: str
+    runtime: str
+    spot: bool
+    network: N
+    reads: Sequence[S]
+    writes: Sequence[S]
+    protect: bool
     tags: dict[str, str]
 
 
@@ -164,10 +197,14 @@ class Kit:
     system_pool: Callable[..., Any] | None = None
     object_store: Callable[..., Any] | None = None
     workload_identity: Callable[..., Any] | None = None
+    # Rights of KEDA over the queues that models go by.
+    queue_reader: Callable[..., Any] | None = None
     # Rights of the autoscaler that the cluster must run itself; None where the cloud runs one.
     autoscaler: Callable[..., Any] | None = None
     # What a provisioner of ours needs of the cloud for `provisioning: auto`; None where the cloud runs its own, or none is.
     provisioner: Callable[..., Any] | None = None
+    # A TPU beside the cluster, where the cloud has any.
+    tpu_vm: Callable[..., Any] | None = None
     # World-wide name of a store, from the parts that tell it apart.
     store_name: Callable[..., str] = field(default=naming.global_name)
     # Physical name of a pool, by this cloud's rules.

@@ -2,7 +2,7 @@
 
 With node pools of ours it names them in their order, which the priority expander's table does elsewhere
 (`infra.kubernetes.cluster_autoscaler`). With `provisioning: auto` it says what machines GKE makes pools of by itself. Either
-way it moves no running pod for money (docs/adr/0009).
+way it moves a running pod only where the stack file says `climb` (docs/adr/0009).
 https://cloud.google.com/kubernetes-engine/docs/reference/crds/computeclass
 """
 
@@ -27,6 +27,7 @@ def order(pool: AcceleratorPool) -> dict[str, Any]:
         "nodePoolAutoCreation": {"enabled": pool.auto},
         # A pod that no rung has room for waits: another machine than its accelerator's is of no use to it.
         "whenUnsatisfiable": "DoNotScaleUp",
+        **({"activeMigration": {"optimizeRulePriority": True}} if pool.climb else {}),
     }
 
 
@@ -61,7 +62,8 @@ def _bought(rung: AcceleratorPool) -> dict[str, Any]:
         return {"reservations": {"affinity": "Specific", "specific": [{"name": name, "zones": zones, **shared}]}}
     where = {"location": {"zones": zones}}
     if rung.terms and rung.terms.longest_s:
-        return {**where, "flexStart": {"enabled": True}, "maxRunDurationSeconds": rung.terms.longest_s}
+        wait = {"capacityCheckWaitTimeSeconds": rung.terms.wait_s} if rung.terms.wait_s else {}
+        return {**where, "flexStart": {"enabled": True}, "maxRunDurationSeconds": rung.terms.longest_s, **wait}
     return {**where, "spot": rung.spot}
 
 

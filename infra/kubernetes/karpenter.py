@@ -1,9 +1,10 @@
 """Karpenter, for clusters with `provisioning: auto`: its installation, and what it may make for each accelerator pool.
 
-Owns NodePools and EC2NodeClasses, one of each for a rung of a pool: a rung's reservation, placement and disk never touch
-another rung's nodes. Its rights in the cloud are `infra/clouds/aws/karpenter.py`'s. The system pool stays a node group that
-cluster-autoscaler sizes: Karpenter runs there, and makes no node that is not tainted for accelerators.
-https://karpenter.sh/docs/concepts/nodepools/, https://karpenter.sh/docs/concepts/nodeclasses/
+Owns EC2NodeClasses and NodePools (`infra.kubernetes.node_pool`), one of each for a rung of a pool: a rung's reservation,
+placement and disk never touch another rung's nodes. Its rights in the cloud are `infra/clouds/aws/karpenter.py`'s. The system
+pool stays a node group that cluster-autoscaler sizes: Karpenter runs there, and makes no node that is not tainted for
+accelerators.
+https://karpenter.sh/docs/concepts/nodeclasses/
 """
 
 from __future__ import annotations
@@ -16,19 +17,11 @@ import pulumi_kubernetes as kubernetes
 
 from fleet.contract import AcceleratorPool
 from infra import versions
-from infra.kubernetes.namespaces import LABELS
+from infra.kubernetes import node_pool
 
 NAMESPACE = "kube-system"
 SERVICE_ACCOUNT = "karpenter"
-_GROUP = "karpenter.k8s.aws"
-_NODE_CLASS, _NODE_POOL = f"{_GROUP}/v1", "karpenter.sh/v1"
 _INSTALL_S = 600
-# A node without work is waited for this long; two of its starts would not take longer.
-_IDLE = "5m"
-# A node is replaced after a month, so that none runs an image of last year.
-_OLDEST = "720h"
-# Between the weights of two rungs, so that one put in by hand finds room. Weights go to 100.
-_STEP = 10
 
 
 class Karpenter(pulumi.ComponentResource):
@@ -120,22 +113,9 @@ class KarpenterPool(pulumi.ComponentResource):
                 spec["placementGroupSelector"] = {"name": placement_groups[physical]}
             if physical in user_data:
                 spec["userData"] = user_data[physical]
-            made = self._object(f"{name}-{physical}", _NODE_CLASS, "EC2NodeClass", physical, spec, [])
-            weight = _STEP * (len(pool.rungs) - depth)
-            self._object(f"{name}-{physical}", _NODE_POOL, "NodePool", physical, node_pool(rung, weight), [made])
+            wanted = node_pool.node_pool(rung, node_pool.weight(pool, depth), node_pool.EC2)
+            node_pool.made(self, f"{name}-{physical}", physical, node_pool.EC2, spec, wanted)
         self.register_outputs({})
-
-    def _object(
-        self, name: str, api: str, kind: str, physical: str, spec: dict[str, Any], after: list[pulumi.Resource]
-    ) -> kubernetes.apiextensions.CustomResource:
-        return kubernetes.apiextensions.CustomResource(
-            name,
-            api_version=api,
-            kind=kind,
-            metadata={"name": physical, "labels": LABELS},
-            spec=spec,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
-        )
 
 
 def node_class(rung: AcceleratorPool, discovery: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, Any]:
@@ -171,37 +151,3 @@ def _interfaces(cards: int) -> list[dict[str, Any]]:
     """The node's own interface, and an adapter on every network card: with fewer, NCCL falls back to TCP."""
     own = {"networkCardIndex": 0, "deviceIndex": 0, "interfaceType": "interface"}
     return [own, *({"networkCardIndex": card, "deviceIndex": 1, "interfaceType": "efa-only"} for card in range(cards))]
-
-
-def node_pool(rung: AcceleratorPool, weight: int) -> dict[str, Any]:
-    """A NodePool's spec: nodes as the contract says, no more of them than the rung's, tried in the order of weights."""
-    return {
-        "weight": weight,
-        "limits": {"nodes": str(rung.max_nodes), rung.resource: str(rung.max_nodes * rung.slots)},
-        "disruption": {
-            # Nothing moves a running replica for money: to load one costs minutes.
-            "consolidationPolicy": "WhenEmpty",
-            "consolidateAfter": _IDLE,
-            # Accelerators are scarce, and a change of the pool may not take more than one node at a time.
-            "budgets": [{"nodes": "100%", "reasons": ["Empty"]}, {"nodes": "1", "reasons": ["Drifted", "Underutilized"]}],
-        },
-        "template": {
-            "metadata": {"labels": dict(rung.node_labels)},
-            "spec": {
-                "nodeClassRef": {"group": _GROUP, "kind": "EC2NodeClass", "name": rung.physical_name},
-                "taints": [{"key": t.key, "value": t.value, "effect": t.effect} for t in rung.all_taints],
-                "requirements": [
-                    _one_of("node.kubernetes.io/instance-type", rung.machine.name),
-                    _one_of("topology.kubernetes.io/zone", *rung.zones),
-                    _one_of("karpenter.sh/capacity-type", rung.capacity_type),
-                    _one_of("kubernetes.io/arch", "amd64"),
-                    _one_of("kubernetes.io/os", "linux"),
-                ],
-                "expireAfter": _OLDEST,
-            },
-        },
-    }
-
-
-def _one_of(key: str, *values: str) -> dict[str, Any]:
-    return {"key": key, "operator": "In", "values": list(values)}

@@ -1,9 +1,11 @@
 """KEDA, for clusters with a model that it scales: who counts waiting requests, from none to as many replicas as it takes.
 
-Owns its installation; what a model is scaled by is `infra.kubernetes.model_serving`'s. https://keda.sh/docs/2.21/deploy/
+Owns its installation; what a model is scaled by is `infra.kubernetes.scaling`'s. https://keda.sh/docs/2.21/deploy/
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -12,14 +14,22 @@ from infra import versions
 from infra.kubernetes.namespaces import KEDA, namespace
 
 _INSTALL_S = 600
+# The operator's service account, as the chart names it: who asks the clouds' queues.
+SERVICE_ACCOUNT = "keda-operator"
 
 
 class Keda(pulumi.ComponentResource):
-    """KEDA in a namespace of its own; it is in no model's way while it starts, and ready once this is done."""
+    """KEDA in a namespace of its own; it is in no model's way while it starts, and ready once this is done.
 
-    def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    Args:
+        reader: what gives its operator rights over queues, before its pods are made; None where no model has one.
+    """
+
+    def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None, reader: Any = None) -> None:
         super().__init__("accelfleet:kubernetes:Keda", name, {}, opts)
         place = namespace(name, KEDA, "restricted", self)
+        # Two operators, of which one leads: a node that goes must not stop all scaling.
+        values = {"operator": {"replicaCount": 2}, "podDisruptionBudget": {"operator": {"minAvailable": 1}}}
         kubernetes.helm.v3.Release(
             name,
             name="keda",
@@ -27,12 +37,11 @@ class Keda(pulumi.ComponentResource):
             chart="keda",
             version=versions.KEDA_CHART_VERSION,
             repository_opts={"repo": versions.KEDA_CHART_REPOSITORY},
-            # Two operators, of which one leads: a node that goes must not stop all scaling.
-            values={"operator": {"replicaCount": 2}, "podDisruptionBudget": {"operator": {"minAvailable": 1}}},
+            values=reader.chart_values.apply(lambda of_reader: {**values, **of_reader}) if reader else values,
             atomic=True,
             # A ScaledObject needs its CRD, and its metrics the adapter (pain 10).
             skip_await=False,
             timeout=_INSTALL_S,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[place]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[place, *([reader] if reader else [])]),
         )
         self.register_outputs({})

@@ -2,7 +2,7 @@
 
 Owns the step from a model to the chart's values, and how long a start may take. Needs no CRD at preview (pain 10):
 KEDA's ScaledObject lives in the chart, is rendered only where the model asks for KEDA, and meets an API server only
-when the release is installed.
+when the release is installed. What that goes by is `infra.kubernetes.scaling`'s.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from fleet.carbon.ceiling import GRID, WAITING, Ceiling
+from fleet.carbon.ceiling import Ceiling
 from fleet.catalog.dra import Claim
 from fleet.catalog.nodes import credential_endpoints
-from fleet.catalog.servers import WAITING_PER_REPLICA
 from fleet.catalog.sharing import SharingMode
 from fleet.contract import ACCELERATOR_LABEL, AcceleratorPool
 from fleet.plan import accelerators_of
 from fleet.share import share_of_node
 from fleet.spec import Autoscaler, ModelSpec
+from fleet.spec_scaling import ScalingSpec
 from infra.clouds.base import WorkloadIdentity
-from infra.kubernetes import carbon_exporter
+from infra.kubernetes import scaling
 from infra.kubernetes.model_servers import GRPC_PORT, ModelServer, server_of
 from infra.kubernetes.namespaces import KEDA, MONITORING
 from infra.kubernetes.tenancy import NO_TEAM, Tenant
@@ -57,6 +57,7 @@ class ModelServingArgs:
         weights_url, weights_gib: where the weights are and their size; None and 0 where the image brings them.
         cpus, memory_gib: of a replica; None for its share of the node.
         identity: what lets the pods read them; the release waits for it.
+        scaling: what KEDA goes by; queue: the address of its queue, where it has one.
         ceiling: how far the grid holds it back; None where somebody waits for it.
     """
 
@@ -74,6 +75,8 @@ class ModelServingArgs:
     service_account_annotations: pulumi.Input[Mapping[str, str]] = field(default_factory=dict)
     pod_labels: Mapping[str, str] = field(default_factory=dict)
     identity: WorkloadIdentity | None = None
+    scaling: ScalingSpec = field(default=ScalingSpec())
+    queue: pulumi.Input[str] | None = None
     ceiling: Ceiling | None = None
     chart: str = CHART
 
@@ -87,6 +90,7 @@ class ModelServingArgs:
         weights_url: pulumi.Input[str] | None = None,
         identity: WorkloadIdentity | None = None,
         tenant: Tenant = NO_TEAM,
+        queue: pulumi.Input[str] | None = None,
     ) -> ModelServingArgs:
         """What the stack file says of a model, on the pool it names.
 
@@ -108,6 +112,8 @@ class ModelServingArgs:
             service_account_annotations=identity.service_account_annotations if identity else {},
             pod_labels=identity.pod_labels if identity else {},
             identity=identity,
+            scaling=model.scaling,
+            queue=queue,
             ceiling=_ceiling(model),
         )
 
@@ -197,7 +203,7 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
         **_share_of_node(args),
         "weights": {"sizeGiB": args.weights_gib},
         "replicas": {"min": low, "max": high},
-        "autoscaling": {"kind": str(args.autoscaler)},
+        "autoscaling": scaling.values(_demand(args)),
         "probes": {
             "startup": {"baseSeconds": _BASE_S, "secondsPerGiB": _S_PER_GIB},
             "liveness": {"path": server.alive},
@@ -208,6 +214,8 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
         "podAnnotations": {**placement.annotations, **_kept(args)},
         "networkPolicy": {"fromNamespaces": [MONITORING]},
     }
+    if args.queue is not None:
+        values["server"]["env"] = [{"name": "QUEUE", "value": args.queue}]
     if args.weights_url is not None:
         parallel = [f"{server.parallel}={args.count}"] if server.parallel and args.count > 1 else []
         values["weights"]["url"] = args.weights_url
@@ -217,7 +225,6 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
             {"cidr": cidr, "port": port} for cidr, port in credential_endpoints(args.pool.cloud)
         ]
     if args.autoscaler is Autoscaler.KEDA:
-        values["autoscaling"]["keda"] = {"triggers": [_queue(args)], **_held_back(args)}
         values["networkPolicy"]["fromNamespaces"].append(KEDA)
     return values
 
@@ -270,37 +277,17 @@ def _share_of_gpu(pool: AcceleratorPool, server: ModelServer) -> list[str]:
     return [f"{server.memory_share}={_GPU_MEMORY_PERCENT // pool.sharing.slots / 100}"]
 
 
-def _held_back(args: ModelServingArgs) -> dict[str, Any]:
-    """The queue and the grid in one figure; the queue's own is what a replica is made for, so that is the target, too."""
-    if args.ceiling is None:
-        return {}
-    return {
-        "triggers": [{"name": WAITING, **_queue(args)}, {"name": GRID, **carbon_exporter.TRIGGER}],
-        "formula": args.ceiling.formula(WAITING_PER_REPLICA),
-        "target": str(WAITING_PER_REPLICA),
-    }
-
-
-def _queue(args: ModelServingArgs) -> dict[str, Any]:
-    """KEDA's trigger: requests that wait, averaged over the replicas. https://keda.sh/docs/2.20/scalers/metrics-api/"""
-    waiting = server_of(args.image).waiting
-    if waiting is None:
-        raise ValueError(
-            f"model {args.name}: {args.image} tells no queue that KEDA could go by: use hpa, or vLLM or our own server"
-        )
-    if args.replicas[0] == 0:
-        raise ValueError(
-            f"model {args.name}: at zero replicas nothing tells KEDA of a waiting request, and it would stay at zero: "
-            "set replicas.min to 1"
-        )
-    return {
-        "type": "metrics-api",
-        "metadata": {
-            "url": f"http://{args.name}.{args.tenant.namespace}.svc:{PORT}/metrics",
-            "format": "prometheus",
-            "valueLocation": waiting.replace("$MODEL", args.name),
-            "targetValue": str(WAITING_PER_REPLICA),
-            "aggregateFromKubeServiceEndpoints": "true",
-            "aggregationType": "sum",
-        },
-    }
+def _demand(args: ModelServingArgs) -> scaling.Demand:
+    return scaling.Demand(
+        model=args.name,
+        image=args.image,
+        metrics_url=f"http://{args.name}.{args.tenant.namespace}.svc:{PORT}/metrics",
+        waiting=server_of(args.image).waiting,
+        cloud=args.pool.cloud,
+        replicas=args.replicas,
+        start_s=start_up_seconds(args.weights_gib),
+        autoscaler=args.autoscaler,
+        spec=args.scaling,
+        address=args.queue,
+        ceiling=args.ceiling,
+    )

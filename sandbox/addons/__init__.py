@@ -40,8 +40,9 @@ class Addon(Protocol):
         """End its programs; what is in the cluster stays."""
 
 
-# By the chart's name, as its project has it; each takes the cluster, and a proxy that leads to its pods.
-ADDONS: dict[str, Callable[[ControlPlane, str], Addon]] = {
+# By the chart's name, as its project has it; each takes the cluster, a proxy that leads to its pods, and the environment by
+# which it reaches its cloud's queues.
+ADDONS: dict[str, Callable[[ControlPlane, str, dict[str, str]], Addon]] = {
     "keda": Keda,
     "karpenter-crd": Crds,
     "karpenter": Karpenter,

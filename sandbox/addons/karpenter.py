@@ -28,7 +28,7 @@ class Crds:
 
     needs_daemon = False
 
-    def __init__(self, plane: ControlPlane, proxy: str) -> None:
+    def __init__(self, plane: ControlPlane, proxy: str, env: dict[str, str]) -> None:
         self._plane = plane
 
     def start(self) -> None:
@@ -59,7 +59,7 @@ class Karpenter:
 
     needs_daemon = True
 
-    def __init__(self, plane: ControlPlane, proxy: str) -> None:
+    def __init__(self, plane: ControlPlane, proxy: str, env: dict[str, str]) -> None:
         self._plane = plane
         scheme, _, rest = proxy.partition("://")
         self._aws = f"{scheme}://{rest.rpartition('@')[2]}/aws"

@@ -27,13 +27,13 @@ class Keda:
     """KEDA in one cluster.
 
     Args:
-        proxy: by which its scalers reach pods.
+        proxy: by which its scalers reach pods. env: what leads them to the cloud's queues.
     """
 
     needs_daemon = False
 
-    def __init__(self, plane: ControlPlane, proxy: str) -> None:
-        self._plane, self._proxy = plane, proxy
+    def __init__(self, plane: ControlPlane, proxy: str, env: dict[str, str]) -> None:
+        self._plane, self._proxy, self._env = plane, proxy, env
         self._api = Api(plane.endpoint, plane.ca_pem, plane.token)
         self._directory = plane.directory / "keda"
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -95,6 +95,7 @@ class Keda:
 
     def _run(self, program: str, *flags: str) -> None:
         env = {
+            **self._env,
             "KUBECONFIG": str(self._plane.directory / "kubeconfig"),
             "KEDA_CLUSTER_OBJECT_NAMESPACE": _NAMESPACE,
             "POD_NAMESPACE": _NAMESPACE,

@@ -6,19 +6,18 @@ Follows the ARM REST references of Microsoft.Network, Microsoft.ContainerService
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fleet.catalog.clouds import Cloud
-from fleet.catalog.machines import Machine
-from fleet.catalog.nodes import Taint
-from fleet.catalog.sharing import mig_profiles_on
+from sandbox.cloud.aks_pools import pool_of, provisions, refuse_two_autoscalers, resize
 from sandbox.cloud.behaviour import AZURE_SUBSCRIPTION, AZURE_TENANT, Behaviour, serial
 from sandbox.cloud.errors import CloudError
-from sandbox.cloud.pools import cut, hardware, integer, refuse_absent, size_after
+from sandbox.cloud.pools import hardware, refuse_absent
 from sandbox.cloud.quotas import refuse_over_quota
 from sandbox.cloud.records import Record
 from sandbox.cluster import NodePool
+from sandbox.cluster.node_provisioning import WEIGHTS, install
 
 if TYPE_CHECKING:
     from sandbox.cloud.world import World
@@ -246,7 +245,8 @@ class Cluster(Azure):
 
     def created(self, world: World, record: Record) -> dict[str, Any]:
         name = record.inputs["resourceName"]
-        pools = [_pool(profile, profile["name"], record) for profile in record.inputs.get("agentPoolProfiles") or []]
+        pools = [pool_of(profile, profile["name"], record) for profile in record.inputs.get("agentPoolProfiles") or []]
+        refuse_two_autoscalers(record.inputs, record.inputs.get("agentPoolProfiles") or [])
         for pool in pools:
             refuse_over_quota(world, name, pool)
         world.clusters.start("azure", name)
@@ -259,9 +259,7 @@ class Cluster(Azure):
         _choose_expander(world, record)
         before = {p["name"]: p for p in old.get("agentPoolProfiles") or []}
         for profile in record.inputs.get("agentPoolProfiles") or []:
-            _resize(
-                world, record.inputs["resourceName"], before.get(profile["name"], profile), profile, profile["name"], record
-            )
+            resize(world, record.inputs["resourceName"], before.get(profile["name"], profile), profile, profile["name"], record)
         return {}
 
     def observed(self, world: World, record: Record) -> dict[str, Any]:
@@ -281,6 +279,9 @@ class Cluster(Azure):
 
 def _choose_expander(world: World, record: Record) -> None:
     expander = (record.inputs.get("autoScalerProfile") or {}).get("expander")
+    if provisions(record.inputs):
+        expander = WEIGHTS
+        install(world.clusters.sim("azure", record.inputs["resourceName"]).api)
     world.clusters.set_expander("azure", record.inputs["resourceName"], expander)
 
 
@@ -290,10 +291,12 @@ class AgentPool(Azure):
     def refuse(self, world: World, record: Record) -> None:
         super().refuse(world, record)
         world.clusters.sim("azure", record.inputs["resourceName"])
+        if (cluster := _cluster_of(world, record)) is not None:
+            refuse_two_autoscalers(cluster.inputs, [record.inputs])
         refuse_absent(hardware(Cloud.AZURE, record.inputs.get("vmSize", "")), _location(world, record))
 
     def created(self, world: World, record: Record) -> dict[str, Any]:
-        pool = _pool(record.inputs, record.inputs["agentPoolName"], record, _location(world, record))
+        pool = pool_of(record.inputs, record.inputs["agentPoolName"], record, _location(world, record))
         refuse_over_quota(world, record.inputs["resourceName"], pool)
         world.clusters.set_pool("azure", record.inputs["resourceName"], pool)
         return self._live(pool)
@@ -301,7 +304,7 @@ class AgentPool(Azure):
     def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
         where = _location(world, record)
         return self._live(
-            _resize(world, record.inputs["resourceName"], old, record.inputs, record.inputs["agentPoolName"], record, where)
+            resize(world, record.inputs["resourceName"], old, record.inputs, record.inputs["agentPoolName"], record, where)
         )
 
     def observed(self, world: World, record: Record) -> dict[str, Any]:
@@ -326,66 +329,15 @@ class AgentPool(Azure):
         return {"nodeTaints": taints, "nodeLabels": labels, "count": pool.size}
 
 
+def _cluster_of(world: World, record: Record) -> Record | None:
+    everywhere = world.records.all("azure-native", "azure-native:containerservice:ManagedCluster")
+    return next((c for c in everywhere if c.inputs.get("resourceName") == record.inputs.get("resourceName")), None)
+
+
 def _location(world: World, record: Record) -> str:
-    for cluster in world.records.all("azure-native", "azure-native:containerservice:ManagedCluster"):
-        if cluster.inputs.get("resourceName") == record.inputs.get("resourceName"):
-            return str(cluster.inputs.get("location") or cluster.config.get("location") or "eastus")
+    if (cluster := _cluster_of(world, record)) is not None:
+        return str(cluster.inputs.get("location") or cluster.config.get("location") or "eastus")
     return str(record.config.get("location") or "eastus")
-
-
-def _pool(asked: dict[str, Any], name: str, record: Record, where: str | None = None) -> NodePool:
-    machine_name = str(asked.get("vmSize") or "Standard_D4s_v5")
-    scaled = bool(asked.get("enableAutoScaling"))
-    count = integer(asked.get("count"), integer(asked.get("minCount"), 1))
-    driver = (asked.get("gpuProfile") or {}).get("driver")
-    row = hardware(Cloud.AZURE, machine_name)
-    return NodePool(
-        name=name,
-        cloud=Cloud.AZURE,
-        region=where or str(record.inputs.get("location") or record.config.get("location") or "eastus"),
-        zones=tuple(asked.get("availabilityZones") or ("1",)),
-        machine_name=machine_name,
-        hardware=row,
-        spot=str(asked.get("scaleSetPriority", "")).lower() == "spot",
-        labels=dict(asked.get("nodeLabels") or {}),
-        taints=tuple(_taint(t) for t in asked.get("nodeTaints") or []),
-        min_nodes=integer(asked.get("minCount"), count) if scaled else count,
-        max_nodes=integer(asked.get("maxCount"), count) if scaled else count,
-        size=count,
-        topology=None,
-        autoscaled=scaled,
-        has_cpu_pool=True,
-        plugin_builtin=False,
-        driver_ok=str(driver or "Install").lower() != "none",
-        disk_gib=integer(asked.get("osDiskSizeGB"), 128),
-        sharing=cut(Cloud.AZURE, row, _profile(row, asked.get("gpuInstanceProfile"))),
-    )
-
-
-def _profile(row: Machine | None, named: str | None) -> str | None:
-    """`MIG1g` -> `1g.10gb`, the profile of that many slices that AKS makes on this GPU."""
-    if not named or row is None or row.accelerator is None:
-        return named
-    slices = named.removeprefix("MIG")
-    return next((p for p in mig_profiles_on(Cloud.AZURE, row.accelerator.name) if p.startswith(f"{slices}.")), named)
-
-
-def _taint(text: str) -> Taint:
-    pair, _, effect = text.rpartition(":")
-    key, _, value = pair.partition("=")
-    return Taint(key, value, effect)
-
-
-def _resize(
-    world: World, cluster: str, old: dict[str, Any], new: dict[str, Any], name: str, record: Record, where: str | None = None
-) -> NodePool:
-    before, after = _pool(old, name, record, where), _pool(new, name, record, where)
-    current = world.clusters.size("azure", cluster, name)
-    bounds = (before.min_nodes, before.max_nodes, before.size), (after.min_nodes, after.max_nodes, after.size)
-    pool = replace(after, size=size_after(*bounds, current if current is not None else before.size))
-    refuse_over_quota(world, cluster, pool)
-    world.clusters.set_pool("azure", cluster, pool)
-    return pool
 
 
 _NET = "/providers/Microsoft.Network"

@@ -10,6 +10,10 @@ from pathlib import Path
 
 from sandbox.object_stores import STORES, Moto, StoreServer, azure_key
 
+QUEUES = "queues://"
+# moto looks at no signature.
+_KEYS = {"AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox"}
+
 
 class ObjectStores:
     """The three servers, started on demand."""
@@ -34,12 +38,16 @@ class ObjectStores:
         return {cloud: server.endpoint for cloud, server in self._running.items()}
 
     def environment(self, url: str) -> dict[str, str]:
-        """What leads a program that reads `s3://…`, `gs://…` or `abfss://…` by fsspec to these servers."""
+        """What leads a program that reads `s3://…`, `gs://…` or `abfss://…` by fsspec to these servers.
+
+        And one that counts a cloud's queues, for `queues://<cloud>`; AWS's alone has any here, in moto.
+        """
         scheme, _, place = url.partition("://")
         match scheme:
             case "s3":
-                keys = {"AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox"}
-                return {"AWS_ENDPOINT_URL_S3": self.server("aws").endpoint, "AWS_DEFAULT_REGION": "us-east-1", **keys}
+                return {"AWS_ENDPOINT_URL_S3": self.server("aws").endpoint, "AWS_DEFAULT_REGION": "us-east-1", **_KEYS}
+            case "queues" if place == "aws":
+                return {"AWS_ENDPOINT_URL_SQS": self.server("aws").endpoint, **_KEYS}
             case "gs":
                 # gcsfs would ask for a bucket's layout over gRPC, which fake-gcs-server does not speak, for a minute.
                 flat = {"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}

@@ -15,6 +15,7 @@ from typing import Any
 
 from fleet.catalog.clouds import Cloud
 from sandbox.addons import ADDONS, PLAYED, Addon, proxy_of
+from sandbox.cloud.buckets import QUEUES
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.records import Records
 from sandbox.cluster import ClusterSim, NodePool, compute_class
@@ -154,7 +155,9 @@ class Clusters:
     def _addon(self, key: str, chart: str) -> Addon:
         with self._lock:
             if (key, chart) not in self._addons:
-                self._addons[key, chart] = ADDONS[chart](self._running[key].control_plane, proxy_of(self._url, key))
+                queues = self._stores(f"{QUEUES}{key.partition('/')[0]}") if chart == "keda" else {}
+                plane = self._running[key].control_plane
+                self._addons[key, chart] = ADDONS[chart](plane, proxy_of(self._url, key), queues)
             return self._addons[key, chart]
 
     def _forget_addons(self, key: str) -> list[Addon]:

@@ -397,6 +397,7 @@ TYPES: dict[str, Behaviour] = {
         holds=(
             ("gcp:container/cluster:Cluster", "subnetwork"),
             ("gcp:compute/instance:Instance", "networkInterfaces.subnetwork"),
+            ("gcp:tpu/v2Vm:V2Vm", "networkConfig.subnetwork"),
         ),
         immutable=("name", "network", "region"),
     ),

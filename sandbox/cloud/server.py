@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anyio.to_thread
@@ -18,10 +19,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.cloud import aws_api, electricity_maps, interruptions
+from sandbox.cloud.client import TOKEN_HEADER
 from sandbox.cloud.errors import CloudError
 from sandbox.cloud.invokes import answer
 from sandbox.cloud.network import answer as answer_for_pod
 from sandbox.cloud.network import is_for_a_pod, load_of
+from sandbox.cloud.once import Once
 from sandbox.cloud.quotas import refuse_over_quota
 from sandbox.cloud.records import Record
 from sandbox.cloud.world import World
@@ -178,15 +181,22 @@ _ROUTES: dict[str, Handler] = {
 }
 
 
+# What must not be done twice for one request.
+_CHANGES = (_create, _update, _delete, _resize, _reclaim)
+
+
 def app(world: World) -> ASGIApp:
     """The web application over one world."""
+    once = Once()
 
     def route(handler: Handler) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
             body = await request.body()
             query = json.loads(body) if body else {}
             try:
-                result = await anyio.to_thread.run_sync(handler, world, query)
+                token = request.headers.get(TOKEN_HEADER)
+                work = partial(handler, world, query)
+                result = await anyio.to_thread.run_sync(partial(once, token, work) if token and handler in _CHANGES else work)
             except CloudError as refused:
                 return JSONResponse({"code": refused.code, "message": refused.message}, status_code=refused.status)
             return JSONResponse(result)

@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from fleet.carbon import exporter
-from sandbox.cloud import aws, aws_node_groups, azure, azure_storage, electricity_maps, gcp, gcp_storage
+from sandbox.cloud import (
+    aws,
+    aws_node_groups,
+    aws_services,
+    azure,
+    azure_storage,
+    electricity_maps,
+    gcp,
+    gcp_storage,
+    gcp_tpu,
+)
 from sandbox.cloud.behaviour import Behaviour, serial
 from sandbox.cloud.buckets import ObjectStores
 from sandbox.cloud.clusters import Clusters
@@ -25,8 +35,8 @@ from sandbox.cloud.quotas import affordable
 from sandbox.cloud.records import Record, Records
 
 BEHAVIOURS: dict[str, dict[str, Behaviour]] = {
-    "aws": {**aws.TYPES, **aws_node_groups.TYPES},
-    "gcp": {**gcp.TYPES, **gcp_storage.TYPES},
+    "aws": {**aws.TYPES, **aws_node_groups.TYPES, **aws_services.TYPES},
+    "gcp": {**gcp.TYPES, **gcp_storage.TYPES, **gcp_tpu.TYPES},
     "azure-native": {**azure.TYPES, **azure_storage.TYPES},
 }
 _UNMODELLED: dict[str, Behaviour] = {"aws": aws.UNMODELLED, "gcp": gcp.UNMODELLED, "azure-native": azure.UNMODELLED}

@@ -14,7 +14,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from sandbox.cluster import auto_creation, autoscaler, claims, devices, draining, expander, gke_networks
+from fleet.catalog.clouds import Cloud
+from sandbox.cluster import (
+    auto_creation,
+    autoscaler,
+    claims,
+    climbing,
+    compute_class,
+    devices,
+    draining,
+    expander,
+    gke_networks,
+    node_provisioning,
+)
 from sandbox.cluster.api import Api, ApiError, Object, nodes, pods
 from sandbox.cluster.instances import Instances
 from sandbox.cluster.pool import POOL, NodePool
@@ -56,7 +68,7 @@ class ClusterSim:
         self._idle: dict[str, float] = {}
         self._exhausted: set[str] = set()
         self._created: set[str] = set()
-        # What a cloud's own autoscaler is told to choose a pool by (AKS); None for its default.
+        # What a cloud's own autoscaler is told to choose a pool by (AKS), or that it makes pools itself; None for its default.
         self.expander: str | None = None
         # Accelerators by GKE's names, where it may make pools itself; None where it may not.
         self.limits: dict[str, int] | None = None
@@ -203,8 +215,9 @@ class ClusterSim:
             pause = max(_TICK_S, 4 * (time.monotonic() - started))
 
     def _create(self) -> None:
-        """The pools that GKE makes itself, as their classes have them now; one that lost its class goes when it is empty."""
-        made = {pool.name: pool for pool in auto_creation.pools(self.api)}
+        """The pools that GKE or AKS makes itself, as their objects have them now; one that lost its object goes when empty."""
+        found = auto_creation.pools(self.api) if self.limits is not None else node_provisioning.pools(self.api)
+        made = {pool.name: pool for pool in found}
         with self._lock:
             before = {name: pool for name, pool in self._pools.items() if name in self._created}
             for name in before.keys() - made.keys():
@@ -216,7 +229,7 @@ class ClusterSim:
             self._created |= made.keys()
 
     def _tick(self) -> None:
-        if self.limits is not None:
+        if self.limits is not None or self.expander == node_provisioning.WEIGHTS:
             self._create()
         with self._lock:
             pools = dict(self._pools)
@@ -238,11 +251,13 @@ class ClusterSim:
             self._idle.pop(name, None)
         served: set[str] = set()
         scaled = [pool for pool in pools.values() if autoscaler.acts(pool, seen_pods)]
-        for pool in expander.ranked(self.api, scaled, seen_pods, self.expander):
+        ranked = expander.ranked(self.api, scaled, seen_pods, self.expander)
+        for pool in ranked:
             if more := self._growth(pool, seen_nodes, seen_pods, served):
                 self.resize(pool.name, pool.size + more)
             elif gone := autoscaler.idle(pool, seen_nodes, seen_pods, self._idle, _IDLE_S):
                 self._give_back(pool.name, gone)
+        climbing.climb(self.api, ranked, self._movable(), self._has_room, seen_nodes, seen_pods)
         for pool in scaled:
             if self.refusals.of(pool.name):
                 self.refusals.tell(pool, autoscaler.waiting(pool, seen_nodes, seen_pods, served))
@@ -252,13 +267,27 @@ class ClusterSim:
         # An autoscaler that met a lack of machines leaves the pool alone for a while.
         if pool.name in self._exhausted:
             return 0
-        if pool.name in self._created:
-            pool = auto_creation.within(pool, self.pools(), self.limits or {})
+        if pool.name in self._created and self.limits is not None:
+            pool = auto_creation.within(pool, self.pools(), self.limits)
         wanted = autoscaler.growth(pool, nodes, pods, set(served))
         size, words = self._afford(pool.at(pool.size + wanted)) if wanted else (pool.max_nodes, "")
         self.refusals.note(pool, expander.group(pool), words)
         most = min(pool.max_nodes, max(size, pool.size)) if words else pool.max_nodes
         return autoscaler.growth(replace(pool, max_nodes=most), nodes, pods, served)
+
+    def _movable(self) -> set[str]:
+        """Pools whose nodes their cloud may empty for an earlier one's."""
+        if self.expander == node_provisioning.WEIGHTS:
+            return node_provisioning.consolidating(self.api)
+        on_gke = any(pool.cloud is Cloud.GCP for pool in self.pools())
+        return compute_class.migrating(self.api) if on_gke else set()
+
+    def _has_room(self, pool: NodePool) -> bool:
+        if pool.name in self._exhausted:
+            return False
+        if pool.name in self._created and self.limits is not None:
+            pool = auto_creation.within(pool, self.pools(), self.limits)
+        return pool.size < pool.max_nodes and self._afford(pool.at(pool.size + 1))[0] > pool.size
 
     def _give_back(self, pool: str, idle: list[str]) -> None:
         """Take idle nodes out of a pool and its size; one that got work since it was looked at stays."""

@@ -108,7 +108,7 @@ def _affinity(pod: Object, labels: dict[str, str]) -> bool:
 
 def waiting(pool: NodePool, nodes: list[Object], pods: list[Object], served: set[str]) -> list[Object]:
     """Pending pods that a node of the pool would take, and that no pool grows for."""
-    return [p for p in pods if _unschedulable(p) and p["metadata"]["uid"] not in served and fits(p, pool, nodes)]
+    return [p for p in pods if is_waiting(p) and p["metadata"]["uid"] not in served and fits(p, pool, nodes)]
 
 
 def growth(pool: NodePool, nodes: list[Object], pods: list[Object], served: set[str]) -> int:
@@ -144,7 +144,8 @@ def _busy(pods: list[Object]) -> set[str]:
     }
 
 
-def _unschedulable(pod: Object) -> bool:
+def is_waiting(pod: Object) -> bool:
+    """Whether the scheduler found no node for it."""
     if pod["spec"].get("nodeName") or pod["metadata"].get("deletionTimestamp"):
         return False
     return any(

@@ -13,7 +13,7 @@ from sandbox.cluster.api import Api, ApiError
 
 LABEL = "cloud.google.com/compute-class"
 _OBJECTS = "/apis/cloud.google.com/v1/computeclasses"
-_DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _STRING, _NUMBER = {"type": "string"}, {"type": "integer"}
 _STRINGS = {"type": "array", "items": _STRING}
 _NAMES = {"kind": "ComputeClass", "plural": "computeclasses", "singular": "computeclass", "shortNames": ["cc", "ccs"]}
@@ -21,31 +21,32 @@ _NAMES = {"kind": "ComputeClass", "plural": "computeclasses", "singular": "compu
 
 def install(api: Api) -> None:
     """Define the kind; one that is there stays as it is."""
-    schema = _object(
+    schema = structure(
         spec={
-            **_object(
+            **structure(
                 priorities={
                     "type": "array",
-                    "items": _object(
+                    "items": structure(
                         nodepools={**_STRINGS, "minItems": 1},
                         machineType={"type": "string"},
-                        gpu=_object(type=_STRING, count=_NUMBER, driverVersion=_STRING),
-                        tpu=_object(type=_STRING, count=_NUMBER, topology=_STRING),
+                        gpu=structure(type=_STRING, count=_NUMBER, driverVersion=_STRING),
+                        tpu=structure(type=_STRING, count=_NUMBER, topology=_STRING),
                         spot={"type": "boolean"},
-                        flexStart=_object(enabled={"type": "boolean"}),
+                        flexStart=structure(enabled={"type": "boolean"}),
                         maxRunDurationSeconds=_NUMBER,
-                        location=_object(zones=_STRINGS),
-                        reservations=_object(
+                        capacityCheckWaitTimeSeconds=_NUMBER,
+                        location=structure(zones=_STRINGS),
+                        reservations=structure(
                             affinity={"type": "string", "enum": ["Specific", "AnyBestEffort", "None"]},
-                            specific={"type": "array", "items": _object(name=_STRING, project=_STRING, zones=_STRINGS)},
+                            specific={"type": "array", "items": structure(name=_STRING, project=_STRING, zones=_STRINGS)},
                         ),
-                        storage=_object(bootDiskSize=_NUMBER, bootDiskType=_STRING),
+                        storage=structure(bootDiskSize=_NUMBER, bootDiskType=_STRING),
                         nodeLabels={"type": "object", "additionalProperties": _STRING},
                     ),
                 },
-                nodePoolConfig=_object(serviceAccount=_STRING),
-                nodePoolAutoCreation=_object(enabled={"type": "boolean"}),
-                activeMigration=_object(optimizeRulePriority={"type": "boolean"}),
+                nodePoolConfig=structure(serviceAccount=_STRING),
+                nodePoolAutoCreation=structure(enabled={"type": "boolean"}),
+                activeMigration=structure(optimizeRulePriority={"type": "boolean"}),
                 whenUnsatisfiable={"type": "string", "enum": ["DoNotScaleUp", "ScaleUpAnyway"]},
             ),
             "required": ["priorities"],
@@ -59,10 +60,11 @@ def install(api: Api) -> None:
         "spec": {"group": "cloud.google.com", "scope": "Cluster", "names": _NAMES, "versions": [version]},
     }
     with contextlib.suppress(ApiError):  # a cluster that was resumed has it
-        api.call("POST", _DEFINITIONS, body)
+        api.call("POST", DEFINITIONS, body)
 
 
-def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+def structure(**properties: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an object with these properties."""
     return {"type": "object", "properties": properties}
 
 
@@ -84,6 +86,17 @@ def order(api: Api) -> dict[str, int]:
     return {
         pool: place
         for one in classes(api)
+        for place, rule in enumerate(one["spec"].get("priorities") or [])
+        for pool in rule.get("nodepools") or [made_for(one["metadata"]["name"], place)]
+    }
+
+
+def migrating(api: Api) -> set[str]:
+    """Pools whose class lets GKE move what runs there to an earlier rule's."""
+    return {
+        pool
+        for one in classes(api)
+        if (one["spec"].get("activeMigration") or {}).get("optimizeRulePriority")
         for place, rule in enumerate(one["spec"].get("priorities") or [])
         for pool in rule.get("nodepools") or [made_for(one["metadata"]["name"], place)]
     }

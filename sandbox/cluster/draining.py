@@ -42,7 +42,7 @@ def remove(api: Api, node: str, notice_s: float, replaceable: Callable[[list[Obj
         left = [p for p in pods_on(api, node) if not is_daemon(p)]
         if not left:
             break
-        evicted = [_evict(api, p) for p in left if p["metadata"].get("deletionTimestamp") is None]
+        evicted = [evict(api, p) for p in left if p["metadata"].get("deletionTimestamp") is None]
         # Where the budget allows nothing there is nothing to wait for on a node that goes away for good.
         if evicted and not any(evicted) and not replaceable(left):
             break
@@ -68,7 +68,7 @@ def sweep(api: Api, nodes: list[Object], pods: list[Object]) -> None:
                 _delete_pods(api, node)
 
 
-def _evict(api: Api, pod: Object) -> bool:
+def evict(api: Api, pod: Object) -> bool:
     """Evict a pod; False when its disruption budget does not allow it now."""
     meta = pod["metadata"]
     body = {

@@ -1,6 +1,7 @@
 """Which pool grows when several could: what cluster-autoscaler calls an expander.
 
-On EKS and AKS the priority expander's own table decides, where it is switched on; on GKE the pools' ComputeClass, and
+On EKS and AKS the priority expander's own table decides, where it is switched on, and on AKS the weights of NodePools where it
+provisions nodes; on GKE the pools' ComputeClass, and
 outside of one the cheapest pool, which is spot before on-demand. Without either, any order may come about in life; here
 it is that of creation.
 https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/expander/priority/readme.md
@@ -14,7 +15,7 @@ from collections.abc import Iterable
 import yaml
 
 from fleet.catalog.clouds import Cloud
-from sandbox.cluster import compute_class
+from sandbox.cluster import compute_class, node_provisioning
 from sandbox.cluster.api import Api, ApiError, Object
 from sandbox.cluster.pool import NodePool
 
@@ -31,13 +32,16 @@ def ranked(api: Api, pools: Iterable[NodePool], pods: list[Object], managed: str
     """The pools, the one to grow first in front.
 
     Args:
-        managed: the expander that a cloud's own autoscaler is told to use (AKS's `autoScalerProfile.expander`).
+        managed: the expander that a cloud's own autoscaler is told to use (AKS's `autoScalerProfile.expander`), or `WEIGHTS`.
     """
     pools = list(pools)
     if not pools:
         return pools
     if pools[0].cloud is Cloud.GCP:
         return _by_compute_class(api, pools)
+    if managed == node_provisioning.WEIGHTS:
+        weights = node_provisioning.weights(api)
+        return sorted(pools, key=lambda pool: -weights.get(pool.name, 0))
     if not (managed == "priority" or _asks_for_priority(pods)):
         return pools
     table = _table(api)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from fleet.catalog.accelerators import ACCELERATORS, Family
-from fleet.catalog.clouds import Cloud
+from fleet.catalog.clouds import Cloud, zone_label
 from fleet.catalog.fabric import EFA_RESOURCE, GKE_NETWORK_RESOURCES, INFINIBAND_RESOURCE, Fabric, node_fabric
 from fleet.catalog.machines import Machine, host, machine
 from fleet.catalog.neuron import CORE_RESOURCE, CORES
@@ -40,6 +40,7 @@ class NodePool:
         efa: fabric adapters of a node, as its launch template says.
         networks: VPC and subnet of each further interface of a GKE node. attached: the Network objects that name these.
         sharing: how the cloud, or the node's own boot script, cut its GPUs; what a device plugin does comes on top.
+        provisioned: how Karpenter calls the way its nodes are bought, where AKS's makes them; None for a pool of the cloud.
     """
 
     name: str
@@ -66,6 +67,7 @@ class NodePool:
     hosts: tuple[str, ...] = ()
     networks: tuple[tuple[str, str], ...] = ()
     attached: tuple[str, ...] = ()
+    provisioned: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A form that survives the daemon."""
@@ -123,10 +125,11 @@ class NodePool:
             hardware=self.hardware,
             topology=self.topology,
             sharing=self.sharing,
+            provisioned=self.provisioned,
         )
         if self.hosts:
             return {**self.labels, **given, "kubernetes.io/hostname": name}
-        where = f"{self.region}-{zone}" if self.cloud is Cloud.AZURE else zone
+        where = zone_label(self.cloud, self.region, zone)
         place = {"topology.kubernetes.io/region": self.region, "topology.kubernetes.io/zone": where}
         return {**self.labels, **given, **place, "kubernetes.io/hostname": name}
 
@@ -213,6 +216,8 @@ class NodePool:
             return f"ip-10-0-{int(serial[:2], 16)}-{int(serial[2:4], 16)}-{serial[4:8]}.{self.region}.compute.internal"
         if self.cloud is Cloud.GCP:
             return f"gke-{self.name}-{serial[:8]}"[-63:].strip("-")
+        if self.provisioned:
+            return f"aks-{self.name}-{serial[:8]}"
         # A scale set counts its machines in base 36.
         return f"aks-{self.name}-{serial[:8]}-vmss{serial[8:14]}"
 
@@ -221,5 +226,7 @@ class NodePool:
             return f"aws:///{zone}/i-{serial[:17]}"
         if self.cloud is Cloud.GCP:
             return f"gce://accelfleet-sandbox/{zone}/{name}"
+        if self.provisioned:
+            return f"azure:///subscriptions/0/resourceGroups/mc/providers/Microsoft.Compute/virtualMachines/{name}"
         machines = f"virtualMachineScaleSets/{name[:-6]}/virtualMachines/{int(serial[8:14], 36)}"
         return f"azure:///subscriptions/0/resourceGroups/mc/providers/Microsoft.Compute/{machines}"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from google.protobuf import struct_pb2  # type: ignore[import-untyped]
+from google.protobuf import struct_pb2
 
 # https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig.go
 _SIG: Final = "4dabf18193072939515e22adb298388d"

@@ -56,10 +56,10 @@ def render(helm):
     """`render(values) -> objects by kind`; the same values are rendered once."""
     done = {}
 
-    def run(values):
-        key = json.dumps(values, sort_keys=True)
+    def run(values, minor="1.34.0"):
+        key = f"{minor} {json.dumps(values, sort_keys=True)}"
         if key not in done:
-            text = helm("template", "chat", str(CHART), "--namespace", "models", "--kube-version", "1.34.0", values=values)
+            text = helm("template", "chat", str(CHART), "--namespace", "models", "--kube-version", minor, values=values)
             done[key] = [thing for thing in yaml.safe_load_all(text) if thing]
         return {t["kind"]: t for t in done[key] if "helm.sh/hook" not in t["metadata"].get("annotations", {})}
 
@@ -150,32 +150,65 @@ def test_the_schema_knows_every_value_and_no_other():
 # Rendered
 
 
+TRIGGER = {"type": "cron", "metadata": {"timezone": "UTC", "start": "0 8 * * *", "end": "0 18 * * *", "desiredReplicas": "2"}}
+WRONG = [
+    ({"accelerators": {}}, "additional properties 'accelerators' not allowed"),
+    ({"image": {"tag": "v1"}}, "/image"),
+    ({"probes": {"startup": {"failureThreshold": 3}}}, "/probes/startup"),
+    ({"tolerations": [{"key": "a", "operater": "Exists"}]}, "/tolerations/0"),
+    ({"accelerator": {"resource": ""}}, "/accelerator/resource"),
+    ({"accelerator": {"count": 0}}, "/accelerator/count"),
+    ({"image": {"name": ""}}, "/image/name"),
+    ({"server": {"runAsUser": 0}}, "/server/runAsUser"),
+    ({"disruptionBudget": {"maxUnavailable": 0}}, "/disruptionBudget/maxUnavailable"),
+    ({"resources": {"memory": "8 GB"}}, "/resources/memory"),
+    ({"autoscaling": {"kind": "vpa"}}, "/autoscaling/kind"),
+    ({"autoscaling": {"kind": "keda"}}, "/autoscaling/keda/triggers"),
+    ({"autoscaling": {"kind": "hpa"}, "replicas": {"min": 0}}, "/replicas/min"),
+    ({"resourceClaims": [{"name": "gpu", "deviceClass": "gpu.nvidia.com", "count": 1}]}, "/accelerator/resource"),
+    ({**NO_RESOURCE, "resourceClaims": [{"name": "gpu", "deviceClass": "gpu.nvidia.com"}]}, "/resourceClaims/0"),
+    ({**NO_RESOURCE, "resourceClaims": [{"name": "gpu", "resource": "nvidia.com/gpu", "count": 1}]}, "/resourceClaims/0"),
+    (
+        {**NO_RESOURCE, "resourceClaims": [{"name": "gpu", "deviceClass": "a/b", "count": 1}]},
+        "/resourceClaims/0/deviceClass",
+    ),
+    ({**NO_RESOURCE, "resourceClaims": []}, "/accelerator/resource"),
+    ({"image": {"pullPolicy": "Never"}}, "/image/pullPolicy"),
+    ({"image": {"name": "vllm openai:v1"}}, "/image/name"),
+    ({"server": {"port": 70000}}, "/server/port"),
+    ({"server": {"env": [{"name": "A", "value": 1}]}}, "/server/env/0"),
+    ({"weights": {"url": "weights/chat"}}, "/weights/url"),
+    ({"weights": {"sizeGiB": -1}}, "/weights/sizeGiB"),
+    ({"weights": {"cache": {"kind": "node"}}}, "/weights/cache/kind"),
+    ({"weights": {"cache": {"kind": "image"}}}, "/weights/cache"),
+    ({"weights": {"cache": {"path": "cache"}}}, "/weights/cache/path"),
+    ({"replicas": {"max": 0}}, "/replicas/max"),
+    ({"autoscaling": {"kind": "jobs"}, "replicas": {"min": 0}}, "/autoscaling/keda/triggers"),
+    ({"autoscaling": {"kind": "jobs", "keda": {"triggers": [TRIGGER]}}, "replicas": {"min": 1}}, "/replicas/min"),
+    ({"autoscaling": {"kind": "keda", "keda": {"triggers": [{"type": "cron"}]}}}, "/autoscaling/keda/triggers/0"),
+    ({"autoscaling": {"keda": {"fallback": {"behavior": "none"}}}}, "/autoscaling/keda/fallback/behavior"),
+    ({"autoscaling": {"keda": {"identity": {"provider": "aws-eks"}}}}, "/autoscaling/keda/identity/provider"),
+    ({"autoscaling": {"scaleDown": {"percent": 0}}}, "/autoscaling/scaleDown/percent"),
+    ({"autoscaling": {"scaleDown": {"stabilizationSeconds": 7200}}}, "/autoscaling/scaleDown/stabilizationSeconds"),
+    ({"route": {"canary": {"percent": 10}}}, "/route/canary"),
+    ({"route": {"canary": {"service": "chat-v2", "percent": 101}}}, "/route/canary/percent"),
+    ({"route": {"gateway": {"name": "Public"}}}, "/route/gateway/name"),
+    ({"route": {"hostnames": ["https://models.example"]}}, "/route/hostnames/0"),
+    ({"podMonitor": {"enabled": "yes"}}, "/podMonitor/enabled"),
+    ({"job": {"deadlineSeconds": 0}}, "/job/deadlineSeconds"),
+    ({"networkPolicy": {"credentialEndpoints": [{"cidr": "169.254.170.23/32"}]}}, "/networkPolicy/credentialEndpoints/0"),
+]
+
+
+def test_many_wrong_values_are_known():
+    assert len(WRONG) >= 30
+    assert len({json.dumps(values, sort_keys=True) for values, _ in WRONG}) == len(WRONG)
+
+
 @pytest.mark.sandbox
 @pytest.mark.parametrize(
     ("values", "at"),
-    [
-        ({"accelerators": {}}, "additional properties 'accelerators' not allowed"),
-        ({"image": {"tag": "v1"}}, "/image"),
-        ({"probes": {"startup": {"failureThreshold": 3}}}, "/probes/startup"),
-        ({"tolerations": [{"key": "a", "operater": "Exists"}]}, "/tolerations/0"),
-        ({"accelerator": {"resource": ""}}, "/accelerator/resource"),
-        ({"accelerator": {"count": 0}}, "/accelerator/count"),
-        ({"image": {"name": ""}}, "/image/name"),
-        ({"server": {"runAsUser": 0}}, "/server/runAsUser"),
-        ({"disruptionBudget": {"maxUnavailable": 0}}, "/disruptionBudget/maxUnavailable"),
-        ({"resources": {"memory": "8 GB"}}, "/resources/memory"),
-        ({"autoscaling": {"kind": "vpa"}}, "/autoscaling/kind"),
-        ({"autoscaling": {"kind": "keda"}}, "/autoscaling/keda/triggers"),
-        ({"autoscaling": {"kind": "hpa"}, "replicas": {"min": 0}}, "/replicas/min"),
-        ({"resourceClaims": [{"name": "gpu", "deviceClass": "gpu.nvidia.com", "count": 1}]}, "/accelerator/resource"),
-        ({**NO_RESOURCE, "resourceClaims": [{"name": "gpu", "deviceClass": "gpu.nvidia.com"}]}, "/resourceClaims/0"),
-        ({**NO_RESOURCE, "resourceClaims": [{"name": "gpu", "resource": "nvidia.com/gpu", "count": 1}]}, "/resourceClaims/0"),
-        (
-            {**NO_RESOURCE, "resourceClaims": [{"name": "gpu", "deviceClass": "a/b", "count": 1}]},
-            "/resourceClaims/0/deviceClass",
-        ),
-        ({**NO_RESOURCE, "resourceClaims": []}, "/accelerator/resource"),
-    ],
+    WRONG,
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
 def test_the_schema_refuses_what_the_chart_does_not_know(render, values, at):
@@ -214,9 +247,6 @@ def test_an_old_cluster_is_refused(helm):
         helm("template", "chat", str(CHART), "--kube-version", "1.32.0", values=MINIMAL)
 
 
-TRIGGER = {"type": "cron", "metadata": {"timezone": "UTC", "start": "0 8 * * *", "end": "0 18 * * *", "desiredReplicas": "2"}}
-
-
 @pytest.mark.sandbox
 def test_pain_11_replicas_have_one_owner(render):
     alone = render(with_(replicas={"min": 3, "max": 3}))
@@ -228,11 +258,11 @@ def test_pain_11_replicas_have_one_owner(render):
     bounds = hpa["HorizontalPodAutoscaler"]["spec"]
     assert (bounds["minReplicas"], bounds["maxReplicas"]) == (2, 5)
     assert bounds["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"}
-    keda = render(with_(autoscaling={"kind": "keda", "keda": {"triggers": [TRIGGER]}}, replicas={"min": 0, "max": 5}))
+    keda = render(with_(autoscaling={"kind": "keda", "keda": {"triggers": [TRIGGER]}}, replicas={"min": 1, "max": 5}))
     assert "replicas" not in keda["Deployment"]["spec"]
     assert "HorizontalPodAutoscaler" not in keda
     scaled = keda["ScaledObject"]["spec"]
-    assert (scaled["minReplicaCount"], scaled["maxReplicaCount"], scaled["triggers"]) == (0, 5, [TRIGGER])
+    assert (scaled["minReplicaCount"], scaled["maxReplicaCount"], scaled["triggers"]) == (1, 5, [TRIGGER])
 
 
 @pytest.mark.sandbox
@@ -241,10 +271,129 @@ def test_keda_can_go_by_a_formula_of_its_triggers(render):
     keda = {"triggers": triggers, "formula": "min(waiting ?? 0.0, 4 * (grid ?? 0.0))", "target": "4"}
     scaled = render(with_(autoscaling={"kind": "keda", "keda": keda}, replicas={"min": 2, "max": 5}))["ScaledObject"]["spec"]
     made = {"formula": keda["formula"], "target": "4", "metricType": "AverageValue"}
-    assert scaled["advanced"] == {"scalingModifiers": made}
+    assert scaled["advanced"]["scalingModifiers"] == made
     assert scaled["fallback"] == {"failureThreshold": 3, "replicas": 2, "behavior": "scalingModifiers"}
     plain = render(with_(autoscaling={"kind": "keda", "keda": {"triggers": [TRIGGER]}}, replicas={"min": 1, "max": 5}))
-    assert not {"advanced", "fallback"} & set(plain["ScaledObject"]["spec"])
+    assert "scalingModifiers" not in plain["ScaledObject"]["spec"]["advanced"]
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("kind", ["hpa", "keda"])
+def test_replicas_go_slowly_and_come_at_once(render, kind):
+    scaling = {"kind": kind, "keda": {"triggers": [TRIGGER]}, "scaleDown": {"stabilizationSeconds": 820}}
+    objects = render(with_(autoscaling=scaling, replicas={"min": 1, "max": 5}))
+    if kind == "hpa":
+        behavior = objects["HorizontalPodAutoscaler"]["spec"]["behavior"]
+    else:
+        behavior = objects["ScaledObject"]["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    half = {"type": "Percent", "value": 50, "periodSeconds": 60}
+    assert behavior == {"scaleDown": {"stabilizationWindowSeconds": 820, "policies": [half]}}
+
+
+@pytest.mark.sandbox
+def test_where_none_may_be_none_is_made(render):
+    scaling = {"kind": "keda", "keda": {"triggers": [TRIGGER]}}
+    assert render(with_(autoscaling=scaling, replicas={"min": 0, "max": 5}))["Deployment"]["spec"]["replicas"] == 0
+
+
+@pytest.mark.sandbox
+def test_what_cannot_be_counted_takes_no_replica_away(render):
+    def fallback(**keda):
+        scaling = {"kind": "keda", "keda": {"triggers": [TRIGGER], **keda}}
+        return render(with_(autoscaling=scaling, replicas={"min": 2, "max": 5}))["ScaledObject"]["spec"]["fallback"]
+
+    assert fallback() == {"failureThreshold": 3, "replicas": 2, "behavior": "currentReplicasIfHigher"}
+    assert fallback(fallback={"replicas": 4, "behavior": "static"})["replicas"] == 4
+
+
+QUEUE = {"type": "aws-sqs-queue", "metadata": {"queueURL": "https://sqs.us-east-1.amazonaws.com/123456789012/jobs"}}
+
+
+@pytest.mark.sandbox
+def test_a_queue_is_read_by_an_identity(render):
+    trigger = {**QUEUE, "authenticationRef": {"name": "chat"}}
+    keda = {"triggers": [trigger], "identity": {"provider": "aws"}}
+    objects = render(with_(autoscaling={"kind": "keda", "keda": keda}, replicas={"min": 0, "max": 5}))
+    assert objects["TriggerAuthentication"]["spec"] == {"podIdentity": {"provider": "aws"}}
+    assert objects["TriggerAuthentication"]["metadata"]["name"] == trigger["authenticationRef"]["name"]
+    assert objects["ScaledObject"]["spec"]["triggers"] == [trigger]
+    assert "TriggerAuthentication" not in render(with_(autoscaling={"kind": "keda", "keda": {"triggers": [QUEUE]}}))
+
+
+@pytest.mark.sandbox
+def test_jobs_have_the_replicas_pod_and_serve_nobody(render):
+    replicas = pod_of(render(with_(tolerations=[{"key": "a", "operator": "Exists"}])))
+    objects = render(
+        with_(
+            tolerations=[{"key": "a", "operator": "Exists"}],
+            autoscaling={"kind": "jobs", "keda": {"triggers": [QUEUE]}},
+            replicas={"min": 0, "max": 5},
+        )
+    )
+    assert set(objects) == {"ScaledJob", "ServiceAccount", "NetworkPolicy"}
+    job = objects["ScaledJob"]["spec"]
+    assert (job["minReplicaCount"], job["maxReplicaCount"], job["triggers"]) == (0, 5, [QUEUE])
+    pod = job["jobTargetRef"]["template"]["spec"]
+    assert pod["restartPolicy"] == "Never"
+    for key in ("tolerations", "securityContext", "serviceAccountName", "volumes"):
+        assert pod[key] == replicas[key], key
+    (container,), (server,) = pod["containers"], replicas["containers"]
+    assert set(server) - set(container) == {"ports", "startupProbe", "livenessProbe", "readinessProbe", "lifecycle"}
+    assert container["resources"] == server["resources"]
+    assert objects["NetworkPolicy"]["spec"]["ingress"] == []
+
+
+@pytest.mark.sandbox
+def test_a_canary_gets_its_part_of_the_requests(render):
+    route = {"gateway": {"name": "public", "namespace": "gateways"}, "hostnames": ["chat.example"]}
+    canary = {"service": "chat-v2", "percent": 10}
+    objects = render(with_(route={**route, "canary": canary}))
+    spec = objects["HTTPRoute"]["spec"]
+    assert spec["parentRefs"] == [{"name": "public", "namespace": "gateways"}]
+    assert spec["hostnames"] == ["chat.example"]
+    ((stable, new),) = [rule["backendRefs"] for rule in spec["rules"]]
+    assert stable == {"name": "chat", "port": 8000, "weight": 90}
+    assert new == {"name": "chat-v2", "port": 8000, "weight": 10}
+    came = objects["NetworkPolicy"]["spec"]["ingress"][0]["from"]
+    assert {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "gateways"}}} in came
+    (alone,) = render(with_(route=route))["HTTPRoute"]["spec"]["rules"][0]["backendRefs"]
+    assert alone["weight"] == 100
+    assert "HTTPRoute" not in render(MINIMAL)
+
+
+@pytest.mark.sandbox
+def test_a_pod_monitor_looks_at_the_replicas_metrics(render):
+    objects = render(with_(podMonitor={"enabled": True}))
+    spec = objects["PodMonitor"]["spec"]
+    assert spec["selector"] == {"matchLabels": objects["Service"]["spec"]["selector"]}
+    assert spec["podMetricsEndpoints"] == [{"port": "http", "path": "/metrics", "interval": "15s"}]
+    assert "PodMonitor" not in render(MINIMAL)
+
+
+@pytest.mark.sandbox
+def test_weights_outlive_a_replica_in_a_claim_or_come_as_an_image(render, helm):
+    def weights(objects):
+        (volume,) = [v for v in pod_of(objects)["volumes"] if v["name"] == "weights"]
+        (container,) = pod_of(objects)["containers"]
+        (mount,) = [m for m in container["volumeMounts"] if m["name"] == "weights"]
+        assert {e["name"]: e["value"] for e in container["env"]}["WEIGHTS_CACHE"] == mount["mountPath"]
+        return volume, mount
+
+    made = render(with_(weights={"sizeGiB": 16, "cache": {"kind": "pvc", "claim": {"storageClass": "efs"}}}))
+    claim = made["PersistentVolumeClaim"]
+    assert claim["spec"]["resources"]["requests"]["storage"] == "32Gi"
+    assert (claim["spec"]["accessModes"], claim["spec"]["storageClassName"]) == (["ReadWriteMany"], "efs")
+    assert weights(made)[0]["persistentVolumeClaim"] == {"claimName": claim["metadata"]["name"]}
+    given = render(with_(weights={"cache": {"kind": "pvc", "claim": {"name": "mine"}}}))
+    assert "PersistentVolumeClaim" not in given
+    assert weights(given)[0]["persistentVolumeClaim"] == {"claimName": "mine"}
+    image = with_(weights={"cache": {"kind": "image", "image": "registry.example/weights:1"}})
+    volume, mount = weights(render(image, "1.35.0"))
+    assert volume["image"]["reference"] == "registry.example/weights:1"
+    assert mount["readOnly"]
+    with pytest.raises(HelmRefused, match=r"image needs Kubernetes 1\.35"):
+        render(image)
+    assert "weights" not in {v["name"] for v in pod_of(render(MINIMAL))["volumes"]}
 
 
 @pytest.mark.sandbox
@@ -428,6 +577,54 @@ def test_the_api_server_admits_every_part_under_pod_security_restricted(helm, ku
         kubectl("create", "--dry-run=server", "-f", "-", stdin=thing)
 
 
+QUEUED = {"triggers": [{**QUEUE, "authenticationRef": {"name": "chat"}}], "identity": {"provider": "aws"}}
+RENDERS = {
+    "minimal": {},
+    "hpa": {"autoscaling": {"kind": "hpa", "scaleDown": {"stabilizationSeconds": 820}}, "replicas": {"min": 2, "max": 4}},
+    "keda": {
+        "autoscaling": {"kind": "keda", "keda": {**QUEUED, "initialCooldownPeriod": 220}},
+        "replicas": {"min": 0, "max": 4},
+    },
+    "formula": {
+        "autoscaling": {
+            "kind": "keda",
+            "keda": {"triggers": [{"name": "grid", **TRIGGER}], "formula": "grid ?? 0.0", "fallback": {"replicas": 1}},
+        },
+        "replicas": {"min": 1, "max": 4},
+    },
+    "jobs": {"autoscaling": {"kind": "jobs", "keda": QUEUED}, "replicas": {"min": 0, "max": 4}},
+    "claim": {"weights": {"sizeGiB": 16, "cache": {"kind": "pvc", "claim": {"storageClass": "efs"}}}},
+    "image": {"weights": {"cache": {"kind": "image", "image": "registry.example/weights:1"}}},
+}
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("name", RENDERS)
+def test_every_render_is_what_kubernetes_and_keda_take(helm, kubectl, name):
+    """Strictly: by the API server's own schemas and KEDA's CRDs, where an unknown field is a fault; hooks, too."""
+    kubectl("apply", "-f", "-", stdin=restricted("rendered"))
+    crds = [part for file in toolchain.carried("keda-operator") for part in ("-f", str(file))]
+    kubectl("apply", "--server-side", *crds)
+    kubectl("wait", "--for=condition=Established", "--timeout=60s", *crds)
+    version = ("--kube-version", "1.37.0")
+    text = helm("template", "chat", str(CHART), "--namespace", "rendered", *version, values=with_(**RENDERS[name]))
+    objects = [thing for thing in yaml.safe_load_all(text) if thing]
+    assert objects
+    for thing in objects:
+        kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=thing)
+        template = thing["spec"].get("template") or thing["spec"].get("jobTargetRef", {}).get("template")
+        if template:  # a Deployment is taken whatever its pods are
+            pod = {**template["spec"], "serviceAccountName": "default"}
+            meta = {"name": "chat", "namespace": "rendered"}
+            kubectl(
+                "create",
+                "--dry-run=server",
+                "-f",
+                "-",
+                stdin={"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod},
+            )
+
+
 @pytest.mark.sandbox
 def test_pod_security_restricted_would_have_noticed(helm, kubectl, render):
     """The same pod, made a little worse, is refused: the namespace's labels do what the test above relies on."""
@@ -448,6 +645,7 @@ def wait_for(ask, seconds=60):
     raise AssertionError(f"nothing came within {seconds} s")
 
 
+@pytest.mark.sandbox
 def test_cpus_have_no_limit_unless_whole_ones_are_to_be_the_pods_own(render):
     def container(**resources):
         return render(with_(resources=resources))["Deployment"]["spec"]["template"]["spec"]["containers"][0]["resources"]

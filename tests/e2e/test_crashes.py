@@ -10,80 +10,26 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-import yaml
-from rich.console import Console
 
-from fleet.engine import Engine
 from fleet.lookup import Finder, Wanted
 from fleet.lookup.identities import identity
-from fleet.operations import Operation, Result
-from fleet.progress import Board
-from fleet.spec import StackSpec
-from fleet.workspace import Workspace
-from sandbox.cloud import daemon
 from sandbox.cloud.client import Client
-from sandbox.workspace import sandbox_workspace
+from tests.e2e.rig import STACK, Rig, standing
 
 pytestmark = pytest.mark.sandbox
-PROGRAM = Path(__file__).parent / "crash_program"
-STACK = "crash"
-# A spec that nothing reads but the order of stacks.
-SPEC = StackSpec.model_construct(owner="tests", environment="dev", depends_on=[], secrets=[], clusters={})
 SEEDS = range(20)
-
-
-@dataclass
-class Rig:
-    """A cloud that takes its time, and the stack on it."""
-
-    home: Path
-    workspace: Workspace
-
-    def set_generation(self, generation: int) -> None:
-        file = self.workspace.project / "config" / f"Pulumi.{STACK}.yaml"
-        kept = yaml.safe_load(file.read_text()) if file.exists() else {}
-        kept["config"] = {"aws:region": "us-east-1", "crash:generation": str(generation)}
-        file.write_text(yaml.safe_dump(kept))
-
-    def run(self, verb: str) -> Result:
-        board = Board(verb, [STACK], Console(quiet=True), quiet=True)
-        result = Operation(verb, self.workspace, {STACK: SPEC}, board, self.home / "logs").run()[STACK]
-        assert result is not None
-        return result
-
-    def exists(self) -> dict[str, str]:
-        """urn -> id of everything the cloud holds; two under one urn fail the test."""
-        found: dict[str, str] = {}
-        for record in Client(self.home).call("list"):
-            assert record["urn"] not in found, f"{record['urn']} exists twice"
-            found[record["urn"]] = record["id"]
-        return found
-
-    def state(self) -> dict[str, str]:
-        deployment = Engine(self.workspace, STACK).export().get("deployment") or {}
-        assert not deployment.get("pending_operations")
-        return {r["urn"]: r["id"] for r in deployment.get("resources") or [] if r["type"].startswith("aws:")}
 
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    home = tmp_path_factory.mktemp("crashes")
-    workspace = sandbox_workspace(home)
-    daemon.start(home)
-    project = home / "crash-project"
-    (project / "config").mkdir(parents=True)
-    settings = yaml.safe_load((workspace.project / "Pulumi.yaml").read_text())
-    (project / "Pulumi.yaml").write_text(yaml.safe_dump({**settings, "name": "crash", "main": str(PROGRAM)}))
-    made = Rig(home, replace(workspace, project=project))
-    Client(home).call("latency", seconds=0.2)
-    yield made
-    daemon.stop(home)
+    with standing(tmp_path_factory.mktemp("crashes"), latency=0.2) as made:
+        yield made
 
 
 def victims(mark: str, what: str) -> list[psutil.Process]:

@@ -29,6 +29,9 @@ clusters:
         purchase: spot
         fallback: on-demand
         nodes: {max: 2}
+    stores: {results: {}}
+    tpu_vms:
+      lab: {type: v2-8, purchase: spot, writes: [results]}
     models:
       chat:
         pool: l4
@@ -63,6 +66,12 @@ def test_the_models_nodes_are_of_pools_that_gke_made(fork: Fork) -> None:
     pools = [r for r in Client(fork.home).call("list") if r["type"].endswith(":NodePool")]
     assert [p["inputs"]["name"] for p in pools] == ["cluster-system"], "the program makes none of them"
     assert "no changes" in fork.fleet("up", "--expect-no-changes")
+
+
+def test_a_tpu_vm_stands_beside_the_cluster_in_a_zone_that_has_its_type(fork: Fork) -> None:
+    (vm,) = (r for r in Client(fork.home).call("list") if r["type"] == "gcp:tpu/v2Vm:V2Vm")
+    assert vm["id"] == "projects/demo/locations/us-central1-b/nodes/made-main-lab-tpu"
+    assert vm["inputs"]["schedulingConfig"]["spot"] is True
 
 
 def test_spot_that_is_taken_comes_back_by_the_next_rule(fork: Fork) -> None:

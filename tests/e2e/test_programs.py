@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fleet.engine import Engine
+from fleet.engine import Engine, Event
+from fleet.inventory.file import read
+from fleet.report.program import report
 from fleet.workspace import Workspace
 from sandbox.cloud import daemon
 from sandbox.cloud.client import Client
@@ -59,8 +62,22 @@ OUTPUTS: dict[str, dict[str, str]] = {
         "queues": ".*https://sqs.*",
     },
 }
+# Lines of a report that have a price, that could have one, and that are paid by use.
+PRICED = {
+    "aks": (0, 0, 0),
+    "aws_web": (0, 0, 0),
+    "azure_function": (0, 0, 0),
+    "azure_vm": (0, 0, 0),
+    "azure_web": (0, 0, 0),
+    "eks": (0, 0, 0),
+    "gcp_function": (0, 0, 0),
+    "gcp_web": (0, 0, 0),
+    "gke": (0, 0, 0),
+    "s3_website": (0, 0, 0),
+    "sns_fanout": (0, 0, 0),
+}
 # Types of which nobody modelled the behaviour: the run says so by name.
-UNMODELLED = {"aws_web": {"aws:lambda/eventSourceMapping:EventSourceMapping"}}
+UNMODELLED: dict[str, set[str]] = {}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +90,25 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 
 
 def test_every_program_is_run() -> None:
+    assert set(PRICED) == set(OUTPUTS)
     assert {path.parent.name for path in PROGRAMS.glob("*/__main__.py")} == set(OUTPUTS)
+
+
+def inventory(engine: Engine, events: list[Event], scratch: Path) -> tuple[int, int, int]:
+    """What a report reads of the program's state, and of the events of its first run."""
+    exported = engine.plain("stack", "export", "--stack", "dev")
+    assert exported.returncode == 0, exported.stderr
+    (scratch / "state.json").write_text(exported.stdout)
+    (scratch / "events.json").write_text("".join(json.dumps(event) + "\n" for event in events))
+    state, made = (report(read(scratch / name), "nothing", {}).stacks[0] for name in ("state.json", "events.json"))
+    assert state.after is not None
+    assert made.after is not None
+    # Of a first run everything is created, and its events know what its state does.
+    assert {change.kind for change in made.changes} == {"create"}
+    assert [(line.name, line.what, line.usd) for line in made.after.lines] == [
+        (line.name, line.what, line.usd) for line in state.after.lines
+    ]
+    return state.after.priced, state.after.priceable, state.after.by_use
 
 
 @pytest.mark.parametrize("name", sorted(OUTPUTS))
@@ -87,13 +122,15 @@ def test_an_ordinary_program_comes_up_settles_and_goes(workspace: Workspace, nam
     engine = Engine(replace(workspace, project=project), "dev")
     engine.init()
 
-    first = engine.run("up")
+    events: list[Event] = []
+    first = engine.run("up", on_event=events.append)
     assert first.ok, first.errors
     outputs = engine.outputs()
     for output, form in OUTPUTS[name].items():
         assert re.fullmatch(form, str(outputs[output]), re.DOTALL), (output, outputs[output])
     said = {note.partition(": ")[2].partition(" is not modelled")[0] for note in first.notes if "is not modelled" in note}
     assert said == UNMODELLED.get(name, set()), first.notes
+    assert inventory(engine, events, project) == PRICED[name]
     second = engine.run("up", "--expect-no-changes")
     assert second.ok, second.errors
     last = engine.run("destroy")

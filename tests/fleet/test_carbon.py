@@ -292,3 +292,17 @@ def test_a_replay_of_a_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "no TDP published" in CliRunner().invoke(app, words).stdout
     week.write_text("no hours")
     assert CliRunner().invoke(app, words).exit_code == 2
+
+
+def test_a_replay_by_a_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "green.yaml").write_text(STACK)
+    (tmp_path / "Pulumi.green.yaml").write_text("config: {accelfleet:em-token: {secure: AAAB}}")
+    monkeypatch.setattr(fleet.arguments, "STACKS", tmp_path)
+    week = tmp_path / "week.json"
+    week.write_text("[500, 500, 100, 100, 100, 100]")
+    words = ["carbon", "--stack", "green", "--week", str(week), "--load", "0.5", "--deadline", "3"]
+    document = json.loads(CliRunner().invoke(app, [*words, "--format", "json"]).stdout)
+    assert document["deadline_h"] == 3
+    # One of the two that come is the floor's; the other waits for a clean hour: 2 x 0.4 kg for a replica of one kW.
+    assert document["models"]["green/main/batch"]["kg_saved"] == pytest.approx(0.8 * 0.036 * 0.6 * 1.14)
+    assert "put off by 3 h at most" in CliRunner().invoke(app, words).stdout

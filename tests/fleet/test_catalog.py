@@ -41,8 +41,12 @@ KEYS: dict[str, tuple[str, ...]] = {
     "fabric.csv": ("cloud", "machine"),
     "numa.csv": ("cloud", "machine"),
     "services.csv": ("cloud", "region", "service"),
+    "usage_prices.csv": ("cloud", "region", "section"),
+    "storage.csv": ("cloud", "region", "kind", "gib"),
     "drivers.csv": ("cloud", "family", "accelerator", "kubernetes"),
     "kubernetes.csv": ("cloud", "minor"),
+    "models.csv": ("model",),
+    "tpu_vms.csv": ("type", "zone"),
     "compatibility.csv": ("part", "version", "cloud", "relation", "other"),
 }
 

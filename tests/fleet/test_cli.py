@@ -31,11 +31,17 @@ OPTIONS = {
     "quota": {"--stack", "--format"},
     "carbon": {"--stack", "--week", "--load", "--format"},
     "place": {"--cloud", "--region", "--spot", "--hours", "--max-usd", "--max-kg", "--together", "--explain", "--write"},
+    "fit": {"--precision", "--tokens", "--train", "--rank", "--format"},
+    "import-terraform": {"--out", "--fill", "--format"},
+    "actual": {"--stack", "--prometheus", "--cluster", "--hours", "--format"},
+    "latency": {"--accelerator", "--cloud", "--region", "--spot", "--offline", "--tries", "--timeout", "--format"},
+    "doctor": {"--for", "--format"},
+    "drift": {"--stack", "--sandbox", "--from", "--event-log", "--refresh", "--format"},
     "report": {"--stack", "--base", "--base-dir", "--format", "--out", "--limits", "--max-increase", "--fail-on"},
 }
 
-# Cannot do without a file, too.
-NEEDED = ("carbon",)
+# Cannot do without a further option, too.
+NEEDED = ("carbon", "actual")
 OF_STACKS = [command for command in OPTIONS if "--stack" in OPTIONS[command] and command not in NEEDED]
 
 
@@ -77,7 +83,7 @@ def test_without_a_word_there_is_help_with_every_command_and_an_example() -> Non
     done = run()
     assert "fleet up --sandbox --stack '*-dev'" in done.output
     assert all(command in done.output for command in OPTIONS)
-    assert OPTIONS.keys() == {c.callback.__name__ for c in app.registered_commands if c.callback}
+    assert OPTIONS.keys() == {c.callback.__name__.replace("_", "-") for c in app.registered_commands if c.callback}
     assert run("--help").exit_code == 0
 
 
@@ -99,7 +105,7 @@ def test_wrong_usage_is_code_2(words: str, stacks: Path) -> None:
 def test_a_broken_file_fails_with_its_place_before_anything_starts(
     command: str, stacks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fleet.cli, "_workspace", lambda _: pytest.fail("asked for a workspace"))
+    monkeypatch.setattr(fleet.cli, "workspace_or_exit", lambda _: pytest.fail("asked for a workspace"))
     broken(stacks, "accelerator-unknown", "nodes-min-over-max")
     done = run(command, "--stack", "*")
     assert done.exit_code == 1
@@ -155,7 +161,7 @@ class Nowhere:
 def results(stacks: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Result | None]:
     """What an operation comes to, without one; fill it in."""
     ends: dict[str, Result | None] = {}
-    monkeypatch.setattr(fleet.cli, "_workspace", lambda _: Workspace(stacks, {}, Nowhere()))
+    monkeypatch.setattr(fleet.cli, "workspace_or_exit", lambda _: Workspace(stacks, {}, Nowhere()))
     monkeypatch.setattr("fleet.operations.Operation.run", lambda _: ends)
     monkeypatch.setattr("fleet.standing.standing", lambda *_: Standing(absent=["aws-dev"]))
     return ends

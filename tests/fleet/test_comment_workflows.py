@@ -52,8 +52,10 @@ def test_no_expression_stands_in_a_script(path: Path) -> None:
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_runs_do_not_pile_up_and_have_an_end(path: Path) -> None:
     document = read(path)
-    assert "${{ github.event." in document["concurrency"]["group"]
-    assert all(job["timeout-minutes"] <= 30 for job in document["jobs"].values())
+    assert "${{ github." in document["concurrency"]["group"]
+    # What builds the sandbox's programs, or waits for a cloud to make clusters, takes longer.
+    longest = {"ci.yml": 150, "deploy.yml": 120}.get(path.name, 30)
+    assert all(job["timeout-minutes"] <= longest for job in document["jobs"].values())
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)

@@ -89,7 +89,8 @@ def test_pain_09_twenty_wrong_slices_and_partitions_are_refused_with_the_nearest
 # Where a component refuses what a stack file can say -> files of which the checks say so first, with the line.
 GUARDS = {
     "kubernetes/model_serving.py _replicas": ("tpu-slice-autoscaled", "tpu-slice-replicas"),
-    "kubernetes/model_serving.py _queue": ("keda-without-queue", "keda-from-zero"),
+    "kubernetes/scaling.py _messages": ("scaling-queue-of-no-service",),
+    "kubernetes/scaling.py _requests": ("keda-without-queue", "keda-from-zero"),
     "kubernetes/device_plugins.py _refuse_what_cannot_work": ("accelerator-withdrawn",),
     "kubernetes/dra_driver.py _refuse_what_cannot_work": ("dra-on-neuron", "dra-shared"),
     "clouds/aws/network.py __init__": ("eks-one-zone", "aws-five-zones"),
@@ -103,7 +104,7 @@ GUARDS = {
     "clouds/gcp/node_pool.py __init__": ("accelerator-on-other-cloud",),
     "clouds/gcp/node_pool.py _slice": ("tpu-hosts-against-topology", "tpu-slice-in-two-zones"),
     "clouds/gcp/provider.py provider": ("gcp-project-missing",),
-    "provisioning.py provision": ("provisioning-on-aks",),
+    "provisioning.py provision": ("provisioning-on-existing",),
 }
 
 

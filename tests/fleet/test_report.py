@@ -68,9 +68,9 @@ def run(*words: str) -> Ended:
 def test_without_a_base_it_says_what_stacks_cost(stacks: Path) -> None:
     done = run("--stack", "*-dev")
     assert done.exit_code == 0, done.output
-    assert "aws-dev: $1,693.60 a month expected ($253.02 to $5,766.85)" in done.stdout
-    assert "priced 7 of 7 lines" in done.stdout
-    assert "Not counted: disks" in done.stdout
+    assert "aws-dev: $1,724.80 a month expected ($259.42 to $5,860.45)" in done.stdout
+    assert "priced 10 of 10 lines, 1 more paid by use" in done.stdout
+    assert "Not counted: what is in" in done.stdout
 
 
 def test_nothing_changed_is_an_empty_section_and_one_line(stacks: Path, tmp_path: Path) -> None:
@@ -85,8 +85,8 @@ def test_a_larger_pool_costs_more_and_needs_more_quota(stacks: Path) -> None:
     edit(stacks, "aws-dev", ("nodes: {min: 0, max: 3}", "nodes: {min: 2, max: 8}"))
     made = json.loads(run("--stack", "aws-dev", "--base", "main", "--format", "json").stdout)
     (stack,) = made["stacks"]
-    # g6.xlarge: 0.8048 x 730 h, two nodes that always stand; five more at the bound.
-    assert stack["usd_change"] == {"floor": "1175.01", "expected": "587.51", "ceiling": "2937.52"}
+    # g6.xlarge: 0.8048 x 730 h, and 110 GiB of gp3 at 0.08; two nodes that always stand; five more at the bound.
+    assert stack["usd_change"] == {"floor": "1192.61", "expected": "596.31", "ceiling": "2981.52"}
     (change,) = stack["changes"]
     assert (change["kind"], change["name"]) == ("update", "main/l4")
     assert {f["field"]: (f["before"], f["after"]) for f in change["fields"]} == {
@@ -166,10 +166,10 @@ def test_a_fault_in_the_file_is_told_with_its_line(stacks: Path) -> None:
 def test_gates_of_money_destruction_and_quota(stacks: Path) -> None:
     edit(stacks, "aws-dev", ("nodes: {min: 0, max: 3}", "nodes: {min: 2, max: 8}"))
     against = ("--stack", "aws-dev", "--base", "main")
-    assert run(*against, "--max-increase", "588").exit_code == 0
-    refused = run(*against, "--max-increase", "587")
+    assert run(*against, "--max-increase", "597").exit_code == 0
+    refused = run(*against, "--max-increase", "596")
     assert refused.exit_code == 1
-    assert "rises by $587.51 a month" in refused.stderr
+    assert "rises by $596.31 a month" in refused.stderr
     assert run(*against, "--fail-on", "destructive").exit_code == 0
     edit(stacks, "aws-dev", ("    stores:\n      weights: {}\n", "    stores:\n      weights: {}\n      more: {}\n"))
     commit(stacks)

@@ -88,7 +88,7 @@ def test_a_block_has_no_price_and_so_no_ceiling() -> None:
     assert line.usd.floor == 0
     assert line.usd.ceiling is None
     assert any("flex-start" in why for why in line.unknown)
-    assert (found.priced, len(found.lines)) == (2, 3)
+    assert (found.priced, len(found.lines)) == (4, 5)
 
 
 @pytest.mark.parametrize(

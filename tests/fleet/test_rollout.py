@@ -139,6 +139,7 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operation:
     """A preview of two stacks, one after the other, whose engine finds nothing and ends well."""
     monkeypatch.setattr("fleet.operations.Engine.init", lambda _: None)
     monkeypatch.setattr("fleet.operations.Engine.run", lambda *_, **__: Outcome(0, 0))
+    monkeypatch.setattr("fleet.operations.trusted", lambda _: None)
     board = Board("preview", ["a", "b"], Console(), quiet=True)
     workspace = Workspace(tmp_path, {}, Nowhere(), sandbox=tmp_path)
     return Operation("preview", workspace, specs({"a": [], "b": []}), board, tmp_path / "logs", parallel=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fleet.contract import COMPUTE_CLASS
@@ -33,7 +35,7 @@ clusters:
         labels: {example.com/tier: web}
         capacity:
           - {purchase: reservation, reservation: RESERVED, zone: us-central1-a}
-          - {purchase: flex-start, hours: 24}
+          - {purchase: flex-start, hours: 24, wait_minutes: 30}
           - {purchase: spot}
           - {purchase: on-demand}
       cheap: {accelerator: nvidia-l4, machine: g2-standard-8, purchase: spot, nodes: {max: 2}}
@@ -89,8 +91,16 @@ def test_pain_13_the_ladder_is_the_order_of_rules_that_buy_as_it_says(planned):
     assert reserved["reservations"] == {"affinity": "Specific", "specific": [{"name": "inference", "zones": zones}]}
     assert "location" not in reserved and "spot" not in reserved
     assert (flex["flexStart"], flex["maxRunDurationSeconds"]) == ({"enabled": True}, 86400)
+    # Half an hour in the queue, then the next rule has its turn.
+    assert flex["capacityCheckWaitTimeSeconds"] == 1800
+    assert [rule for rule in (reserved, flex, spot, on_demand) if "capacityCheckWaitTimeSeconds" in rule] == [flex]
     assert (spot["spot"], on_demand["spot"]) == (True, False)
     assert spot["location"]["zones"] == list(planned["l4"].rungs[2].zones)
+
+
+def test_gke_moves_running_pods_only_where_the_stack_file_says_so(planned):
+    assert "activeMigration" not in order(planned["l4"])
+    assert order(replace(planned["l4"], climb=True))["activeMigration"] == {"optimizeRulePriority": True}
 
 
 def test_another_projects_reservation_is_named_with_its_project(spec):

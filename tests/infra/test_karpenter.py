@@ -14,8 +14,9 @@ from fleet.plan import pools
 from infra import versions
 from infra.clouds.aws.karpenter_policy import controller_policy
 from infra.kubernetes.cluster_autoscaler import priorities
-from infra.kubernetes.karpenter import node_class, node_pool
+from infra.kubernetes.karpenter import node_class
 from infra.kubernetes.model_serving import start_up_seconds
+from infra.kubernetes.node_pool import EC2, node_pool
 from infra.platform import deploy as deploy_platform
 from infra.stack import Stack
 from tests.accelerator_pools import tolerates
@@ -356,7 +357,7 @@ def test_a_capacity_block_is_reserved_capacity(tmp_path):
     block = f"{{purchase: capacity-block, reservation: {CR}, zone: us-east-1b, ends: 2099-01-31T11:30:00Z}}"
     (tmp_path / "trial.yaml").write_text(text.replace(old, block))
     first = pools("trial", "main", load_stack(tmp_path / "trial.yaml").clusters["main"])["train"].rungs[0]
-    assert requirements(node_pool(first, 10))["karpenter.sh/capacity-type"] == ["reserved"]
+    assert requirements(node_pool(first, 10, EC2))["karpenter.sh/capacity-type"] == ["reserved"]
     assert node_class(first, {}, TAGS)["capacityReservationSelectorTerms"] == [{"id": CR}]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fleet.actual.account import queries
 from fleet.load import load_stack
 from fleet.monitoring import dashboards, figures, rules
 from fleet.plan import pools
@@ -238,3 +239,20 @@ def test_every_query_of_the_dashboards_is_promql(tmp_path: Path) -> None:
     rows = [{"record": f"query:{i}:test", "expr": query} for i, query in enumerate(filled)]
     (tmp_path / "queries.yaml").write_text(yaml.safe_dump({"groups": [{"name": "dashboards", "rules": rows}]}))
     promtool("check", "rules", str(tmp_path / "queries.yaml"))
+
+
+@pytest.mark.sandbox
+def test_what_fleet_actual_asks_is_one_figure_a_model(file: Path) -> None:
+    """Two replicas for two hours, a request a second at each, 50 W at one of them."""
+    pods = [f'{ON_CHAT}, pod="chat-{n}"' for n in (1, 2)]
+    series = {f"vllm:e2e_request_latency_seconds_count{{{pod}}}": "0+60x120" for pod in pods}
+    series |= {f"vllm:num_requests_running{{{pod}}}": "0x120" for pod in pods}
+    series['kube_deployment_status_replicas_available{namespace="models", deployment="chat"}'] = "2x120"
+    series['DCGM_FI_DEV_POWER_USAGE{namespace="models", pod="chat-1", gpu="0"}'] = "50x120"
+    asked = queries(1)
+    wanted = {"requests": (CHAT, 7200), "replica_hours": ('{namespace="models", deployment="chat"}', 2), "wh": (CHAT, 50)}
+    tests = [
+        {"expr": asked[name][0], "eval_time": "2h", "exp_samples": [{"labels": labels, "value": value}]}
+        for name, (labels, value) in wanted.items()
+    ]
+    judge(file, series, promql_expr_test=tests)

@@ -18,7 +18,8 @@ import uvicorn
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import machine
 from fleet.contract import AcceleratorPool
-from infra.kubernetes.karpenter import node_class, node_pool
+from infra.kubernetes.karpenter import node_class
+from infra.kubernetes.node_pool import EC2, node_pool, weight
 from sandbox import toolchain
 from sandbox.cloud.aws_api.ec2 import INSTANCE, TEMPLATE
 from sandbox.cloud.server import app
@@ -113,7 +114,7 @@ class Trial:
                 spec["placementGroupSelector"] = {"name": placement_group}
             about = {"apiVersion": "karpenter.k8s.aws/v1", "kind": "EC2NodeClass", "metadata": meta, "spec": spec}
             self.api.call("POST", _CLASSES, about)
-            spec = node_pool(rung, 10 * (len(pool.rungs) - depth))
+            spec = node_pool(rung, weight(pool, depth), EC2)
             spec["disruption"]["consolidateAfter"] = "2s"
             about = {"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": meta, "spec": spec}
             self.api.call("POST", _POOLS, about)

@@ -40,25 +40,25 @@ def test_a_vpc_goes_only_after_its_subnets_and_a_subnet_after_what_is_in_it(worl
 
 
 def test_a_name_is_taken_once(world: World) -> None:
-    aws(world, "aws:sqs/queue:Queue", name="q")
+    aws(world, "aws:ec2/placementGroup:PlacementGroup", name="q", strategy="cluster")
     with pytest.raises(CloudError, match="AlreadyExists") as refused:
-        aws(world, "aws:sqs/queue:Queue", name="q")
+        aws(world, "aws:ec2/placementGroup:PlacementGroup", name="q", strategy="cluster")
     assert refused.value.status == 409
 
 
 def test_deleting_what_is_gone_is_no_error(world: World) -> None:
-    world.delete("aws", "aws:sqs/queue:Queue", "never")
+    world.delete("aws", "aws:ec2/placementGroup:PlacementGroup", "never")
 
 
 def test_find_knows_a_thing_by_its_name_its_tag_or_its_content(world: World) -> None:
-    queue = aws(world, "aws:sqs/queue:Queue", name="q")
+    queue = aws(world, "aws:ec2/placementGroup:PlacementGroup", name="q", strategy="cluster")
     vpc = aws(world, "aws:ec2/vpc:Vpc", cidrBlock="10.0.0.0/16", tags={"Name": "mine"})
     plain = aws(world, "aws:ec2/eip:Eip", domain="vpc")
-    assert [r.id for r in world.find("aws", "aws:sqs/queue:Queue", {"name": "q"})] == [queue.id]
+    assert [r.id for r in world.find("aws", "aws:ec2/placementGroup:PlacementGroup", {"name": "q"})] == [queue.id]
     assert [r.id for r in world.find("aws", "aws:ec2/vpc:Vpc", {"tags": {"Name": "mine"}})] == [vpc.id]
     assert world.find("aws", "aws:ec2/vpc:Vpc", {"cidrBlock": "10.0.0.0/16", "tags": {"Name": "other"}}) == []
     assert [r.id for r in world.find("aws", "aws:ec2/eip:Eip", {"domain": "vpc"})] == [plain.id]
-    assert world.find("aws", "aws:sqs/queue:Queue", {"name": "other"}) == []
+    assert world.find("aws", "aws:ec2/placementGroup:PlacementGroup", {"name": "other"}) == []
 
 
 def test_find_leaves_what_another_stack_owns(world: World) -> None:
@@ -112,7 +112,7 @@ def test_versioned_azure_types_behave_as_the_plain_ones() -> None:
 
 
 def test_the_log_counts_what_the_cloud_did(world: World) -> None:
-    queue = aws(world, "aws:sqs/queue:Queue", name="q")
-    world.update("aws", queue.type, queue.id, {"name": "q", "delaySeconds": 3})
+    queue = aws(world, "aws:ec2/placementGroup:PlacementGroup", name="q", strategy="cluster")
+    world.update("aws", queue.type, queue.id, {"name": "q", "tags": {"a": "b"}})
     world.delete("aws", queue.type, queue.id)
     assert [e["action"] for e in world.records.log()] == ["create", "created", "update", "delete"]

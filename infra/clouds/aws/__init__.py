@@ -9,6 +9,7 @@ from infra.clouds.aws.network import AwsNetwork
 from infra.clouds.aws.node_pool import EksNodePool, EksSystemPool
 from infra.clouds.aws.object_store import S3Store
 from infra.clouds.aws.provider import provider
+from infra.clouds.aws.queue_reader import EksQueueReader
 from infra.clouds.base import Kit
 
 KIT = Kit(
@@ -22,6 +23,7 @@ KIT = Kit(
     node_pool=EksNodePool,
     object_store=S3Store,
     workload_identity=EksPodIdentity,
+    queue_reader=EksQueueReader,
     autoscaler=EksAutoscalerRole,
     provisioner=EksKarpenter,
 )

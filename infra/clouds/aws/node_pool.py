@@ -16,6 +16,7 @@ from fleet import naming
 from fleet.catalog.drivers import driver
 from fleet.catalog.nodes import Taint
 from fleet.contract import AcceleratorPool, Terms
+from fleet.plan import SYSTEM_DISK_GIB
 from infra.clouds.aws import fabric, reservations
 from infra.clouds.aws.cluster import EksCluster, addon
 from infra.clouds.aws.user_data import user_data
@@ -23,7 +24,6 @@ from infra.clouds.base import NodePoolArgs, SystemPoolArgs
 
 _SYSTEM_AMI = "AL2023_x86_64_STANDARD"
 _SYSTEM_POOL = "cluster-system"  # longer than any pool name of a stack file may be: no clash
-_SYSTEM_DISK_GIB = 80
 _EFFECT = {"NoSchedule": "NO_SCHEDULE", "PreferNoSchedule": "PREFER_NO_SCHEDULE", "NoExecute": "NO_EXECUTE"}
 
 
@@ -65,7 +65,7 @@ class EksSystemPool(pulumi.ComponentResource):
             # At zero nothing would run that could scale it up.
             sizes=(args.min_nodes, args.max_nodes, max(1, args.min_nodes)),
             zones=args.zones,
-            disk_gib=_SYSTEM_DISK_GIB,
+            disk_gib=SYSTEM_DISK_GIB,
             labels={},
             taints=(),
             autoscaler_tags={f"{prefix}/enabled": "true", f"{prefix}/{args.cluster.physical_name}": "owned"},

@@ -8,6 +8,7 @@ from infra.clouds.azure.network import AzureNetwork
 from infra.clouds.azure.node_pool import AksNodePool
 from infra.clouds.azure.object_store import BlobStore
 from infra.clouds.azure.provider import provider
+from infra.clouds.azure.queue_reader import AksQueueReader
 from infra.clouds.base import Kit
 
 KIT = Kit(
@@ -21,6 +22,7 @@ KIT = Kit(
     node_pool=AksNodePool,
     object_store=BlobStore,
     workload_identity=AksWorkloadIdentity,
+    queue_reader=AksQueueReader,
     store_name=naming.storage_account,
     pool_name=naming.aks_pool,
 )

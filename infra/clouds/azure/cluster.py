@@ -24,7 +24,7 @@ from infra.clouds.azure.roles import Role, grant
 from infra.clouds.base import ClusterArgs
 
 SYSTEM_POOL = "system"
-LOG_CATEGORIES = ("kube-audit-admin", "guard", "kube-apiserver", "kube-controller-manager", "cluster-autoscaler")
+LOG_CATEGORIES = ("kube-audit-admin", "guard", "kube-apiserver", "kube-controller-manager")
 LOG_RETENTION_DAYS = 30
 
 
@@ -61,6 +61,7 @@ class AksCluster(pulumi.ComponentResource):
         self.name, self.region, self.kubernetes = args.name, args.region, args.kubernetes
         self.resource_group_name = args.network.resource_group_name
         self._isolated = args.network.args.nat is Nat.NONE
+        self._provisions = args.provisioned is not None
         if self._isolated and not args.api.private:
             raise ValueError(
                 f"cluster {args.name}: network.nat is none, so its nodes cannot reach a public API: "
@@ -155,8 +156,9 @@ class AksCluster(pulumi.ComponentResource):
                 image_cleaner=containerservice.ManagedClusterSecurityProfileImageCleanerArgs(enabled=True, interval_hours=168),
             ),
             auto_scaler_profile=containerservice.ManagedClusterPropertiesAutoScalerProfileArgs(expander="priority")
-            if args.by_priority
+            if args.by_priority and not self._provisions
             else None,
+            node_provisioning_profile=_provisioning(self._provisions),
             network_profile=containerservice.ContainerServiceNetworkProfileArgs(
                 network_plugin="azure",
                 network_plugin_mode="overlay",
@@ -183,13 +185,18 @@ class AksCluster(pulumi.ComponentResource):
             # our separate pools into that list, and ignoring it would send them back for ever, those since deleted
             # too, which AKS refuses (azure-native#2719). Left alone, the next update drops them from the state only.
             opts=pulumi.ResourceOptions(
-                parent=self, protect=args.protect, depends_on=list(needed), ignore_changes=["agentPoolProfiles[0].count"]
+                parent=self,
+                protect=args.protect,
+                depends_on=list(needed),
+                ignore_changes=None if self._provisions else ["agentPoolProfiles[0].count"],
             ),
         )
 
     def _system_pool(self) -> containerservice.ManagedClusterAgentPoolProfileArgs:
         args, zones = self.args, self.network.args.zones
         low, high = args.system_nodes
+        # AKS has a cluster autoscaler or provisions nodes, not both: what the pool may grow by is a NodePool then.
+        bounds = {} if self._provisions else {"min_count": low, "max_count": high}
         return containerservice.ManagedClusterAgentPoolProfileArgs(
             name=SYSTEM_POOL,
             mode="System",
@@ -200,11 +207,10 @@ class AksCluster(pulumi.ComponentResource):
             vm_size=args.system_machine,
             availability_zones=list(zones),
             vnet_subnet_id=self.network.subnet_for(zones).id,
-            enable_auto_scaling=True,
-            min_count=low,
-            max_count=high,
+            enable_auto_scaling=not self._provisions,
             count=low,
             tags=args.tags,
+            **bounds,
         )
 
     def _api(self) -> containerservice.ManagedClusterAPIServerAccessProfileArgs:
@@ -253,6 +259,16 @@ class AksCluster(pulumi.ComponentResource):
             resource_uri=cluster.id,
             workspace_id=workspace.id,
             log_analytics_destination_type="Dedicated",
-            logs=[monitor.DiagnosticsLogSettingsArgs(category=category, enabled=True) for category in LOG_CATEGORIES],
+            logs=[
+                monitor.DiagnosticsLogSettingsArgs(category=category, enabled=True)
+                for category in (*LOG_CATEGORIES, "karpenter-events" if self._provisions else "cluster-autoscaler")
+            ],
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+
+def _provisioning(wanted: bool) -> containerservice.ManagedClusterNodeProvisioningProfileArgs | None:
+    """NodePools are the stack file's alone: Azure's own would make nodes that nobody asked for there."""
+    if not wanted:
+        return None
+    return containerservice.ManagedClusterNodeProvisioningProfileArgs(mode="Auto", default_node_pools="None")

@@ -109,6 +109,7 @@ class AzureNetwork(pulumi.ComponentResource):
             )
             self._subnets[zone] = subnet
             previous = [subnet]
+        self.functions_subnet = self._functions_subnet(f"{name}-functions", vnet, previous) if args.functions else None
         self.network_id = vnet.id
         self.node_subnet_ids = pulumi.Output.all(*(subnet.id for subnet in self._subnets.values()))
         self.egress_ips = pulumi.Output.all(*(address.ip_address for address in addresses))
@@ -119,6 +120,26 @@ class AzureNetwork(pulumi.ComponentResource):
                 "node_subnet_ids": self.node_subnet_ids,
                 "egress_ips": self.egress_ips,
             }
+        )
+
+    def _functions_subnet(self, name: str, vnet: network.VirtualNetwork, after: list[pulumi.Resource]) -> network.Subnet:
+        """Where containers on demand run, out of the quarter that no zone has; the first zone's way out is theirs.
+
+        https://learn.microsoft.com/azure/container-apps/custom-virtual-networks
+        """
+        last = list(IPv4Network(self.args.cidr).subnets(prefixlen_diff=2))[-1]
+        first = next(iter(self._subnets.values()))
+        return network.Subnet(
+            name,
+            subnet_name="functions",
+            resource_group_name=self.resource_group_name,
+            virtual_network_name=vnet.name,
+            address_prefix=str(next(last.subnets(new_prefix=24))),
+            nat_gateway=first.nat_gateway.apply(lambda gateway: network.SubResourceArgs(id=gateway.id) if gateway else None),
+            default_outbound_access=False,
+            service_endpoints=[network.ServiceEndpointPropertiesFormatArgs(service="Microsoft.Storage")],
+            delegations=[network.DelegationArgs(name="functions", service_name="Microsoft.App/environments")],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
         )
 
     @property

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import pulumi
-from pulumi_azure_native import storage
+from pulumi_azure_native import authorization, storage
 
 from fleet.weights import WeightsFile
 from infra.clouds.azure.network import AzureNetwork
@@ -37,6 +37,7 @@ class BlobStore(pulumi.ComponentResource):
         super().__init__("accelfleet:azure:BlobStore", name, None, opts)
         group = args.network.resource_group_name
         kept = pulumi.ResourceOptions(parent=self, protect=args.protect)
+        functions = [args.network.functions_subnet] if args.network.functions_subnet else []
         account = storage.StorageAccount(
             name,
             account_name=args.name,
@@ -55,8 +56,9 @@ class BlobStore(pulumi.ComponentResource):
                 bypass="None",
                 virtual_network_rules=[
                     storage.VirtualNetworkRuleArgs(virtual_network_resource_id=subnet.id)
-                    for subnet in args.network.subnets.values()
+                    for subnet in (*args.network.subnets.values(), *functions)
                 ],
+                resource_access_rules=[_synapse(self, group)] if args.analysed else None,
             ),
             tags=args.tags,
             opts=kept,
@@ -121,3 +123,14 @@ class BlobStore(pulumi.ComponentResource):
         if files:
             raise ValueError(f"{path}: a store on Azure takes no files from here: put them there from inside of the network")
         return []
+
+
+def _synapse(parent: pulumi.Resource, group: pulumi.Output[str]) -> storage.ResourceAccessRuleArgs:
+    """Synapse workspaces of the cluster's resource group, which read by their own identity.
+
+    https://learn.microsoft.com/azure/storage/common/storage-network-security-resource-instances
+    """
+    me = authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=parent))
+    where = pulumi.Output.format("/subscriptions/{0}/resourceGroups/{1}", me.subscription_id, group)
+    every = pulumi.Output.concat(where, "/providers/Microsoft.Synapse/workspaces/*")
+    return storage.ResourceAccessRuleArgs(tenant_id=me.tenant_id, resource_id=every)

@@ -8,6 +8,8 @@ from infra.clouds.gcp.network import GcpNetwork
 from infra.clouds.gcp.node_pool import GkeNodePool, GkeSystemPool
 from infra.clouds.gcp.object_store import GcsStore
 from infra.clouds.gcp.provider import provider
+from infra.clouds.gcp.queue_reader import GkeQueueReader
+from infra.clouds.gcp.tpu_vm import TpuVm
 
 KIT = Kit(
     config_namespace="gcp",
@@ -20,6 +22,8 @@ KIT = Kit(
     node_pool=GkeNodePool,
     object_store=GcsStore,
     workload_identity=GkeWorkloadIdentity,
+    queue_reader=GkeQueueReader,
+    tpu_vm=TpuVm,
 )
 
 __all__ = ["KIT", "GcpNetwork", "GcsStore", "GkeCluster", "GkeNodePool", "GkeSystemPool", "GkeWorkloadIdentity"]

@@ -19,12 +19,12 @@ from fleet.catalog.nodes import Taint
 from fleet.catalog.numa import CPU_MANAGER_POLICY, Numa
 from fleet.catalog.sharing import Sharing, SharingMode
 from fleet.contract import AcceleratorPool, Terms
+from fleet.plan import SYSTEM_DISK_GIB
 from infra.clouds.base import NodePoolArgs, SystemPoolArgs
 from infra.clouds.gcp import fabric
 from infra.clouds.gcp.cluster import SCOPES, GkeCluster
 
 _SYSTEM_POOL = "cluster-system"  # longer than any pool name of a stack file may be: no clash
-_SYSTEM_DISK_GIB = 80
 _EFFECT = {"NoSchedule": "NO_SCHEDULE", "PreferNoSchedule": "PREFER_NO_SCHEDULE", "NoExecute": "NO_EXECUTE"}
 _AUTOSCALED = ["initialNodeCount", "nodeCount"]
 
@@ -48,7 +48,7 @@ class GkeSystemPool(pulumi.ComponentResource):
                 total_min_node_count=args.min_nodes, total_max_node_count=args.max_nodes, location_policy="BALANCED"
             ),
             management=gcp.container.NodePoolManagementArgs(auto_repair=True, auto_upgrade=True),
-            node_config=_node_config(args.cluster, args.machine, _SYSTEM_DISK_GIB, args.tags),
+            node_config=_node_config(args.cluster, args.machine, SYSTEM_DISK_GIB, args.tags),
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=_AUTOSCALED),
         )
         self.pool_name = made.name

@@ -20,7 +20,7 @@ from sandbox.providers.kubernetes.kubeconfig import Credentials, Kubeconfig
 
 _TRIES = 6
 _TRIES_TO_CONNECT = 3
-# Not 500: server-side apply answers so to a mistyped field, and no second try mends that.
+# Of 500 only what is not the API server's own: to a mistyped field server-side apply answers so, and no second try mends it.
 _TRANSIENT = frozenset({429, 502, 503, 504})
 _CONNECTIONS = 64
 MANAGER = "pulumi-kubernetes"
@@ -158,17 +158,17 @@ class Api:
             try:
                 headers = self._headers(content_type, body)
                 response = self._client.request(method, path, params=dict(query or {}), json=body, headers=headers)
-            except httpx2.TransportError as problem:
+                answer: dict[str, Any] = response.json() if response.is_success else {}
+            except (httpx2.TransportError, ValueError) as problem:  # half an answer is none
                 tries = _TRIES_TO_CONNECT if isinstance(problem, httpx2.ConnectError) else _TRIES
                 if attempt >= tries:
                     raise UnreachableError(f"no answer from the API server at {self._server}: {problem}") from None
             else:
                 if response.is_success:
-                    answer: dict[str, Any] = response.json()
                     return answer
                 if response.status_code == 401 and attempt == 1:
                     self._credentials.forget()
-                elif response.status_code not in _TRANSIENT or attempt == _TRIES:
+                elif not _passes(response) or attempt == _TRIES:
                     raise ApiError(response.status_code, _status(response))
             time.sleep(random.uniform(0.5, 1) * 0.1 * 2**attempt)  # noqa: S311 - jitter
         raise AssertionError("the last attempt returns or raises")
@@ -189,6 +189,11 @@ class Api:
             if "/" not in resource["name"]:  # else a subresource
                 kind = Kind(api_version, resource["kind"], resource["name"], resource["namespaced"])
                 self._kinds[(api_version, resource["kind"])] = kind
+
+
+def _passes(response: httpx2.Response) -> bool:
+    """Whether the same request may fare better in a moment."""
+    return response.status_code in _TRANSIENT or (response.status_code == 500 and "kind" not in _status(response))
 
 
 def _status(response: httpx2.Response) -> Mapping[str, Any]:

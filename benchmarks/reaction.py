@@ -1,0 +1,135 @@
+"""How soon work that comes to a model at zero has a pod on a node: our ScaledObject against KEDA's defaults, in one cluster.
+
+The real KEDA counts messages of a queue (moto's SQS), the real scheduler binds the pod; nodes are there already, as what a
+cloud takes for one is the same on both sides. A step begins at a time of its own between two looks. From one replica on
+neither is in the way: the HPA asks every 15 seconds on both.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from benchmarks.measure import Aim, Ratio
+from benchmarks.scale import gpu_pool
+from infra.kubernetes.scaling import LOOK_FROM_ZERO_S
+from sandbox import toolchain
+from sandbox.addons.keda import Keda
+from sandbox.cluster import ClusterSim
+from sandbox.cluster.api import Api
+from sandbox.control_plane import ControlPlane
+from sandbox.object_stores import Moto
+
+NAME = "reaction"
+
+# https://keda.sh/docs/2.21/reference/scaledobject-spec/#pollinginterval
+_STOCK_S = 30
+_DEADLINE_S = 120
+_SEED = 20261129
+_SCALED = "/apis/keda.sh/v1alpha1/namespaces/default/scaledobjects"
+_PODS = "/api/v1/namespaces/default/pods"
+
+
+def measure(quick: bool) -> list[Ratio]:
+    with tempfile.TemporaryDirectory(prefix="accelfleet-bench-") as scratch:
+        queues = Moto(Path(scratch) / "moto")
+        plane = ControlPlane("reaction", Path(scratch) / "plane")
+        plane.start()
+        sim = ClusterSim(plane, lambda _pool, _size: None)
+        keys = {"AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox"}
+        keda = Keda(plane, "", {"AWS_ENDPOINT_URL_SQS": queues.endpoint, **keys})
+        try:
+            sim.set_pool(gpu_pool(2))
+            keda.start()
+            return _compared(_Steps(sim.api, queues.endpoint, lambda: _metrics(plane)), 3 if quick else 10)
+        finally:
+            keda.close()
+            sim.close()
+            plane.stop()
+            queues.stop()
+
+
+def _compared(steps: _Steps, rounds: int) -> list[Ratio]:
+    sides: dict[int, list[tuple[float, float]]] = {_STOCK_S: [], LOOK_FROM_ZERO_S: []}
+    for _ in range(rounds):
+        for interval, found in sides.items():
+            found.append(steps.one(interval))
+    stock, ours = ([list(column) for column in zip(*sides[key], strict=True)] for key in (_STOCK_S, LOOK_FROM_ZERO_S))
+    what, against = f"KEDA's default, a look every {_STOCK_S} s", f"ours, every {LOOK_FROM_ZERO_S} s: message to pod on a node"
+    calls = f"ours, every {LOOK_FROM_ZERO_S} s: API server's requests"
+    return [
+        Ratio(NAME, what, against, "s", tuple(stock[0]), tuple(ours[0]), Aim(4, at_least=True)),
+        Ratio(NAME, calls, "KEDA's default", "a second", tuple(ours[1]), tuple(stock[1]), Aim(1.5, at_least=False)),
+    ]
+
+
+class _Steps:
+    """A Deployment at zero that goes by a queue, and steps of its load."""
+
+    def __init__(self, api: Api, endpoint: str, metrics: Callable[[], str]) -> None:
+        self._api, self._metrics, self._chance = api, metrics, random.Random(_SEED)
+        keys = {"aws_access_key_id": "sandbox", "aws_secret_access_key": "sandbox", "region_name": "us-east-1"}
+        self._sqs = boto3.client("sqs", endpoint_url=endpoint, **keys)
+        self._url = self._sqs.create_queue(QueueName="jobs")["QueueUrl"]
+        api.call("POST", "/apis/apps/v1/namespaces/default/deployments", _deployment())
+        authentication = {"metadata": {"name": "model"}, "spec": {"podIdentity": {"provider": "aws"}}}
+        api.call("POST", "/apis/keda.sh/v1alpha1/namespaces/default/triggerauthentications", authentication)
+        api.call("POST", _SCALED, _scaled())
+
+    def one(self, interval: int) -> tuple[float, float]:
+        """Seconds from a message to a pod on a node, and requests a second that the API server had meanwhile and before."""
+        self._api.patch(f"{_SCALED}/model", {"spec": {"pollingInterval": interval}})
+        time.sleep(3)  # KEDA begins anew, with a look
+        requests, began = self._requests(), time.monotonic()
+        time.sleep(interval + self._chance.uniform(0, interval))
+        sent = time.monotonic()
+        self._sqs.send_message(QueueUrl=self._url, MessageBody="{}")
+        _until(lambda: any(p["spec"].get("nodeName") for p in self._pods()), 0.2)
+        took = time.monotonic() - sent
+        rate = (self._requests() - requests) / (time.monotonic() - began)
+        self._sqs.purge_queue(QueueUrl=self._url)
+        _until(lambda: not self._pods(), 0.5)
+        return took, rate
+
+    def _pods(self) -> list[Any]:
+        return list(self._api.items(_PODS))
+
+    def _requests(self) -> float:
+        """All that anybody asked of the API server, but for our own looks at pods."""
+        lines = self._metrics().splitlines()
+        counted = (line for line in lines if line.startswith("apiserver_request_total{") and 'resource="pods"' not in line)
+        return sum(float(line.rpartition(" ")[2]) for line in counted)
+
+
+def _metrics(plane: ControlPlane) -> str:
+    command = [str(toolchain.path("kubectl")), "--kubeconfig", str(plane.directory / "kubeconfig"), "get", "--raw", "/metrics"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def _until(ready: Callable[[], bool], pause: float) -> None:
+    deadline = time.monotonic() + _DEADLINE_S
+    while not ready():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"nothing came of a step in {_DEADLINE_S} s")
+        time.sleep(pause)
+
+
+def _scaled() -> dict[str, Any]:
+    metadata = {"queueURL": "https://sqs.us-east-1.amazonaws.com/123456789012/jobs", "awsRegion": "us-east-1"}
+    trigger = {"type": "aws-sqs-queue", "metadata": metadata, "authenticationRef": {"name": "model"}}
+    spec = {"scaleTargetRef": {"name": "model"}, "minReplicaCount": 0, "maxReplicaCount": 1, "cooldownPeriod": 1}
+    return {"metadata": {"name": "model"}, "spec": {**spec, "triggers": [trigger]}}
+
+
+def _deployment() -> dict[str, Any]:
+    labels = {"app": "model"}
+    container = {"name": "c", "image": "model:1", "resources": {"limits": {"nvidia.com/gpu": "1"}}}
+    template = {"metadata": {"labels": labels}, "spec": {"tolerations": [{"operator": "Exists"}], "containers": [container]}}
+    return {"metadata": {"name": "model"}, "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}}

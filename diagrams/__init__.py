@@ -1,0 +1,1 @@
+"""Architecture drawings, made from the stack files and the code; none is drawn by hand."""

@@ -1,0 +1,86 @@
+"""The report of a program that some file tells of: its resources priced, what happens to them, quotas, policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fleet.inventory.resource import Index, Program, Step
+from fleet.inventory.thing import Thing
+from fleet.inventory.things import things
+from fleet.quota import QuotaNeed, counted, summed
+from fleet.report.build import Limits, quota_changes
+from fleet.report.model import (
+    SCHEMA_VERSION,
+    Change,
+    Estimate,
+    FieldChange,
+    Finding,
+    Policy,
+    Report,
+    StackReport,
+    difference,
+)
+from fleet.report.priced import NOT_COUNTED, lines, row_of
+
+# With these their data, or what runs on them, is gone.
+_LOST = {
+    "s3/bucket:Bucket": "its objects go with it",
+    "storage/bucket:Bucket": "its objects go with it",
+    "storage:StorageAccount": "what it stores goes with it",
+    "ebs/volume:Volume": "its data goes with it",
+    "compute/disk:Disk": "its data goes with it",
+    "compute:Disk": "its data goes with it",
+    "kms/key:Key": "what it encrypts cannot be read any more",
+}
+
+
+def report(program: Program, shown: str | None, limits: Limits) -> Report:
+    """The report.
+
+    Args:
+        shown: how what it is compared with is called; None where it is compared with nothing.
+    """
+    after = tuple(things(Index(program.after)))
+    before = tuple(things(Index(program.before))) if program.before is not None else ()
+    # Who has resources of none of these types has a report all the same: it says that nothing is paid for.
+    new = Estimate.of(lines(after)) if program.after or program.before is None else None
+    old = Estimate.of(lines(before)) if program.before else None
+    stack = StackReport(
+        stack=program.name,
+        compared=program.before is not None,
+        before=old,
+        after=new,
+        usd_change=difference(new.usd if new else None, old.usd if old else None),
+        kg_change=difference(new.kg if new else None, old.kg if old else None),
+        changes=tuple(sorted(map(_change, program.steps), key=lambda change: not change.destructive)),
+        quotas=quota_changes(_needs(before), _needs(after), limits),
+        policy=_policy(program),
+    )
+    return Report(SCHEMA_VERSION, shown if stack.compared else None, (stack,), NOT_COUNTED, program.told_from)
+
+
+def _change(step: Step) -> Change:
+    resource = step.resource
+    lost = next((why for type_, why in _LOST.items() if resource.type.endswith(type_)), "")
+    why = lost if step.op in ("replace", "delete") else ""
+    return Change(step.op, resource.type, resource.name, tuple(FieldChange(*field) for field in step.fields), why)
+
+
+def _needs(found: Iterable[Thing]) -> list[QuotaNeed]:
+    return summed(
+        (thing.resource.name, thing.cloud, *one)
+        for thing in found
+        if thing.cloud and thing.region and thing.count and (row := row_of(thing)) and row.accelerator
+        for one in counted(row, thing.region, thing.purchase, thing.count[2])
+    )
+
+
+def _policy(program: Program) -> Policy:
+    """What policies said in the engine's events; `fleet` itself evaluates none."""
+    if program.violations is None:
+        return Policy()
+    return Policy(True, tuple(Finding(one.policy, one.level, _name(one.urn), one.message) for one in program.violations))
+
+
+def _name(urn: str) -> str:
+    return urn.rsplit("::", 1)[-1]

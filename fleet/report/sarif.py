@@ -1,0 +1,106 @@
+"""The report as SARIF 2.1.0, for code scanning: faults, destruction, quotas and policies, at their place in the stack file.
+
+https://docs.oasis-open.org/sarif/sarif/v2.1.0/. Of a program that `fleet` did not write no file is known, so its
+results point at Pulumi.yaml.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from fleet.load import StackError
+from fleet.positions import Document, YamlError, parse
+from fleet.report import words
+from fleet.report.model import Change, Report, StackReport
+
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_RULES = {
+    "stack-file": ("error", "A stack file is wrong"),
+    "destructive-change": ("warning", "Something is made anew or deleted"),
+    "quota-too-small": ("error", "A quota does not hold what the change needs"),
+    "policy": ("error", "A policy is violated"),
+    "price-unknown": ("note", "Something is paid for, and the catalogue has no price of it"),
+}
+_FIELDS = {"pool": "pools", "store": "stores", "model": "models", "team": "teams"}
+
+
+def sarif(report: Report | None, faults: Sequence[StackError] = (), stacks: Path | None = None) -> str:
+    """The log.
+
+    Args:
+        report: None where faults kept it from being made.
+        stacks: directory of the stack files that were read; None for a program's report.
+    """
+    results = [*map(_fault, faults)]
+    for stack in report.stacks if report else ():
+        results += _stack(stack, stacks)
+    rules = [
+        {"id": name, "shortDescription": {"text": text}, "defaultConfiguration": {"level": level}}
+        for name, (level, text) in _RULES.items()
+    ]
+    driver = {"name": "fleet", "rules": rules}
+    document = {
+        "$schema": _SCHEMA,
+        "version": "2.1.0",
+        # A log is of one kind of run: what has gone from it is closed.
+        "runs": [{"tool": {"driver": driver}, "automationDetails": {"id": "fleet-report/"}, "results": results}],
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _fault(fault: StackError) -> dict[str, Any]:
+    text = fault.message + (f"; mend: {fault.remedy}" if fault.remedy else "")
+    return _result("stack-file", text, fault.file, fault.line, fault.column)
+
+
+def _stack(stack: StackReport, stacks: Path | None) -> Iterator[dict[str, Any]]:
+    file, document = "Pulumi.yaml", None
+    if stacks is not None:
+        file, document = f"stacks/{stack.stack}.yaml", _document(stacks / f"{stack.stack}.yaml")
+    for change in stack.changes:
+        if change.destructive:
+            why = f" ({change.why})" if change.why else ""
+            yield _result("destructive-change", f"{words.done(change)} {change.name}{why}", file, *_place(document, change))
+    for quota in stack.quotas:
+        if quota.verdict == "short":
+            text = f"{quota.quota} in {quota.region}: needs {quota.after} {quota.unit}, {words.quota(quota)}; ask: {quota.ask}"
+            yield _result("quota-too-small", text, file)
+    for finding in stack.policy.findings:
+        text = f"{finding.policy}: {finding.resource}: {finding.message}"
+        yield _result("policy", text, file, level="error" if finding.mandatory else "warning")
+    for line in stack.after.lines if stack.after else ():
+        if line.kind != "by-use" and not line.usd.known:
+            yield _result("price-unknown", f"{line.name}: {'; '.join(line.unknown)}", file)
+
+
+def _result(rule: str, text: str, file: str, line: int = 1, column: int = 1, level: str | None = None) -> dict[str, Any]:
+    place = {"artifactLocation": {"uri": file}, "region": {"startLine": line, "startColumn": column}}
+    return {
+        "ruleId": rule,
+        "ruleIndex": list(_RULES).index(rule),
+        "level": level or _RULES[rule][0],
+        "message": {"text": text},
+        "locations": [{"physicalLocation": place}],
+    }
+
+
+def _document(file: Path) -> Document | None:
+    try:
+        return parse(file.read_text(encoding="utf-8"))
+    except (OSError, YamlError):
+        # Its file is gone: so is the place.
+        return None
+
+
+def _place(document: Document | None, change: Change) -> tuple[int, int]:
+    """Where a thing is in the file; of one that is gone, where it was: in its cluster."""
+    if document is None or change.what == "stack":
+        return 1, 1
+    cluster, _, rest = change.name.partition("/")
+    whole: tuple[str, ...] = ("clusters", cluster)
+    if rest:
+        whole += (_FIELDS[change.what], rest)
+    return document.place(whole, key=True)

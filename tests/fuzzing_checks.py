@@ -1,0 +1,71 @@
+"""What holds for every generated input: no traceback, no hang, no control character, and a report that can be read."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from fleet.load import StackErrors, load_stack
+from fleet.report.build import report
+from fleet.report.document import dump
+from fleet.report.markdown import markdown
+from fleet.report.page import page
+from fleet.report.terminal import terminal
+
+# Far above what any takes, on a busy machine; a hang is for ever.
+MOST_S = 20
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def check_stack_file(place: Path, content: bytes) -> bool:
+    """Load it; whether it is sound."""
+    place.write_bytes(content)
+    started = time.monotonic()
+    try:
+        load_stack(place)
+    except StackErrors as wrong:
+        assert wrong.errors
+        for error in wrong.errors:
+            assert error.line >= 1
+            assert error.column >= 1
+            assert error.message
+            said = str(error)
+            assert not _CONTROL.search(said), f"a control character reaches the terminal: {said!r}"
+            assert "\n" not in said, f"a second line, which could be a workflow command: {said!r}"
+            assert len(said) < 5000
+        return False
+    finally:
+        assert time.monotonic() - started < MOST_S
+    return True
+
+
+def check_report(directory: Path, after: bytes, before: bytes) -> bool:
+    """Compare the two and write the report in every shape; False where the stack is refused before."""
+    base = directory / "base"
+    base.mkdir(exist_ok=True)
+    (base / "s.yaml").write_bytes(before)
+    (directory / "s.yaml").write_bytes(after)
+    started = time.monotonic()
+    try:
+        spec = load_stack(directory / "s.yaml")
+    except StackErrors:
+        return False
+    made = report({"s": spec}, base, "base", {})
+    document = json.loads(dump(made))
+    assert document["stacks"][0]["stack"] == "s"
+    text = markdown(made)
+    assert not _CONTROL.search(text)
+    # In a code span it is text.
+    assert "<script" not in re.sub(r"`[^`]*`", "", text)
+    shown = page(made)
+    assert "<script>alert" not in shown
+    assert not _CONTROL.search(shown)
+    console = Console(width=140, quiet=True)
+    for part in terminal(made):
+        console.print(part)
+    assert time.monotonic() - started < MOST_S
+    return True
