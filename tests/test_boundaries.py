@@ -26,7 +26,7 @@ SERVICES = {
     "data_jobs",
     "monitoring",
 }
-MODULES = sorted(p for top in ("fleet", "infra", "sandbox") for p in (ROOT / top).rglob("*.py"))
+MODULES = sorted(p for top in ("fleet", "infra", "policies", "sandbox") for p in (ROOT / top).rglob("*.py"))
 PROJECTS = sorted((ROOT / "projects").rglob("*.py"))
 SERVING = sorted((ROOT / "serving").rglob("*.py"))
 PAGES = sorted(p for top in ("docs", "notes", "diagrams") for p in (ROOT / top).glob("*.py"))
@@ -62,6 +62,13 @@ def test_fleet_imports_no_sdk_and_nothing_of_infra(path: Path) -> None:
 @pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(ROOT / "sandbox")], ids=str)
 def test_the_sandbox_sees_nothing_of_infra(path: Path) -> None:
     assert not any(name.startswith("infra") for name in imports(path))
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(ROOT / "policies")], ids=str)
+def test_rules_need_no_sdk_and_see_no_program(path: Path) -> None:
+    engine = {"pulumi"} if path.stem == "pack" else set()
+    banned = {"pulumi", "pulumi_kubernetes", "infra", "sandbox", *SDKS} - engine
+    assert not [name for name in imports(path) if name.partition(".")[0] in banned]
 
 
 @pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(ROOT / "infra")], ids=str)

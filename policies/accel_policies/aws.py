@@ -130,7 +130,6 @@ rules.demand(
     why="The aws-auth config map can be edited by anybody who may edit config maps, and a slip there locks everybody out.",
     mend="set accessConfig.authenticationMode: API",
     refs=("CIS EKS 5.5.1",),
-    unset="CONFIG_MAP",
 )
 
 
@@ -499,7 +498,6 @@ rules.demand(
     why="What was tested is else not what runs tomorrow.",
     mend="set imageTagMutability: IMMUTABLE",
     refs=("CKV_AWS_51",),
-    unset="MUTABLE",
 )
 rules.demand(
     "aws-registry-scan",

@@ -145,7 +145,6 @@ rules.demand(
     why="A cluster that somebody must remember to patch is not patched.",
     mend="set autoUpgradeProfile.upgradeChannel: patch",
     refs=("CKV_AZURE_171",),
-    unset="none",
 )
 rules.demand(
     "azure-aks-paid-tier",
@@ -157,7 +156,6 @@ rules.demand(
     why="The free tier has none, and is sized for a few nodes.",
     mend="set sku.tier: Standard",
     refs=("CKV_AZURE_170",),
-    unset="Free",
     only="prod",
 )
 
@@ -213,13 +211,13 @@ def _audit(stack: Stack, _: Settings) -> Iterator[FoundAt]:
     refs=("CIS Azure 1.23",),
 )
 def _wide(it: View, _: Settings) -> Iterator[Found]:
-    """Nobody owns or administers a whole subscription.
+    """Nobody owns or administers a whole subscription, or more than one.
 
     Whoever gets at such an identity gets at everything in it.
     """
     role = _WIDE_ROLES.get(str(it("roleDefinitionId", "")).rpartition("/")[2])
     scope = str(it("scope", ""))
-    if role and scope.strip("/").count("/") < 2:
+    if role and "/resourcegroups/" not in scope.lower():
         yield "roleDefinitionId", Told(f"{role} at {scope}")
 
 
@@ -299,7 +297,7 @@ def _tls(it: View, _: Settings) -> Iterator[Found]:
     """
     if not it("enableHttpsTrafficOnly", True):
         yield "enableHttpsTrafficOnly", it("enableHttpsTrafficOnly")
-    if it("minimumTlsVersion", "TLS1_0") not in ("TLS1_2", "TLS1_3"):
+    if it("minimumTlsVersion") not in ("TLS1_2", "TLS1_3"):
         yield "minimumTlsVersion", it("minimumTlsVersion")
 
 
@@ -313,7 +311,6 @@ rules.demand(
     why="A leaked signature is else good from anywhere.",
     mend="set networkRuleSet.defaultAction: Deny and name the subnets",
     refs=("CIS Azure 3.8", "CKV_AZURE_35"),
-    unset="Allow",
 )
 rules.demand(
     "azure-storage-shared-key",
@@ -349,7 +346,6 @@ rules.demand(
     why="Who may read is then said in two places, and taking the key away ends all of it.",
     mend="set encryption.keySource: Microsoft.Keyvault with your key, or waive it for weights that are public",
     refs=("CIS Azure 3.12", "CKV2_AZURE_1"),
-    unset="Microsoft.Storage",
     only="prod",
 )
 rules.demand(

@@ -63,7 +63,6 @@ rules.demand(
     why="Without, whoever reads a backup of etcd reads every secret.",
     mend="set databaseEncryption with state: ENCRYPTED and your key",
     refs=("CIS GKE 5.3.1",),
-    unset="DECRYPTED",
 )
 
 
@@ -144,7 +143,6 @@ rules.demand(
     why="A cluster that somebody must remember to patch is not patched.",
     mend="set releaseChannel.channel: REGULAR",
     refs=("CIS GKE 5.5.4", "CKV_GCP_70"),
-    unset="UNSPECIFIED",
 )
 rules.demand(
     "gcp-node-integrity",
@@ -326,7 +324,6 @@ rules.demand(
     why="Weights are what the company trained for months, and one wrong binding publishes them.",
     mend="set publicAccessPrevention: enforced",
     refs=("CIS GCP 5.1", "CKV_GCP_114"),
-    unset="inherited",
 )
 rules.demand(
     "gcp-bucket-uniform",

@@ -371,7 +371,7 @@ def _tag(image: Image, _: Settings) -> Iterator[Found]:
     What was tested is else not what runs after the next restart.
     """
     tag = image.name.rpartition("/")[2].partition(":")[2]
-    if "@sha256:" not in image.name and tag in ("", "latest"):
+    if tag in ("", "latest"):  # a digest has a colon, too
         yield image.path, image.name
 
 

@@ -26,6 +26,7 @@ eks = builder(
     scaling_config={"min_size": 0, "max_size": 2, "desired_size": 0},
     taints=[TAINT],
 )
+provider = builder(aws.Provider, region="us-east-1")
 gke = builder(
     gcp.container.NodePool,
     cluster="c",
@@ -85,7 +86,9 @@ scaled = custom(
     spec={"minReplicaCount": 0, "triggers": [{"type": "x", "metadata": {"activationThreshold": "1"}}]},
 )
 local_queue = custom("kueue.x-k8s.io/v1beta1", "LocalQueue", metadata={"name": "q", "namespace": "models"}, spec={})
+local_queue_2 = custom("kueue.x-k8s.io/v1beta2", "LocalQueue", metadata={"name": "q", "namespace": "models"}, spec={})
 cluster_queue = custom("kueue.x-k8s.io/v1beta1", "ClusterQueue", metadata={"name": "q"})
+cluster_queue_2 = custom("kueue.x-k8s.io/v1beta2", "ClusterQueue", metadata={"name": "q"})
 
 
 def limits(**values: Any) -> Settings:
@@ -127,7 +130,7 @@ SPOT_JOB = merged(gpus(), tolerating(SPOT_KEY, volumes=CLAIM))
 OPERATOR = (release, {"chart": "gpu-operator", "values": GONE})
 PLAIN = {"instance_types": ["m7i.xlarge"]}
 BOUNDLESS = {"max_count": GONE, "enable_auto_scaling": GONE, "count": GONE}
-BUDGET_2 = limits(usd_hour=1.61)  # two g6.xlarge at 0.8048
+BUDGET_2 = limits(usd_hour=1.6096)  # two g6.xlarge at 0.8048
 
 
 def pools(*pairs: tuple[Build, dict[str, Any]]) -> Fixture:
@@ -303,9 +306,11 @@ CASES: dict[str, Case] = {
             (pools((aks, {"location": "westeurope"}), (aks_pool, {})), True),
             (pools((aks_pool, {})), False),
             (pools((tpu, {"node_count": 400})), False),
+            (pools((provider, {}), (eks, {})), True),
+            (pools((eks, {"region": "us-east-1"})), True),
         ),
         # Three L4 for a month in us-west1: 72 W x 3 x 730 h x 0.6 x 1.04 x 79.23 g/kWh = 7.8 kg.
-        settings=limits(carbon_kg_month=7.9),
+        settings=limits(carbon_kg_month=7.8),
         others={"more-0": PROD},
     ),
     "accel-pod-limit": case(
@@ -427,6 +432,7 @@ CASES: dict[str, Case] = {
             ),
             (pools((aks_pool, {"gpu_instance_profile": "MIG1g"}), (deployment, gpus(9)), (scaler, {})), False),
             (pools((eks, {}), (deployment, gpus(GONE, 2)), (scaler, {})), True),
+            (pools((eks, aws_size(0, 1)), (deployment, gpus()), (scaler, {"spec": {"max_replicas": GONE}})), False),
             (pools((eks, {}), (deployment, gpus(1, name="google.com/tpu")), (scaler, {})), True),
         ),
     ),
@@ -444,7 +450,11 @@ CASES: dict[str, Case] = {
         bad=pools((local_queue, {}), (job, gpus())),
         edge=(pools((local_queue, {"metadata": {"namespace": "other"}}), (job, gpus())), False),
         unknown=pools((local_queue, {}), (job, merged(gpus(), {"metadata": {"labels": U}}))),
-        more=((pools((local_queue, {}), (job, {})), False), (pools((job, gpus())), False)),
+        more=(
+            (pools((local_queue, {}), (job, {})), False),
+            (pools((job, gpus())), False),
+            (pools((local_queue_2, {}), (job, gpus())), True),
+        ),
     ),
     "accel-queue-quota": Case(
         good=pools((eks, {}), queue(1)),
@@ -455,6 +465,7 @@ CASES: dict[str, Case] = {
             (pools((eks, {}), queue(1), queue(2)), True),
             (pools(queue(99)), False),
             (pools((eks, {}), queue("3")), True),
+            (pools((eks, {}), (cluster_queue_2, queue(3)[1])), True),
             (pools((eks, {}), queue(1, "google.com/tpu")), True),
         ),
     ),

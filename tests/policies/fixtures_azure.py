@@ -189,6 +189,7 @@ CASES: dict[str, Case] = {
         ({"role_definition_id": CONTRIBUTOR}, True),
         ({"role_definition_id": ACCESS}, True),
         ({"role_definition_id": OWNER, "scope": "/"}, True),
+        ({"role_definition_id": OWNER, "scope": "/providers/Microsoft.Management/managementGroups/all"}, True),
     ),
     "azure-oidc-trust-bound": case(
         federation,

@@ -270,7 +270,13 @@ CASES: dict[str, Case] = {
     ),
 }
 MORE: dict[str, Case] = {
-    "gcp-iam-basic-role": case(binding, {"role": "roles/owner"}, {"role": "roles/browser"}, False, {"role": U}),
+    "gcp-iam-basic-role": Case(
+        good=[(binding, {})],
+        bad=[(binding, {"role": "roles/owner"})],
+        # Of a bucket there is no such role.
+        edge=([(bucket_member, {"role": "roles/owner"})], False),
+        unknown=[(binding, {"role": U})],
+    ),
     "gcp-iam-public": case(
         binding, {"members": ["group:a@b.example", "allUsers"]}, {"members": ["user:allUsers@b.example"]}, False, {"members": U}
     ),
