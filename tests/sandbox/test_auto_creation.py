@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import sandbox.cluster
 from fleet.catalog.clouds import Cloud
 from fleet.contract import AcceleratorPool
 from fleet.plan import pools
@@ -28,12 +29,14 @@ SPOT, ON_DEMAND = "nap-l4-0", "nap-l4-1"
 
 def planned() -> AcceleratorPool:
     pool = {"accelerator": "nvidia-l4", "per_node": 1, "nodes": {"max": MOST}, "purchase": "spot", "fallback": "on-demand"}
+    pool["climb"] = True
     raw = {"cloud": "gcp", "region": "us-central1", "provisioning": "auto", "pools": {"l4": pool}}
     return pools("s", "main", ClusterSpec.model_validate(raw))["l4"]
 
 
 @pytest.fixture
-def sim(tmp_path: Path) -> Iterator[ClusterSim]:
+def sim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClusterSim]:
+    monkeypatch.setattr(sandbox.cluster, "_IDLE_S", 10.0)
     plane = ControlPlane(f"auto-{Cloud.GCP}", tmp_path)
     plane.start()
     sim, pool = ClusterSim(plane, lambda _pool, _size: None), planned()
@@ -79,3 +82,7 @@ def test_pain_13_nodes_come_for_the_class_on_its_rungs_and_no_more_than_the_pool
     sim.exhaust(SPOT, exhausted=True)
     sim.reclaim(SPOT, MOST)
     assert until(lambda: (sizes(sim), ready(sim)) == ({SPOT: 0, ON_DEMAND: MOST}, MOST)), sizes(sim)
+    # Spot is back: with `climb` GKE moves the pods there by itself, where the limit has room for a node more.
+    sim.api.patch("/apis/apps/v1/namespaces/default/deployments/model", {"spec": {"replicas": MOST - 1}})
+    sim.exhaust(SPOT, exhausted=False)
+    assert until(lambda: (sizes(sim), ready(sim)) == ({SPOT: MOST - 1, ON_DEMAND: 0}, MOST - 1)), sizes(sim)
