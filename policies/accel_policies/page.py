@@ -33,7 +33,6 @@ anybody, and a secret is never shown.
 | `fleet up`, `fleet preview` | by themselves: `up` asks them about the whole change before it makes anything |
 | the Pulumi CLI | `pulumi preview --policy-pack policies`, and the same of `up` |
 | a preview of any program | `pulumi preview --json > preview.json`, then `fleet policies check preview.json`: offline |
-| the cluster | rules about pods with accelerators, as ValidatingAdmissionPolicies (`infra/kubernetes/admission.py`) |
 
 `pulumi up --skip-preview --policy-pack policies` refuses each resource that breaks a rule, but others may have been made
 before it came, and rules marked *stack* speak when everything stands: they need the whole of it. `fleet up` makes nothing.
