@@ -11,7 +11,7 @@ PROJECTS := .venv-projects
 PROJECTS_STAMP := $(PROJECTS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install browser demo test check lint types unit serving-test projects-test bench schema lock docs clean
+.PHONY: help install browser torch demo test check lint types unit serving-test projects-test bench schema lock docs clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,7 +64,13 @@ browser: ## Chromium for the HTML report's tests, where it can be had: Debian's,
 	  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium >/dev/null; } || \
 	  echo "no Chromium, and none to be installed: the tests of the HTML report are skipped"
 
-test: lint types serving-test projects-test browser $(STAMP) ## Everything: check, and the tests on the real engine and Kubernetes
+torch: ## PyTorch for the training scripts' tests: Debian's for CPUs, as root; PyPI's is gigabytes of CUDA; without it they are skipped
+	@/usr/bin/python3 -c 'import torch' 2>/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update && \
+	  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends python3-torch >/dev/null; } || \
+	  echo "no PyTorch, and none to be installed: the tests of the training scripts' runs are skipped"
+
+test: lint types serving-test projects-test browser torch $(STAMP) ## Everything: check, and the tests on the real engine and Kubernetes
 	$(BIN)/python -m sandbox.toolchain
 	$(BIN)/pytest -m 'not sandbox' -n 2
 	$(BIN)/pytest -m sandbox -n 2 --dist loadgroup
