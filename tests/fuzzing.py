@@ -12,8 +12,8 @@ import yaml
 from hypothesis import strategies as st
 
 from fleet.catalog.accelerators import ACCELERATORS
-from fleet.catalog.clouds import PUBLIC, regions
-from fleet.catalog.machines import machines_with
+from fleet.catalog.clouds import PUBLIC, Cloud, regions
+from fleet.catalog.machines import PURCHASES, machines_with
 from fleet.workspace import ROOT, STACKS
 
 GOOD = [yaml.safe_load(p.read_text()) for p in sorted(STACKS.glob("*.yaml")) if not p.name.startswith("Pulumi.")]
@@ -48,12 +48,20 @@ HOSTILE = (
     "{{ 7*7 }}",
     "%s%n",
 )
+
+
+def _sold(cloud: Cloud, accelerator: str, region: str) -> bool:
+    """Whether the machine that a pool takes by itself is there, on demand and on spot."""
+    found = machines_with(cloud, accelerator, region)
+    return bool(found) and found[0].purchases == PURCHASES
+
+
 # What each cloud's regions have: a file that names something else is refused, and that is the other strategy's business.
 ON_OFFER = {
     (cloud, region): there
     for cloud in PUBLIC
     for region in sorted(regions(cloud))
-    if (there := [name for name in sorted(ACCELERATORS) if not name.startswith("tpu") and machines_with(cloud, name, region)])
+    if (there := [name for name in sorted(ACCELERATORS) if not name.startswith("tpu") and _sold(cloud, name, region)])
 }
 _scalars = (
     st.none()
@@ -127,17 +135,21 @@ def sound_stacks(draw: st.DrawFn) -> dict[str, Any]:
     """Stack files of the right shape, with numbers and names up to their bounds."""
     cloud, region = draw(st.sampled_from(sorted(ON_OFFER)))
     pools: dict[str, Any] = {}
+    # Mostly such sizes as the network has room for.
+    most = draw(st.sampled_from((12, 12, 12, 1000)))
     for i in range(draw(st.integers(0, 4))):
-        low = draw(st.integers(0, 3) | st.integers(0, 1000))
+        low = draw(st.integers(0, most))
         pools[f"p{i}"] = {
             "accelerator": draw(st.sampled_from(ON_OFFER[cloud, region])),
-            "nodes": {"min": low, "max": draw(st.integers(max(1, low), 1000))},
+            "nodes": {"min": low, "max": draw(st.integers(max(1, low), most))},
             "purchase": draw(st.sampled_from(("spot", "on-demand"))),
         }
-    models = {
-        f"m{i}": {"pool": draw(st.sampled_from(sorted(pools))), "replicas": {"min": 0, "max": draw(st.integers(1, 10_000))}}
-        for i in range(draw(st.integers(0, 2)) if pools else 0)
-    }
+    models: dict[str, Any] = {}
+    for i in range(draw(st.integers(0, 2)) if pools else 0):
+        pool = draw(st.sampled_from(sorted(pools)))
+        # Mostly as many as always fit, which no autoscaler is needed for; sometimes any number.
+        few = draw(st.integers(1, 3 if most < 1000 else 10_000))
+        models[f"m{i}"] = {"pool": pool, "replicas": {"min": few, "max": few}}
     cluster = {"cloud": str(cloud), "region": region, "pools": pools, "models": models}
     cluster["api"] = {"allowed_cidrs": ["203.0.113.0/24"]}
     owner = draw(st.sampled_from(("ml", "team-a", "x" * 40)))

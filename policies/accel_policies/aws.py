@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.compatibility import kubernetes_minors
+from policies.accel_policies.documents import statements
 from policies.accel_policies.networks import anywhere, reaches_admin
 from policies.accel_policies.rule import Found, FoundAt, Resource, Rules, Severity, Stack, Told
 from policies.accel_policies.settings import Settings
@@ -30,7 +29,6 @@ GROUP_RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 ROLE = "aws:iam/role:Role"
 POLICIES = ("aws:iam/policy:Policy", "aws:iam/rolePolicy:RolePolicy", "aws:iam/userPolicy:UserPolicy")
-ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 POD_IDENTITY = ("aws:eks/podIdentityAssociation:PodIdentityAssociation", "aws:iam/openIdConnectProvider:OpenIdConnectProvider")
 KEY = "aws:kms/key:Key"
 BUCKET = "aws:s3/bucket:Bucket"
@@ -43,18 +41,6 @@ REPOSITORY = "aws:ecr/repository:Repository"
 
 _LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 _FLAGS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
-# Each of these lets its holder become somebody with more rights.
-_CLIMBS = (
-    "iam:PassRole",
-    "iam:CreatePolicyVersion",
-    "iam:AttachRolePolicy",
-    "iam:AttachUserPolicy",
-    "iam:PutRolePolicy",
-    "iam:PutUserPolicy",
-    "iam:UpdateAssumeRolePolicy",
-    "iam:CreateAccessKey",
-)
-_ADMIN = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
 _ENDPOINTS_FOR_IMAGES = ("ecr.api", "ecr.dkr", "s3")
 
 
@@ -269,108 +255,6 @@ def _open(it: View, _: Settings) -> Iterator[Found]:
     everything = it("protocol", it("ipProtocol")) in ("-1", "all")
     if found and (everything or reaches_admin(it("fromPort", 0), it("toPort", 65535))):
         yield it.at("cidrBlocks" if "cidrBlocks" in it else "cidrIpv4"), found
-
-
-def statements(text: Any) -> list[View]:
-    """The statements of a policy document that is JSON."""
-    document = json.loads(text) if isinstance(text, str) else dict(text.data) if isinstance(text, View) else {}
-    listed = document.get("Statement", [])
-    return [View(one, f"Statement[{i}]") for i, one in enumerate(listed if isinstance(listed, list) else [listed])]
-
-
-def _listed(value: Any) -> list[str]:
-    return [str(value)] if isinstance(value, str) else [str(one) for one in value or ()]
-
-
-def _allowed(one: Resource) -> list[View]:
-    """What a policy allows with no condition on it."""
-    path = "policy"
-    return [
-        View(it.data, f"{path}.{it.path}")
-        for it in statements(one.view(path, "{}"))
-        if it("Effect") == "Allow" and "Condition" not in it
-    ]
-
-
-@rules.on(
-    "aws-iam-star",
-    CRITICAL,
-    POLICIES,
-    mend="name actions and resources",
-    refs=("CIS AWS 1.16", "CKV_AWS_62", "CKV_AWS_63"),
-    parts=_allowed,
-)
-def _star(it: View, _: Settings) -> Iterator[Found]:
-    """No policy allows everything on everything.
-
-    Whoever gets at it owns the account.
-    """
-    if "*" in _listed(it("Action")) and "*" in _listed(it("Resource")):
-        yield it.at("Action"), "*"
-
-
-@rules.on(
-    "aws-iam-climb",
-    HIGH,
-    POLICIES,
-    mend="name the roles in Resource, or add a Condition",
-    refs=("CKV_AWS_286",),
-    parts=_allowed,
-)
-def _climb(it: View, _: Settings) -> Iterator[Found]:
-    """Rights that can be traded for more rights are bound to named resources.
-
-    With iam:PassRole on all roles one can start a machine as an administrator.
-    """
-    if "*" in _listed(it("Resource")):
-        for action in _listed(it("Action")):
-            if action in _CLIMBS or action == "iam:*":
-                yield it.at("Action"), action
-
-
-@rules.on(
-    "aws-iam-admin-attached",
-    CRITICAL,
-    ATTACHMENT,
-    mend="attach policies with the rights that are needed",
-    refs=("CKV_AWS_274",),
-)
-def _admin(it: View, _: Settings) -> Iterator[Found]:
-    """No role is an administrator.
-
-    A platform's roles are used by machines, and machines get broken into.
-    """
-    arn = str(it("policyArn", ""))
-    if arn.rpartition("/")[2] in _ADMIN:
-        yield "policyArn", arn
-
-
-@rules.on(
-    "aws-oidc-trust-bound",
-    CRITICAL,
-    ROLE,
-    mend="add StringEquals on <issuer>:sub with the one repository and environment, or service account",
-    refs=("docs.github.com: configuring OpenID Connect in AWS",),
-    parts=lambda one: statements(one.view("assumeRolePolicy", "{}")),
-)
-def _trust(it: View, _: Settings) -> Iterator[Found]:
-    """A role that an OIDC token opens names whose token it is.
-
-    Without, any repository at the same forge, or any pod of the cluster, may take it.
-    """
-    if it("Effect") != "Allow" or it("Principal.Federated") is None:
-        return
-    subjects = [
-        subject
-        for operator, keys in it("Condition", View({})).items()
-        if operator in ("StringEquals", "StringLike")
-        for key, value in keys.items()
-        if key.endswith(":sub")
-        for subject in _listed(value)
-    ]
-    loose = next((s for s in subjects if s == "*" or s.endswith((":*", "/*"))), None)
-    if loose or not subjects:
-        yield f"assumeRolePolicy.{it.at('Condition')}", loose
 
 
 rules.demand(

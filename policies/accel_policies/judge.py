@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.spec_policies import Enforcement, WaiverSpec
-from policies.accel_policies import accelerators, aws, azure, demands, gcp, kubernetes, waivers
+from policies.accel_policies import accelerators, aws, aws_rights, azure, demands, gcp, kubernetes, pod_security, waivers
 from policies.accel_policies.rule import Resource, Rule, Stack
 from policies.accel_policies.settings import Settings
 from policies.accel_policies.values import NotKnown
 
-MODULES = (aws, gcp, azure, kubernetes, accelerators, demands, waivers)
+MODULES = (aws, aws_rights, gcp, azure, pod_security, kubernetes, accelerators, demands, waivers)
 RULES: dict[str, Rule] = {id_: rule for module in MODULES for id_, rule in module.rules.made.items()}
 
 
