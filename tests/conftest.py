@@ -27,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 _ONE_OUT = ("test_demo.py", "test_interrupt.py")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests stay with one worker (`-n 2 --dist loadgroup`), where what its fixtures started stands."""
     for item in items:
