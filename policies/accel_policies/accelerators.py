@@ -59,7 +59,7 @@ def _max(pool: Pool, _: Settings) -> Iterator[Found]:
 
 @rules.on(
     "accel-pool-idle",
-    HIGH,
+    MEDIUM,
     POOLS,
     mend="set the least nodes to 0, or waive it with the reason why they must stand",
     parts=accelerator_pools,

@@ -39,7 +39,7 @@ before it came, and rules marked *stack* speak when everything stands: they need
 
 ## Configuration
 
-In the stack file; critical and high refuse a change by default, medium and low advise:
+In the stack file. By default critical rules refuse a change, and high ones too, but in dev and staging; the others advise:
 
 ```yaml
 policies:

@@ -71,6 +71,12 @@ def test_a_rules_own_word_goes_before_its_severitys(enforce: dict[str, Enforceme
     assert found.enforcement is level and found.refuses is (level is Enforcement.MANDATORY)
 
 
+def test_high_rules_refuse_in_prod_and_wherever_nobody_says_what_it_is() -> None:
+    high = next(rule for rule in RULES.values() if rule.severity is Severity.HIGH)
+    found = {where: Settings(environment=where).enforcement(high) for where in ("dev", "staging", "prod", None)}
+    assert [where for where, level in found.items() if level is Enforcement.MANDATORY] == ["prod", None]
+
+
 def test_a_disabled_rule_says_nothing() -> None:
     assert evaluate([OPEN], settings(enforce={"critical": Enforcement.DISABLED})).violations == ()
 
