@@ -174,7 +174,7 @@ TOOLS: dict[str, Tool] = {
             "kueue",
             "sigs.k8s.io/kueue/cmd/kueue",
             _KUEUE,
-            999,
+            700,  # beside a full run of the tests
             f"-X sigs.k8s.io/kueue/pkg/version.GitVersion=v{_KUEUE}",
             carries=_KUEUE_OBJECTS,
         ),
