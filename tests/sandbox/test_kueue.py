@@ -17,7 +17,7 @@ from infra.kubernetes.tenancy import Tenancy
 from sandbox import toolchain
 from sandbox.addons.kueue import CONFIG_KEY, CONFIG_MAP, NAMESPACE, Kueue
 from sandbox.cluster import ClusterSim
-from sandbox.cluster.api import Object, is_ready
+from sandbox.cluster.api import ApiError, Object, is_ready
 from sandbox.control_plane import ControlPlane
 from tests import waiting
 from tests.infra.test_kubernetes import RELEASE, in_cluster
@@ -130,10 +130,8 @@ class Queued:
 
     def clear(self) -> None:
         for team in TEAMS:
-            for name in [d["metadata"]["name"] for d in self.api.items(f"/apis/apps/v1/namespaces/team-{team}/deployments")]:
-                self.api.call("DELETE", f"/apis/apps/v1/namespaces/team-{team}/deployments/{name}")
-            for name in self.pods(team):
-                self.end(team, name)
+            self.api.call("DELETE", f"/apis/apps/v1/namespaces/team-{team}/deployments")
+            self.api.call("DELETE", f"/api/v1/namespaces/team-{team}/pods", gracePeriodSeconds="0")
         assert until(lambda: not any(self.pods(team) for team in TEAMS))
         assert until(lambda: not any(self.api.items(f"{QUEUES}/namespaces/team-{team}/workloads") for team in TEAMS))
 
@@ -202,9 +200,10 @@ def test_inside_a_team_the_higher_priority_goes_first(queued: Queued) -> None:
 
 
 def test_a_queue_that_kueue_finds_wrong_is_refused(queued: Queued) -> None:
-    """Its webhook is asked: a limit on borrowing without a cohort to borrow from."""
+    """By its webhook, which the API server asks: a flavor in two groups."""
     spec = queued.api.call("GET", f"{QUEUES}/clusterqueues/search")["spec"]
-    del spec["cohortName"]
-    wrong = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "ClusterQueue", "metadata": {"name": "alone"}, "spec": spec}
-    with pytest.raises(Exception, match="borrowingLimit"):
+    one, other = spec["resourceGroups"]
+    other["flavors"][0]["name"] = one["flavors"][0]["name"]
+    wrong = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "ClusterQueue", "metadata": {"name": "twice"}, "spec": spec}
+    with pytest.raises(ApiError, match=r"vclusterqueue\.kb\.io.*Duplicate value"):
         queued.api.call("POST", f"{QUEUES}/clusterqueues", wrong)
