@@ -29,6 +29,7 @@ _COHORT = "teams"
 _QUEUE = "default"
 QUEUE_LABELS = {"kueue.x-k8s.io/queue-name": _QUEUE}
 _INSTALL_S = 600
+_WEBHOOK_PORT = 9443
 
 # https://kueue.sigs.k8s.io/docs/reference/kueue-config.v1beta2/; the chart takes it whole, or not at all.
 _CONFIG: dict[str, Any] = {
@@ -36,7 +37,7 @@ _CONFIG: dict[str, Any] = {
     "kind": "Configuration",
     "health": {"healthProbeBindAddress": ":8081"},
     "metrics": {"bindAddress": ":8443"},
-    "webhook": {"port": 9443},
+    "webhook": {"port": _WEBHOOK_PORT},
     "leaderElection": {"leaderElect": True, "resourceName": "c1f6bfd2.kueue.x-k8s.io"},
     # Teams' namespaces and no other: what runs elsewhere never waits for Kueue, or for its webhook.
     "manageJobsWithoutQueueName": True,
@@ -73,6 +74,9 @@ class Queues(pulumi.ComponentResource):
 
     def _kueue(self, name: str) -> kubernetes.helm.v3.Release:
         place = namespace(f"{name}-kueue", _NAMESPACE, "restricted", self)
+        # Egress stays open: it talks to the API server alone, whose address is each cloud's own.
+        webhook = {"ports": [{"protocol": "TCP", "port": _WEBHOOK_PORT}]}
+        closed = [self._ingress(name, policy, rules, place) for policy, rules in (("default-deny", []), ("webhook", [webhook]))]
         return kubernetes.helm.v3.Release(
             f"{name}-kueue",
             name="kueue",
@@ -84,6 +88,16 @@ class Queues(pulumi.ComponentResource):
             # Queues need its webhook, which answers once the controller is ready (pain 10).
             skip_await=False,
             timeout=_INSTALL_S,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[place, *closed]),
+        )
+
+    def _ingress(
+        self, name: str, policy: str, rules: list[dict[str, Any]], place: pulumi.Resource
+    ) -> kubernetes.networking.v1.NetworkPolicy:
+        return kubernetes.networking.v1.NetworkPolicy(
+            f"{name}-kueue-{policy}",
+            metadata={"name": policy, "namespace": _NAMESPACE, "labels": LABELS},
+            spec={"podSelector": {}, "policyTypes": ["Ingress"], "ingress": rules},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[place]),
         )
 

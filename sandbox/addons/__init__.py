@@ -11,9 +11,10 @@ from typing import Protocol
 from urllib.parse import quote
 
 from fleet.catalog.clouds import Cloud
-from fleet.spec import Autoscaler, Provisioning, StackSpec
+from fleet.spec import Autoscaler, Provisioning, Queueing, StackSpec
 from sandbox.addons.karpenter import Crds, Karpenter
 from sandbox.addons.keda import Keda
+from sandbox.addons.kueue import Kueue
 from sandbox.control_plane import ControlPlane
 
 
@@ -46,12 +47,14 @@ ADDONS: dict[str, Callable[[ControlPlane, str, dict[str, str]], Addon]] = {
     "keda": Keda,
     "karpenter-crd": Crds,
     "karpenter": Karpenter,
+    "kueue": Kueue,
 }
 # What each needs of the toolchain beyond every sandbox's needs.
 TOOLS: dict[str, tuple[str, ...]] = {
     "keda": ("keda-operator", "keda-adapter"),
     "karpenter-crd": ("karpenter",),
     "karpenter": ("karpenter",),
+    "kueue": ("kueue",),
 }
 # Charts whose program runs on nodes, which the simulated ones play: `sandbox.cluster.claims`.
 PLAYED = ("dra-driver-nvidia-gpu",)
@@ -62,7 +65,9 @@ def needed(spec: StackSpec) -> tuple[str, ...]:
     scaled = (model.autoscaler for cluster in spec.clusters.values() for model in cluster.models.values())
     # GKE's provisioner is part of it, and no chart.
     auto = any(c.provisioning is Provisioning.AUTO and c.cloud is Cloud.AWS for c in spec.clusters.values())
-    return (*(TOOLS["keda"] if Autoscaler.KEDA in scaled else ()), *(TOOLS["karpenter"] if auto else ()))
+    queued = any(cluster.queueing is Queueing.KUEUE for cluster in spec.clusters.values())
+    asked = {"keda": Autoscaler.KEDA in scaled, "karpenter": auto, "kueue": queued}
+    return tuple(tool for chart, wanted in asked.items() if wanted for tool in TOOLS[chart])
 
 
 def proxy_of(url: str, cluster: str) -> str:

@@ -125,6 +125,19 @@ _KARPENTER_CRDS = Carried(
         )
     ),
 )
+_KUEUE = "0.16.2"
+_KUEUE_KINDS = (
+    *("admissionchecks", "clusterqueues", "cohorts", "localqueues", "multikueueclusters", "multikueueconfigs"),
+    *("provisioningrequestconfigs", "resourceflavors", "topologies", "workloadpriorityclasses", "workloads"),
+)
+_KUEUE_OBJECTS = Carried(
+    "objects",
+    "sigs.k8s.io/kueue",
+    (
+        *(f"config/components/crd/bases/kueue.x-k8s.io_{plural}.yaml" for plural in _KUEUE_KINDS),
+        "config/components/webhook/manifests.yaml",
+    ),
+)
 _PULUMI = "3.259.0"
 TOOLS: dict[str, Tool] = {
     tool.name: tool
@@ -155,6 +168,15 @@ TOOLS: dict[str, Tool] = {
             "1.14.1",
             370,
             carries=_KARPENTER_CRDS,
+        ),
+        Tool(
+            "kueue",
+            "kueue",
+            "sigs.k8s.io/kueue/cmd/kueue",
+            _KUEUE,
+            700,  # beside a full run of the tests
+            f"-X sigs.k8s.io/kueue/pkg/version.GitVersion=v{_KUEUE}",
+            carries=_KUEUE_OBJECTS,
         ),
         Tool(
             "promtool",
@@ -249,6 +271,6 @@ def ensure(names: Iterable[str] = tuple(TOOLS)) -> None:
 
 
 def carried(name: str) -> list[Path]:
-    """The files that a tool carries: KWOK's stages, KEDA's CRDs."""
+    """The files that a tool carries: KWOK's stages, KEDA's CRDs, Kueue's CRDs and webhooks."""
     carries = TOOLS[name].carries
     return sorted((path(name).parent / carries.directory).glob("*.yaml")) if carries else []

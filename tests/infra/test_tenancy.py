@@ -207,6 +207,14 @@ def test_a_queue_has_the_share_of_each_accelerator_and_borrows_only_where_it_may
     assert quotas(queued(borrow=True), "ads") == {"nvidia-l4": (1, None), "nvidia-a10g": (1, None), "inferentia2": (2, None)}
 
 
+def test_kueues_namespace_is_closed_but_for_its_webhook(made):
+    policies = by_place(made(queued()).of(POLICY))
+    closed = {"podSelector": {}, "policyTypes": ["Ingress"]}
+    assert policies["kueue-system", "default-deny"] == {**closed, "ingress": []}
+    (webhook,) = policies["kueue-system", "webhook"]["ingress"]
+    assert webhook == {"ports": [{"protocol": "TCP", "port": 9443}]}, "from wherever the API server asks"
+
+
 def test_with_a_queue_the_quota_refuses_only_what_a_team_can_never_have():
     # What waits is a pod already: a quota at the share would refuse what the queue is there to hold.
     assert accelerator_quota("search", queued(), POOLS) == {"requests.aws.amazon.com/neuron": "0"}
