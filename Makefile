@@ -73,7 +73,7 @@ torch: ## PyTorch for the training scripts' tests: Debian's for CPUs, as root; P
 test: lint types serving-test projects-test browser torch $(STAMP) ## Everything: check, and the tests on the real engine and Kubernetes
 	$(BIN)/python -m sandbox.toolchain
 	$(BIN)/pytest -m 'not sandbox' -n 2
-	$(BIN)/pytest -m sandbox -n 2 --dist loadgroup
+	$(BIN)/pytest -m sandbox -n 2 --dist loadfile
 
 bench: $(STAMP) ## Benchmarks, as ratios
 	$(BIN)/python -m sandbox.toolchain

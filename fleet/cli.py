@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this machine lacks something, 130
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,7 +56,8 @@ app.command()(actual)
 app.command()(doctor)
 app.command()(drift)
 app.command()(latency)
-OUT = ROOT / "out"
+# Reports and logs; several at once on one checkout need a place each.
+OUT = Path(os.environ.get("ACCELFLEET_OUT") or ROOT / "out")
 
 
 NoChanges = Annotated[bool, typer.Option("--expect-no-changes", help="Fail if anything would change.")]

@@ -23,18 +23,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", r"ignore:.* has been deprecated in favor of:DeprecationWarning:pulumi_\w+\.")
 
 
-# Two files' tests that write to this checkout's own out/: one after the other.
-_ONE_OUT = ("test_demo.py", "test_interrupt.py")
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests stay with one worker (`-n 2 --dist loadgroup`), where what its fixtures started stands."""
-    for item in items:
-        name = "out" if item.path.name in _ONE_OUT else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(name))
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Sockets off, before any fixture; Unix sockets stay, for event loops need them."""
     if not any(item.get_closest_marker(name) for name in ("sandbox", "enable_socket")):

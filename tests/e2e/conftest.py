@@ -28,11 +28,16 @@ class Sandbox:
 
     home: Path
 
+    @property
+    def places(self) -> dict[str, str]:
+        """What makes a command of this checkout this sandbox's."""
+        return {"ACCELFLEET_SANDBOX": str(self.home), "ACCELFLEET_OUT": str(self.home / "out")}
+
     def fleet(self, *args: str, check: bool = True, timeout: int = 600) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-c", "from fleet.cli import main; main()", *args],
             cwd=ROOT,
-            env={**os.environ, "ACCELFLEET_SANDBOX": str(self.home), "NO_COLOR": "1", "COLUMNS": "160"},
+            env={**os.environ, **self.places, "NO_COLOR": "1", "COLUMNS": "160"},
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -65,8 +70,7 @@ class Sandbox:
 # What a fork's run needs nothing of.
 _LEFT_OUT = (
     ".git",
-    ".venv",
-    ".venv-serving",
+    ".venv*",
     ".sandbox",
     ".accelfleet",
     "out",

@@ -57,8 +57,8 @@ def test_a_model_is_ready_on_a_node_of_each_pool(standing: dict[str, Any]) -> No
         assert pool["pods_ready"] == pool["pods"] >= 1, pool
 
 
-def test_the_report_page_is_written(standing: dict[str, Any]) -> None:
-    page = (ROOT / "out" / "report.html").read_text()
+def test_the_report_page_is_written(sandbox: Sandbox, standing: dict[str, Any]) -> None:
+    page = (sandbox.home / "out" / "report.html").read_text()
     for pool in standing["pools"]:
         assert pool["machine"] in page or pool["accelerator"] in page
     assert "http" not in page.replace("http-equiv", ""), "the page must need no network"

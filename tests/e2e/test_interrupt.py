@@ -22,7 +22,7 @@ def test_ctrl_c_winds_down_and_the_same_command_goes_on(sandbox: Sandbox) -> Non
     with subprocess.Popen(
         [sys.executable, "-c", "from fleet.cli import main; main()", "up", "--sandbox", "--stack", STACK],
         cwd=ROOT,
-        env={**os.environ, "ACCELFLEET_SANDBOX": str(sandbox.home), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, **sandbox.places, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
