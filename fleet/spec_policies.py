@@ -74,7 +74,7 @@ class PoliciesSpec(Spec):
 
     enforce: dict[str, Enforcement] = Field(
         default_factory=dict,
-        description="By rule id or severity: mandatory, advisory, disabled. Default: critical is mandatory, high in prod.",
+        description="By rule id or severity: mandatory, advisory, disabled. Default: critical is mandatory.",
     )
     limits: LimitsSpec = Field(default=LimitsSpec())
     waivers: list[WaiverSpec] = Field(default_factory=list)

@@ -129,7 +129,9 @@ def _env(container: Container, _: Settings) -> Iterator[Found]:
     Variables end up in logs, crash dumps and every process that is started.
     """
     for variable in container.view.maps("env"):
-        named = any(word in str(variable("name")).upper() for word in _SECRET_WORDS)
+        name = str(variable("name")).upper()
+        # One that says where the file is holds no secret.
+        named = any(word in name for word in _SECRET_WORDS) and not name.endswith(("_FILE", "_PATH"))
         if "secretKeyRef" in variable("valueFrom", View({})) or (named and "value" in variable):
             # The value itself is nobody's business.
             yield variable.at("name"), variable("name")

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 
-from fleet.spec import Environment, StackSpec
+from fleet.spec import StackSpec
 from fleet.spec_policies import Enforcement, LimitsSpec, WaiverSpec
 from policies.accel_policies.rule import Rule, Severity
 
-# Where people try things out, a change that could be better is made all the same; and is told so.
-_TRIED_OUT = (Environment.DEV, Environment.STAGING)
+
+def _default(severity: Severity) -> Enforcement:
+    """What nobody may do is refused; the rest is told, until a stack says `enforce: {high: mandatory}`."""
+    return Enforcement.MANDATORY if severity is Severity.CRITICAL else Enforcement.ADVISORY
 
 
 def _today() -> date:
@@ -38,11 +40,7 @@ class Settings:
 
     def enforcement(self, rule: Rule) -> Enforcement:
         """The rule's own word goes before its severity's."""
-        return self.enforce.get(rule.id) or self.enforce.get(rule.severity) or self._default(rule.severity)
-
-    def _default(self, severity: Severity) -> Enforcement:
-        refuses = severity is Severity.CRITICAL or (severity is Severity.HIGH and self.environment not in _TRIED_OUT)
-        return Enforcement.MANDATORY if refuses else Enforcement.ADVISORY
+        return self.enforce.get(rule.id) or self.enforce.get(rule.severity) or _default(rule.severity)
 
     def waiver(self, rule: str, resource: str) -> WaiverSpec | None:
         """The waiver that speaks of them; of several the one that lasts longest."""

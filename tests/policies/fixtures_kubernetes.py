@@ -256,6 +256,10 @@ CASES: dict[str, Case] = {
         (env(name="X", value_from=VALUE_FROM), True),
         *[(env(name=f"a_{word}", value="x"), True) for word in ("token", "secret", "api_key", "apikey", "private_key")],
         (env(name="X", value="x"), False),
+        *[
+            (env(name=f"A_TOKEN{end}", value="/run/t"), clean)
+            for end, clean in (("_FILE", False), ("_PATH", False), ("S", True))
+        ],
     ),
     "k8s-default-namespace": case(
         deployment,

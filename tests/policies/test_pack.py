@@ -71,10 +71,14 @@ def test_a_rules_own_word_goes_before_its_severitys(enforce: dict[str, Enforceme
     assert found.enforcement is level and found.refuses is (level is Enforcement.MANDATORY)
 
 
-def test_high_rules_refuse_in_prod_and_wherever_nobody_says_what_it_is() -> None:
-    high = next(rule for rule in RULES.values() if rule.severity is Severity.HIGH)
-    found = {where: Settings(environment=where).enforcement(high) for where in ("dev", "staging", "prod", None)}
-    assert [where for where, level in found.items() if level is Enforcement.MANDATORY] == ["prod", None]
+def test_critical_rules_refuse_and_the_others_where_a_stack_says_so() -> None:
+    found = {rule.severity for rule in RULES.values() if Settings().enforcement(rule) is Enforcement.MANDATORY}
+    assert found == {Severity.CRITICAL}
+    strict = Settings(enforce={"high": Enforcement.MANDATORY})
+    assert {rule.severity for rule in RULES.values() if strict.enforcement(rule) is Enforcement.MANDATORY} == {
+        Severity.CRITICAL,
+        Severity.HIGH,
+    }
 
 
 def test_a_disabled_rule_says_nothing() -> None:
@@ -86,7 +90,7 @@ def test_a_waiver_waives_its_resource_until_its_last_day() -> None:
     (found,) = evaluate([OPEN], settings(waivers=(waiver(30, "other"),))).violations
     assert found.waiver is None
     late = evaluate([OPEN], settings(waivers=(waiver(-1),))).violations
-    assert [v.rule.id for v in late if v.refuses] == ["aws-bucket-acl-public", "waiver-expired"]
+    assert [(v.rule.id, v.refuses) for v in late] == [("aws-bucket-acl-public", True), ("waiver-expired", False)]
     assert "Its waiver ended on 2026-05-31." in late[0].message
 
 
