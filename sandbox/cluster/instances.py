@@ -10,8 +10,10 @@ import base64
 import contextlib
 import email
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import yaml
@@ -30,6 +32,8 @@ CLUSTER_TAG, POOL_TAG = "eks:eks-cluster-name", "karpenter.sh/nodepool"
 _NODE_CONFIG = "application/node.eks.aws"
 # From a machine's start until its kubelet registers; minutes in life.
 _BOOT_S = 1.0
+# How often a kubelet asks to be registered, a boot's time apart, before it is given up.
+_TRIES = 60
 
 
 @dataclass(frozen=True)
@@ -228,11 +232,22 @@ class Instances:
         return [str(item["metadata"]["name"]) for item in found]
 
     def _register(self, instance: Instance) -> None:
-        with self._lock:
-            if instance.id not in self._standing:
-                return
+        """As a kubelet does, try until the node stands: an API server may be busy, or cut the line."""
         node = instance.node()
-        # The cluster may be going.
-        with contextlib.suppress(ApiError):
+        for _ in range(_TRIES):
+            with self._lock:
+                if instance.id not in self._standing:
+                    return
+            # The cluster may be going, too: then nobody waits for the node.
+            with contextlib.suppress(ApiError):
+                self._create(node)
+                self._api.patch(f"/api/v1/nodes/{instance.node_name}/status", {"status": node["status"]})
+                return
+            time.sleep(_BOOT_S)
+
+    def _create(self, node: Object) -> None:
+        try:
             self._api.call("POST", "/api/v1/nodes", node)
-            self._api.patch(f"/api/v1/nodes/{instance.node_name}/status", {"status": node["status"]})
+        except ApiError as error:
+            if error.status != HTTPStatus.CONFLICT:  # an earlier try came through, its answer did not
+                raise
