@@ -23,9 +23,10 @@ from sandbox.cloud import daemon
 from sandbox.cloud.client import Client
 from sandbox.workspace import sandbox_workspace
 
-PROGRAM = Path(__file__).parent / "crash_program"
+HERE = Path(__file__).parent
+PROGRAM = HERE / "crash_program"
 # Ten resources of five kinds, for what is run many times.
-SMALL = Path(__file__).parent / "fault_program"
+SMALL = HERE / "fault_program"
 STACK = "crash"
 # A spec that nothing reads but the order of stacks.
 SPEC = StackSpec.model_construct(owner="tests", environment="dev", depends_on=[], secrets=[], clusters={})
@@ -39,9 +40,14 @@ class Rig:
     workspace: Workspace
 
     def set_generation(self, generation: int) -> None:
+        self.configure(generation=str(generation))
+
+    def configure(self, **settings: str) -> None:
+        """Set what the program reads, beside what was set before."""
         file = self.workspace.project / "config" / f"Pulumi.{STACK}.yaml"
         kept = yaml.safe_load(file.read_text()) if file.exists() else {}
-        kept["config"] = {**(kept.get("config") or {}), "aws:region": "us-east-1", "crash:generation": str(generation)}
+        read = {f"crash:{key}": value for key, value in settings.items()}
+        kept["config"] = {**(kept.get("config") or {}), "aws:region": "us-east-1", **read}
         file.write_text(yaml.safe_dump(kept))
 
     def run(self, verb: str) -> Result:
