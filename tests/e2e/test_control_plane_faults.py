@@ -1,4 +1,4 @@
-"""The cluster fails, or the disk is full, while the engine makes a hundred objects: one `fleet up` more, and each is there once.
+"""The cluster fails, or the disk is full, while the engine makes a hundred objects: one `fleet up` more and each is there.
 
 The real engine, API server and etcd. What the API server lists is the truth; what the state holds must be the same.
 """
