@@ -53,8 +53,12 @@ class Difference:
 def differences(events: Iterable[Mapping[str, Any]]) -> list[Difference]:
     """What the events of `preview --refresh` tell, true drift first."""
     found = [one for event in events for one in _of(event)]
-    unique = dict.fromkeys(found)
-    return sorted(unique, key=lambda one: (one.kind == "autoscaler", one.name, one.field))
+    return in_order(dict.fromkeys(found))
+
+
+def in_order(found: Iterable[Difference]) -> list[Difference]:
+    """True drift first."""
+    return sorted(found, key=lambda one: (one.kind == "autoscaler", one.name, one.field))
 
 
 def _of(event: Mapping[str, Any]) -> Iterator[Difference]:
@@ -71,19 +75,20 @@ def _of(event: Mapping[str, Any]) -> Iterator[Difference]:
             yield Difference("gone", type_, name, "", None, None)
         return
     old, new = (plain(step[side].get("outputs") or {}) for side in ("old", "new"))
-    for path, was, now in _leaves(old, new):
+    for path, was, now in leaves(old, new):
         if not _NOISE.search(path):
             kind: Literal["autoscaler", "changed"] = "autoscaler" if _moved(type_, path, new) else "changed"
             yield Difference(kind, type_, name, path, was, now)
 
 
-def _leaves(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, str | None, str | None]]:
+def leaves(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, str | None, str | None]]:
+    """Where two values differ: path, what it was and what it is; lists item by item while they are as long."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys([*old, *new]):
-            yield from _leaves(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))
+            yield from leaves(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, (one, other) in enumerate(zip(old, new, strict=True)):
-            yield from _leaves(one, other, f"{path}.{index}")
+            yield from leaves(one, other, f"{path}.{index}")
     elif old != new and not (old in (None, "", [], {}) and new in (None, "", [], {})):
         yield path, _text(old), _text(new)
 

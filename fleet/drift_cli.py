@@ -1,4 +1,4 @@
-"""`fleet drift`: asks the clouds what stands, through the engine, and says what is otherwise. Changes nothing."""
+"""`fleet drift`: what stands otherwise, by the engine's look at the clouds and by the clusters' own. Changes nothing."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ def _read(file: Path) -> list[Difference]:
 
 
 def _ask(patterns: list[str], sandbox: bool, as_: Format) -> dict[str, list[Difference]]:
-    from fleet.drift import differences  # noqa: PLC0415
+    from fleet.drift import differences, in_order  # noqa: PLC0415
+    from fleet.drift_releases import released  # noqa: PLC0415
     from fleet.engine import Engine  # noqa: PLC0415
 
     names = select_stacks(patterns)
@@ -80,7 +81,11 @@ def _ask(patterns: list[str], sandbox: bool, as_: Format) -> dict[str, list[Diff
             for error in outcome.errors:
                 Console(stderr=True, soft_wrap=True).print(f"{name}: {error}", style="red", highlight=False, markup=False)
             raise typer.Exit(1)
-        found[name] = differences(events)
+        try:
+            found[name] = in_order([*differences(events), *released(workspace, name)])
+        except RuntimeError as problem:
+            Console(stderr=True, soft_wrap=True).print(f"{name}: {problem}", style="red", highlight=False, markup=False)
+            raise typer.Exit(1) from None
     return found
 
 

@@ -1,0 +1,178 @@
+"""Drift inside Helm releases, into which the engine does not look: it asks Helm for the release, no cluster for its objects.
+
+Owns reading what Helm installed (a Secret of each release's newest revision) and holding it against what stands: what the API
+server would change if it were applied again (server-side, dry run), and fields that somebody's kubectl added. Changes nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from fleet.drift import Difference, leaves
+from fleet.engine import Engine
+from fleet.workspace import Workspace
+
+Object = dict[str, Any]
+# https://helm.sh/docs/topics/advanced/#storage-backends: since Helm 3 in Secrets, labelled so.
+_NEWEST = "owner=helm,status=deployed"
+# Every kubectl verb that writes calls itself so. https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers
+_BY_HAND = "kubectl"
+# What a controller writes, or a command that asks for work and wants nothing else to stand.
+_NOT_SAID = ("kubectl.kubernetes.io/", "deployment.kubernetes.io/")
+_SERVERS_OWN = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
+
+
+def released(workspace: Workspace, stack: str) -> list[Difference]:
+    """What of the releases in a stack's clusters stands otherwise than Helm made it.
+
+    Raises:
+        RuntimeError: a cluster did not answer.
+    """
+    clusters = Engine(workspace, stack).outputs().get("clusters") or {}
+    found: list[Difference] = []
+    for outputs in clusters.values():
+        # kubectl reads a file; it lives as long as the calls and only its owner may read it.
+        with tempfile.TemporaryDirectory(prefix="fleet-") as scratch:
+            config = Path(scratch) / "kubeconfig"
+            config.touch(mode=0o600)
+            config.write_text(outputs["kubeconfig"], encoding="utf-8")
+            found += _of_cluster(_Kubectl(workspace, config))
+    return found
+
+
+class _Kubectl:
+    """kubectl on one cluster."""
+
+    def __init__(self, workspace: Workspace, config: Path) -> None:
+        self._command = [workspace.kubectl, "--kubeconfig", str(config), "--request-timeout=20s"]
+        self._env = workspace.env or dict(os.environ)
+
+    def items(self, *words: str, given: list[Object] | None = None) -> list[Object]:
+        """Objects that a command prints.
+
+        Raises:
+            RuntimeError: it failed.
+        """
+        stdin = json.dumps({"apiVersion": "v1", "kind": "List", "items": given}) if given is not None else None
+        command = [*self._command, *words, "-o", "json"]
+        done = subprocess.run(command, env=self._env, input=stdin, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr.strip() or f"kubectl {words[0]} ended with {done.returncode}")
+        read = json.loads(done.stdout) if done.stdout.strip() else {"items": []}
+        return list(read["items"] if read.get("kind", "List") == "List" else [read])
+
+
+def _of_cluster(kubectl: _Kubectl) -> Iterator[Difference]:
+    wanted: dict[str, list[Object]] = {}
+    for secret in kubectl.items("get", "secrets", "--all-namespaces", f"--selector={_NEWEST}"):
+        for thing in manifest(secret):
+            namespace = thing["metadata"].get("namespace") or secret["metadata"]["namespace"]
+            wanted.setdefault(namespace, []).append(thing)
+    for namespace, things in wanted.items():
+        live = {
+            _key(thing): thing for thing in kubectl.items("get", "-n", namespace, "--ignore-not-found", "-f", "-", given=things)
+        }
+        again = (
+            "apply",
+            "-n",
+            namespace,
+            "--server-side",
+            "--dry-run=server",
+            "--force-conflicts",
+            "--field-manager=fleet-drift",
+        )
+        standing = [thing for thing in things if _key(thing) in live]
+        applied = {_key(thing): thing for thing in kubectl.items(*again, "-f", "-", given=standing)} if standing else {}
+        for thing in things:
+            yield from differences(thing, live.get(_key(thing)), applied.get(_key(thing)))
+
+
+def manifest(secret: Object) -> list[Object]:
+    """The objects of a release, as Helm keeps them: JSON, gzipped, base64 by Helm and once more by Kubernetes."""
+    release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+    return [thing for thing in yaml.safe_load_all(release["manifest"]) if thing]
+
+
+def differences(wanted: Object, live: Object | None, applied: Object | None) -> Iterator[Difference]:
+    """Of one object.
+
+    Args:
+        wanted: as its release has it. live: as it stands, None where it is gone. applied: as it would be, applied again.
+    """
+    kind = f"kubernetes:{wanted['apiVersion']}:{wanted['kind']}"
+    name = "/".join(filter(None, ((live or wanted)["metadata"].get("namespace"), wanted["metadata"]["name"])))
+    if live is None or applied is None:
+        yield Difference("gone", kind, name, "", None, None)
+        return
+    secret = wanted["kind"] == "Secret"
+    told: set[str] = set()
+    for path, was, now in leaves(_said(applied), _said(live)):
+        told.add(path)
+        how: Literal["autoscaler", "changed"] = "autoscaler" if path == "spec.replicas" and _scaled(live) else "changed"
+        yield Difference(how, kind, name, path, *(("(secret)", "(secret)") if secret else (was, now)))
+    for path, added in _added_by_hand(live, wanted):
+        if path not in told:
+            yield Difference("changed", kind, name, path, None, "(secret)" if secret else added)
+
+
+def _key(thing: Object) -> tuple[str, str]:
+    return thing["kind"], thing["metadata"]["name"]
+
+
+def _said(thing: Object) -> Object:
+    """What a person says of an object; the API server's own bookkeeping and every status left out."""
+    meta = {key: value for key, value in thing["metadata"].items() if key not in _SERVERS_OWN}
+    notes = {key: value for key, value in (meta.get("annotations") or {}).items() if not key.startswith(_NOT_SAID)}
+    return {**{key: value for key, value in thing.items() if key != "status"}, "metadata": {**meta, "annotations": notes}}
+
+
+def _scaled(live: Object) -> bool:
+    """Whether an autoscaler, and no person, set its replicas last."""
+    scales = [m for m in live["metadata"].get("managedFields") or [] if m.get("subresource") == "scale"]
+    return bool(scales) and not any(str(entry.get("manager", "")).startswith(_BY_HAND) for entry in scales)
+
+
+def _added_by_hand(live: Object, wanted: Object) -> Iterator[tuple[str, str]]:
+    """Fields that kubectl wrote last and no release asked for, each with its value."""
+    for entry in live["metadata"].get("managedFields") or []:
+        if str(entry.get("manager", "")).startswith(_BY_HAND) and entry.get("subresource") != "status":
+            yield from _added(entry.get("fieldsV1") or {}, live, wanted, "")
+
+
+def _added(fields: Object, live: Any, wanted: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Leaves of a field set: `f:` names a key, `k:` an item of a list by its keys, `v:` one by its value."""
+    for step, below in fields.items():
+        key = _step(step, live)
+        if key is None or str(key).startswith(_NOT_SAID):
+            continue
+        there = _step(step, wanted)
+        asked, where = (wanted[there] if there is not None else None), f"{path}.{key}".lstrip(".")
+        if inside := {name: more for name, more in below.items() if name != "."}:
+            yield from _added(inside, live[key], asked, where)
+        elif there is None:
+            yield where, str(live[key])
+
+
+def _step(step: str, here: Any) -> Any:
+    """The key or index of a step in what it leads through; None where it leads nowhere."""
+    sort, _, name = step.partition(":")
+    if sort == "f":
+        return name if isinstance(here, dict) and name in here else None
+    if sort not in ("k", "v") or not isinstance(here, list):
+        return None
+    about = json.loads(name)
+    return next((i for i, item in enumerate(here) if (item == about if sort == "v" else _has(item, about))), None)
+
+
+def _has(item: Any, about: Object) -> bool:
+    return isinstance(item, dict) and about.items() <= item.items()
