@@ -79,22 +79,22 @@ def _of_cluster(kubectl: _Kubectl) -> Iterator[Difference]:
             namespace = thing["metadata"].get("namespace") or secret["metadata"]["namespace"]
             wanted.setdefault(namespace, []).append(thing)
     for namespace, things in wanted.items():
-        live = {
-            _key(thing): thing for thing in kubectl.items("get", "-n", namespace, "--ignore-not-found", "-f", "-", given=things)
-        }
-        again = (
-            "apply",
-            "-n",
-            namespace,
-            "--server-side",
-            "--dry-run=server",
-            "--force-conflicts",
-            "--field-manager=fleet-drift",
-        )
-        standing = [thing for thing in things if _key(thing) in live]
-        applied = {_key(thing): thing for thing in kubectl.items(*again, "-f", "-", given=standing)} if standing else {}
+        get = ("get", "-n", namespace, "--ignore-not-found", "--show-managed-fields", "-f", "-")
+        live = {_key(thing): thing for thing in kubectl.items(*get, given=things)}
+        applied = _applied(kubectl, namespace, [thing for thing in things if _key(thing) in live])
         for thing in things:
             yield from differences(thing, live.get(_key(thing)), applied.get(_key(thing)))
+
+
+def _applied(kubectl: _Kubectl, namespace: str, things: list[Object]) -> dict[tuple[str, str], Object]:
+    """Objects as they would be, applied again; without those that the API server would not take over what stands."""
+    again = ("apply", "-n", namespace, "--server-side", "--dry-run=server", "--force-conflicts", "--field-manager=fleet-drift")
+    try:
+        return {_key(thing): thing for thing in kubectl.items(*again, "-f", "-", given=things)} if things else {}
+    except RuntimeError:
+        if len(things) == 1:
+            return {}
+    return {key: thing for one in things for key, thing in _applied(kubectl, namespace, [one]).items()}
 
 
 def manifest(secret: Object) -> list[Object]:
@@ -107,16 +107,17 @@ def differences(wanted: Object, live: Object | None, applied: Object | None) -> 
     """Of one object.
 
     Args:
-        wanted: as its release has it. live: as it stands, None where it is gone. applied: as it would be, applied again.
+        wanted: as its release has it. live: as it stands, None where it is gone. applied: as it would be, applied again;
+            None where what stands now is in its way.
     """
     kind = f"kubernetes:{wanted['apiVersion']}:{wanted['kind']}"
     name = "/".join(filter(None, ((live or wanted)["metadata"].get("namespace"), wanted["metadata"]["name"])))
-    if live is None or applied is None:
+    if live is None:
         yield Difference("gone", kind, name, "", None, None)
         return
     secret = wanted["kind"] == "Secret"
     told: set[str] = set()
-    for path, was, now in leaves(_said(applied), _said(live)):
+    for path, was, now in leaves(_said(applied or wanted), _said(live) if applied else _asked(live, _said(wanted))):
         told.add(path)
         how: Literal["autoscaler", "changed"] = "autoscaler" if path == "spec.replicas" and _scaled(live) else "changed"
         yield Difference(how, kind, name, path, *(("(secret)", "(secret)") if secret else (was, now)))
@@ -134,6 +135,15 @@ def _said(thing: Object) -> Object:
     meta = {key: value for key, value in thing["metadata"].items() if key not in _SERVERS_OWN}
     notes = {key: value for key, value in (meta.get("annotations") or {}).items() if not key.startswith(_NOT_SAID)}
     return {**{key: value for key, value in thing.items() if key != "status"}, "metadata": {**meta, "annotations": notes}}
+
+
+def _asked(live: Any, wanted: Any) -> Any:
+    """What stands, but only what the release says something of: the rest are the API server's defaults."""
+    if isinstance(live, dict) and isinstance(wanted, dict):
+        return {key: _asked(value, wanted[key]) for key, value in live.items() if key in wanted}
+    if isinstance(live, list) and isinstance(wanted, list) and len(live) == len(wanted):
+        return [_asked(one, other) for one, other in zip(live, wanted, strict=True)]
+    return live
 
 
 def _scaled(live: Object) -> bool:

@@ -71,7 +71,7 @@ class Cluster:
         struck = threading.Event()
 
         def strike() -> None:
-            if until(lambda: _quietly(begins), seconds=120):
+            if until(lambda: _quietly(begins), seconds=300):
                 struck.set()
                 fault(self)
 

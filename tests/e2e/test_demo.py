@@ -16,6 +16,7 @@ from fleet.standing import Standing
 from fleet.table import picture
 from sandbox import toolchain
 from tests.e2e.conftest import ROOT, Sandbox
+from tests.e2e.hand_edits import EDITS
 
 pytestmark = pytest.mark.sandbox
 DEV = ("--sandbox", "--stack", "*-dev")
@@ -124,6 +125,18 @@ def test_status_shows_why_a_pod_waits(sandbox: Sandbox, standing: dict[str, Any]
         time.sleep(0.5)
     assert any("Insufficient nvidia.com/gpu" in r for r in reasons), reasons
     subprocess.run([*kubectl, "delete", "pod", "greedy", "--now"], check=True, capture_output=True)
+
+
+def test_fifteen_hand_edits_are_found_and_nothing_else(sandbox: Sandbox, standing: dict[str, Any]) -> None:
+    """Pools that an autoscaler moved are told apart; what nobody touched is not told at all."""
+    clean = sandbox.json("drift", *DEV)["stacks"]
+    assert {one["kind"] for told in clean.values() for one in told} == {"autoscaler"}, clean
+    for edit in EDITS.values():
+        edit.do(sandbox)
+    told = sandbox.json("drift", "--sandbox", "--stack", "aws-dev", check=False)["stacks"]["aws-dev"]
+    missed = [name for name, edit in EDITS.items() if not edit.found(told)]
+    assert len(EDITS) >= 15
+    assert missed == [], told
 
 
 def test_pain_19_destroy_sweeps_what_clusters_left_and_leaves_nothing(sandbox: Sandbox, standing: dict[str, Any]) -> None:

@@ -48,6 +48,14 @@ def test_what_is_gone_is_told_once() -> None:
     assert list(differences(WANTED, None, None)) == [Difference("gone", KIND, NAME, "", None, None)]
 
 
+def test_what_cannot_be_applied_over_what_stands_is_held_against_what_was_asked_for() -> None:
+    live = stands()
+    live["spec"] |= {"revisionHistoryLimit": 10}
+    live["spec"]["template"]["spec"]["containers"][0] |= {"name": "other", "imagePullPolicy": "IfNotPresent"}
+    path = "spec.template.spec.containers.0.name"
+    assert list(differences(WANTED, live, None)) == [Difference("changed", KIND, NAME, path, "model", "other")]
+
+
 def test_a_secrets_values_are_never_told() -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token"}, "data": {"a": "aGk="}}
     live = copy.deepcopy(secret) | {"data": {"a": "c2VjcmV0"}}
