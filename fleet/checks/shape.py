@@ -39,6 +39,7 @@ _STAND_INS: dict[str, Any] = {
     "discount_percent": 1,
     "image": "unknown:1",
     "model": "unknown",
+    "state": "unknown",
     "stores": ["unknown"],
     "steps": ["unknown"],
     "of": "unknown",
