@@ -8,11 +8,13 @@ repository and no backend: `terraform state pull` has Terraform's own credential
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path as File
 from typing import Any
 
 from fleet.checks.finding import Finding, Path, listed, nearest
+from fleet.spec import StackSpec
 from fleet.spec_terraform import TerraformSpec, reference
 from fleet.terraform.state import Output, StateError, read
 
@@ -68,6 +70,17 @@ def secret(states: Mapping[str, TerraformSpec], value: str) -> str:
         return str(read(_ROOT / states[name].state).outputs[output].value)
     except KeyError:
         raise StateError(f"{value}: no such output") from None
+
+
+def secrets(spec: StackSpec) -> list[str]:
+    """Every sensitive text that the stack file names; what cannot be read by now is left out."""
+    found = []
+    for cluster in spec.clusters.values():
+        for value in (cluster.kubeconfig, cluster.grid_token):
+            if value and reference(value):
+                with suppress(StateError):
+                    found.append(secret(spec.terraform, value))
+    return found
 
 
 def setting(value: str) -> str:

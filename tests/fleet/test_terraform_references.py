@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pulumi
 import pytest
 
+from fleet import redact
 from fleet.load import StackErrors, load_stack
 from fleet.spec import StackSpec
 from fleet.spec_terraform import reference
@@ -104,6 +106,16 @@ def test_what_is_put_in_is_checked_as_if_it_stood_there(tmp_path: Path, monkeypa
     assert "'Not A Host'" in raised.value.errors[-1].got
     with pytest.raises(StackErrors, match="neither text nor number nor a list of texts"):
         load(tmp_path, "terraform:net.map", "labKubeconfig", "net.tfstate")
+
+
+def test_what_a_run_says_has_the_outputs_token_masked(tmp_path: Path) -> None:
+    known = references.secrets(load(tmp_path))
+    assert len(known) == 1
+    (tmp_path / "stacks").mkdir()
+    engine = SimpleNamespace(stack="lab", workspace=SimpleNamespace(project=tmp_path / "stacks"))
+    said = redact.of(engine, [f"token: {'x' * 30}", *known])(f"refused: {'x' * 30}; {known[0]}")  # type: ignore[arg-type]
+    assert "s3cret-token" not in said
+    assert "x" * 30 not in said
 
 
 def test_a_sensitive_output_is_a_secret_of_the_program_and_a_setting_goes_before_it(tmp_path: Path) -> None:
