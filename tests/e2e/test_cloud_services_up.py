@@ -6,6 +6,7 @@ On AWS an object starts the pipeline's queue; on GCP and Azure what is made is c
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,6 +36,12 @@ def resources(sandbox: Sandbox) -> dict[str, list[str]]:
 def pipelines(sandbox: Sandbox) -> Iterator[Sandbox]:
     done = sandbox.json("up", *STACKS)
     assert set(done["stacks"]) == {f"{cloud}-pipeline" for cloud in PUBLIC}
+    said = {cloud: (sandbox.home / "out" / "logs" / f"{cloud}-pipeline.up.log").read_text() for cloud in PUBLIC}
+    assert "is not modelled" not in said[Cloud.AWS]
+    # What a policy finds stands below the pack's name, with its level.
+    assert [
+        cloud for cloud in PUBLIC if "accelfleet@v" not in said[cloud] or re.search(r"\[(advisory|mandatory)\]", said[cloud])
+    ] == []
     yield sandbox
     sandbox.fleet("destroy", *STACKS)
     assert resources(sandbox) == {}
