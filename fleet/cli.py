@@ -131,7 +131,7 @@ def check(
 
 @app.command()
 def quota(stack: Stacks, as_: AsFormat = Format.TEXT) -> None:
-    """Show the quotas that the stacks' accelerator pools need at their bounds, and where to ask for them. Offline.
+    """Show the quotas that the stacks' accelerators need at their bounds, and where to ask for them. Offline.
 
     Example: `fleet quota --stack 'prod-*'`
     """
@@ -147,7 +147,7 @@ def quota(stack: Stacks, as_: AsFormat = Format.TEXT) -> None:
         console.print(f"{need.cloud} {need.region}  {what}, for {', '.join(need.pools)}", highlight=False, markup=False)
         console.print(f"    {need.ask}", highlight=False, markup=False)
     if not found:
-        console.print("no accelerator pools")
+        console.print("nothing with accelerators")
 
 
 def _operate(verb: str, patterns: list[str], sandbox: bool, as_: Format, expect_no_changes: bool, parallel: int) -> None:

@@ -16,6 +16,7 @@ from fleet.checks import shape
 from fleet.checks.finding import Finding
 from fleet.positions import Document, Path, Twice, YamlError, parse
 from fleet.spec import StackSpec
+from fleet.terraform import references
 
 _MOST_BYTES = 1_000_000
 # Controls, line ends, and marks that turn the direction of what follows.
@@ -62,8 +63,11 @@ def load_stack(path: File) -> StackSpec:
     """
     shown = _shown(path)
     document = _read(path, shown)
+    resolved = references.resolve(document.data)
     found = shape.check(document)
-    errors = [_error(shown, document, fault) for fault in [*found.faults, *checks.run(path, found.spec, found.broken)]]
+    shapes = [fault for fault in found.faults if not fault.hangs_on(resolved.broken)]
+    facts = checks.run(path, found.spec, found.broken | resolved.broken)
+    errors = [_error(shown, document, fault) for fault in [*resolved.faults, *shapes, *facts]]
     # A map that aliases repeat has its keys at one place only.
     errors += {(double.line, double.column): _twice(shown, double) for double in document.twice}.values()
     if errors:

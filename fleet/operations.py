@@ -20,6 +20,7 @@ from fleet.recovery import Recovered, recover
 from fleet.rollout import Interrupt, in_order
 from fleet.spec import StackSpec
 from fleet.state.guard import backups_of, keep, mark_of, trusted
+from fleet.terraform import references
 from fleet.turn import Taken, turn
 from fleet.workspace import Workspace
 
@@ -152,7 +153,7 @@ class Operation:
         result = Result(stack, outcome, recovered)
         if self.verb == "destroy":
             self._sweep(engine, result)
-        redact.of(engine).clean(result.outcome)
+        redact.of(engine, references.secrets(self.specs[stack])).clean(result.outcome)
         (self.logs / f"{stack}.{self.verb}.log").write_text(outcome.output)
         self.board.end(stack, result.outcome)
         if result.outcome.ok and self.verb != "preview":

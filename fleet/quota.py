@@ -1,9 +1,10 @@
-"""The quotas that an account must have for stacks' accelerator pools to reach their bounds: told offline, before `up`.
+"""The quotas that an account must have for stacks' accelerators to reach their bounds: told offline, before `up`.
 
 A cloud says so only after minutes, and in its own words (pain 1). Each rung of a pool's ladder is counted at its own
 bound and by its own quota: spot has another than on-demand, and a reservation's machines are on-demand ones. No nodes
 are added for upgrades, which never surge (pain 20). What an account has now only its cloud knows.
-AWS and Azure count vCPUs, GCP accelerators, GPUs a second time for all regions together.
+AWS and Azure count vCPUs, GCP accelerators, GPUs a second time for all regions together; managed services count
+by quotas of their own, TPU VMs by cores in a zone.
 """
 
 from __future__ import annotations
@@ -11,19 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud
-from fleet.catalog.machines import Machine
 from fleet.plan import pools
+from fleet.quota_wanted import Wanted, of_machines
+from fleet.service_quotas import beside_pools
 from fleet.spec import StackSpec
-
-_EVERYWHERE = "all regions"
-_GPUS_EVERYWHERE = "GPUS_ALL_REGIONS"
-# What the catalogue's quotas count; blocks and flex-start have limits of their own.
-_COUNTED = ("spot", "on-demand", "reservation")
-_AWS = "https://{region}.console.aws.amazon.com/servicequotas/home/services/ec2/quotas/{quota}"
-_GCP = "https://console.cloud.google.com/iam-admin/quotas"
-_AZURE = "https://portal.azure.com/#view/Microsoft_Azure_Capacity/QuotaMenuBlade/~/myQuotas"
 
 
 @dataclass(frozen=True)
@@ -32,7 +25,7 @@ class QuotaNeed:
 
     Attributes:
         quota: the cloud's own name; None where the catalogue has none.
-        amount: at least so many, in `unit`s. pools: what for, as stack/cluster/pool.
+        amount: at least so many, in `unit`s. pools: what for, as stack/cluster/pool, or its service or TPU VM.
         ask: page where more is asked for.
     """
 
@@ -50,46 +43,32 @@ class QuotaNeed:
 
 def needs(stacks: Mapping[str, StackSpec]) -> list[QuotaNeed]:
     """What the accounts need for all these stacks together, by cloud, region and quota."""
-    return summed(
-        (f"{stack}/{name}/{pool.name}", rung.cloud, *one)
-        for stack, spec in stacks.items()
-        for name, cluster in spec.clusters.items()
-        for pool in pools(stack, name, cluster).values()
-        for rung in pool.rungs
-        # Hosts that stand ask no cloud for anything.
-        if not rung.hosts
-        for one in counted(rung.machine, rung.region, rung.purchase, rung.max_nodes)
-    )
+    return summed((f"{stack}/{name}", one) for stack, spec in stacks.items() for name, one in _wanted(stack, spec))
 
 
-def summed(wanted: Iterable[tuple[str, Cloud, str, str | None, int]]) -> list[QuotaNeed]:
-    """Amounts (what for, cloud, region, quota, amount) put together by cloud, region and quota."""
-    amounts: dict[tuple[Cloud, str, str | None], int] = {}
-    wanting: dict[tuple[Cloud, str, str | None], dict[str, None]] = {}
-    for label, cloud, region, quota, amount in wanted:
-        key = (cloud, region, quota)
-        amounts[key] = amounts.get(key, 0) + amount
-        wanting.setdefault(key, {})[label] = None
+def _wanted(stack: str, spec: StackSpec) -> Iterator[tuple[str, Wanted]]:
+    for name, cluster in spec.clusters.items():
+        for pool in pools(stack, name, cluster).values():
+            # Hosts that stand ask no cloud for anything.
+            for rung in (rung for rung in pool.rungs if not rung.hosts):
+                for one in of_machines(rung.machine, rung.region, rung.purchase, rung.max_nodes):
+                    yield f"{name}/{pool.name}", one
+        for service, one in beside_pools(cluster):
+            yield f"{name}/{service}", one
+
+
+def summed(wanted: Iterable[tuple[str, Wanted]]) -> list[QuotaNeed]:
+    """What is wanted, each with what for, put together by cloud, region and quota."""
+    found: dict[tuple[Cloud, str, str | None, str], list[tuple[str, Wanted]]] = {}
+    for label, one in wanted:
+        found.setdefault(one.key, []).append((label, one))
     return [
-        QuotaNeed(cloud, region, quota, amounts[cloud, region, quota], _unit(cloud), tuple(of), _ask(cloud, region, quota))
-        for (cloud, region, quota), of in sorted(wanting.items(), key=lambda item: (*item[0][:2], item[0][2] or ""))
+        QuotaNeed(
+            *(cloud, region, quota, sum(one.amount for _, one in of), unit),
+            pools=tuple(dict.fromkeys(label for label, _ in of)),
+            ask=of[0][1].ask,
+        )
+        for (cloud, region, quota, unit), of in sorted(
+            found.items(), key=lambda item: (*item[0][:2], item[0][2] or "", item[0][3])
+        )
     ]
-
-
-def counted(row: Machine, region: str, purchase: str, nodes: int) -> Iterator[tuple[str, str | None, int]]:
-    """(region, quota, amount) of so many machines."""
-    each = row.accelerators if row.cloud is Cloud.GCP else row.vcpus
-    quota = (row.spot_quota if purchase == "spot" else row.quota) if purchase in _COUNTED else ""
-    yield region, quota or None, each * nodes
-    if row.cloud is Cloud.GCP and row.accelerator is not None and row.accelerator.family is Family.NVIDIA:
-        yield _EVERYWHERE, _GPUS_EVERYWHERE, each * nodes
-
-
-def _unit(cloud: Cloud) -> str:
-    return "accelerators" if cloud is Cloud.GCP else "vCPUs"
-
-
-def _ask(cloud: Cloud, region: str, quota: str | None) -> str:
-    if cloud is Cloud.AWS:
-        return _AWS.format(region=region, quota=quota or "")
-    return _GCP if cloud is Cloud.GCP else _AZURE

@@ -55,16 +55,23 @@ class Redactor:
         outcome.notes = [self(said) for said in outcome.notes]
 
 
-def of(engine: Engine) -> Redactor:
-    """One for the secrets of the stack's configuration; it asks the engine only where there are any."""
+def of(engine: Engine, beside: Iterable[str] = ()) -> Redactor:
+    """One for the secrets of the stack's configuration; it asks the engine only where there are any.
+
+    Args:
+        beside: secrets that come from elsewhere.
+    """
+    return Redactor(leaf for secret in [*beside, *_configured(engine)] for leaf in _leaves(secret))
+
+
+def _configured(engine: Engine) -> list[str]:
     settings = engine.workspace.project.glob(f"**/Pulumi.{engine.stack}.yaml")
     if not any("secure:" in file.read_text() for file in settings):
-        return Redactor([])
+        return []
     done = engine.plain("config", "--show-secrets", "--json", "--stack", engine.stack)
     if done.returncode != 0:  # what cannot be opened has not been read by anybody else
-        return Redactor([])
-    values = json.loads(done.stdout).values()
-    return Redactor(leaf for value in values if value.get("secret") for leaf in _leaves(value.get("value") or ""))
+        return []
+    return [value.get("value") or "" for value in json.loads(done.stdout).values() if value.get("secret")]
 
 
 def _leaves(text: str) -> set[str]:

@@ -21,6 +21,7 @@ from fleet.spec_base import Cidr, HostName, Instant, Name, Owner, PoolName, Spec
 from fleet.spec_policies import PoliciesSpec
 from fleet.spec_scaling import ScalingSpec
 from fleet.spec_services import ServicesSpec
+from fleet.spec_terraform import SECRET, TerraformSpec
 from fleet.spec_tpu import TpuVmSpec
 
 
@@ -314,8 +315,9 @@ class ClusterSpec(Spec):
     )
     kubeconfig: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z][A-Za-z0-9_-]*$",
-        description="On cloud: existing, the secret that holds the cluster's kubeconfig; it stands under `secrets:`, too.",
+        pattern=SECRET,
+        description="On cloud: existing, the secret that holds the cluster's kubeconfig, which stands under `secrets:`, too; "
+        "or terraform:<state>.<output>.",
     )
     kubernetes: str | None = Field(default=None, pattern=r"^1\.\d+$", description="Minor version; default: infra/versions.py.")
     network: NetworkSpec = Field(default=NetworkSpec())
@@ -338,8 +340,9 @@ class ClusterSpec(Spec):
     monitoring: Monitoring = Monitoring.NONE
     grid_token: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z][A-Za-z0-9_-]*$",
-        description="The secret that holds an Electricity Maps token, for flexible models; it stands under `secrets:`, too.",
+        pattern=SECRET,
+        description="The secret that holds an Electricity Maps token, for flexible models, which stands under `secrets:`, too; "
+        "or terraform:<state>.<output>.",
     )
 
 
@@ -350,6 +353,9 @@ class StackSpec(Spec):
     environment: Environment
     depends_on: list[str] = Field(default_factory=list, description="Stacks that come up before this one.")
     secrets: list[str] = Field(default_factory=list, description="Keys that `pulumi config set --secret` must have set.")
+    terraform: dict[Name, TerraformSpec] = Field(
+        default_factory=dict, description="Terraform states whose outputs stand in for values, as terraform:<name>.<output>."
+    )
     clusters: dict[Name, ClusterSpec] = Field(min_length=1)
     commitments: dict[Name, CommitmentSpec] = Field(
         default_factory=dict,

@@ -59,11 +59,20 @@ class OnMachines(Spec):
     machine: str | None = Field(default=None, description="Machine type; default: the smallest one with the accelerator.")
 
 
-class TopicSpec(Spec):
+class ByUse(Spec):
+    """What is paid by how much it is used."""
+
+    usage: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        default_factory=dict,
+        description="What a month uses of it, such as requests: 2000000, by the measures of docs/services.md; for the report.",
+    )
+
+
+class TopicSpec(ByUse):
     """Messages that go to every queue that names the topic."""
 
 
-class QueueSpec(Spec):
+class QueueSpec(ByUse):
     """Messages that one consumer works off; those that it cannot are kept aside."""
 
     topic: Name | None = Field(default=None, description="Topic whose messages come here.")
@@ -83,7 +92,7 @@ class MachineSpec(OfStores, OnMachines):
     ssh_key: str | None = Field(default=None, description="A public key; Azure makes no Linux machine without one.")
 
 
-class FunctionSpec(OfStores):
+class FunctionSpec(OfStores, ByUse):
     """A container that runs when asked to: by a queue's messages, by a workflow, or by who may call it."""
 
     image: str = Field(description=_IMAGE)
@@ -118,26 +127,26 @@ class EndpointSpec(OnMachines):
     machines: StrictInt = Field(default=1, ge=1, le=64, description="Machines behind it, which stand all the time.")
 
 
-class WarehouseSpec(Spec):
+class WarehouseSpec(ByUse):
     """SQL over the objects of stores, paid by what a query reads."""
 
     stores: list[Name] = Field(min_length=1, description="Stores that queries read; AWS puts results into the first.")
 
 
-class DataJobsSpec(OfStores):
+class DataJobsSpec(OfStores, ByUse):
     """Big-data jobs: nothing stands while none runs."""
 
     vcpus: StrictInt = Field(default=16, ge=4, le=1024, description="Of all jobs together at most.")
 
 
-class WorkflowSpec(Spec):
+class WorkflowSpec(ByUse):
     """Steps one after another: functions and trainings of the cluster, each to its end."""
 
     steps: list[Name] = Field(min_length=1, description="Functions and trainings, first to last.")
     queue: Name | None = Field(default=None, description="Queue whose messages start it, one run each.")
 
 
-class LogsSpec(Spec):
+class LogsSpec(ByUse):
     """A place for logs of one's own programs; functions and workflows bring theirs."""
 
     days: StrictInt = Field(default=30, description="Days that they are kept.")

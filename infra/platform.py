@@ -185,7 +185,7 @@ class _Cluster(pulumi.ComponentResource):
             network=network,
             system_machine=system.machine or self.cloud.default_machine,
             system_nodes=(system.nodes.min, system.nodes.max),
-            kubeconfig=pulumi.Config().require_secret(self.spec.kubeconfig) if self.spec.kubeconfig else None,
+            kubeconfig=self.stack.secret(self.spec.kubeconfig) if self.spec.kubeconfig else None,
             fabric=any(pool.fabric for pool in self.spec.pools.values()),
             provisioned=provisioned,
             by_priority=any(len(pool.ladder) > 1 for pool in self.spec.pools.values()),
@@ -240,7 +240,7 @@ class _Cluster(pulumi.ComponentResource):
         """Who asks the grid, where a model goes by it."""
         if not self.spec.grid_token or not any(model.carbon for model in self.spec.models.values()):
             return []
-        token = pulumi.Config().require_secret(self.spec.grid_token)
+        token = self.stack.secret(self.spec.grid_token)
         return [CarbonExporter(f"{self.name}-carbon", grid_zone(self.spec.cloud, self.spec.region), token, opts)]
 
     def _queue(self, model: ModelSpec) -> pulumi.Input[str] | None:

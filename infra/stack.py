@@ -10,6 +10,9 @@ import pulumi
 
 from fleet.load import StackErrors, load_stack
 from fleet.spec import StackSpec
+from fleet.spec_terraform import reference
+from fleet.terraform import references
+from fleet.terraform.state import StateError
 
 STACKS = Path(__file__).resolve().parents[1] / "stacks"
 
@@ -20,6 +23,22 @@ class Stack:
 
     name: str
     spec: StackSpec
+
+    def secret(self, named: str) -> pulumi.Output[str]:
+        """A secret of the stack by its key, or an output of a Terraform state, whose setting goes before it if it is there.
+
+        Raises:
+            pulumi.RunError: the state no longer has the output.
+        """
+        if reference(named) is None:
+            return pulumi.Config().require_secret(named)
+        given = pulumi.Config().get_secret(references.setting(named))
+        if given is not None:
+            return given
+        try:
+            return pulumi.Output.secret(references.secret(self.spec.terraform, named))
+        except StateError as wrong:
+            raise pulumi.RunError(str(wrong)) from None
 
 
 def this_stack() -> Stack:

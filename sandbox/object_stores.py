@@ -19,7 +19,8 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sandbox import processes, toolchain
@@ -159,35 +160,44 @@ class Azurite(Server):
         super().__init__(directory)
         self._accounts_file = self.directory / "accounts.json"
         self._accounts: list[str] = json.loads(self._accounts_file.read_text()) if self._accounts_file.exists() else []
+        self._asked: list[str] = []
         if self._accounts:
-            self._start()
+            self._start(self._accounts)
 
-    def _start(self) -> None:
-        self._accounts_file.write_text(json.dumps(self._accounts))
-        accounts = ";".join(f"{name}:{azure_key(name)}" for name in self._accounts)
+    def _start(self, names: list[str]) -> None:
+        accounts = ";".join(f"{name}:{azure_key(name)}" for name in names)
         data = self.directory / "blobs"
         data.mkdir(exist_ok=True)
         command = [_node_tool("node"), str(azurite()), "--blobHost", "127.0.0.1", "--blobPort", str(self.port)]
         command += ["--location", str(data), "--silent", "--skipApiVersionCheck"]
         self._run(command, {"AZURITE_ACCOUNTS": accounts})
+        # Only now: one that did not start has to be started again for its accounts.
+        self._accounts = names
+        self._accounts_file.write_text(json.dumps(names))
+
+    @contextmanager
+    def steady(self, account: str) -> Iterator[None]:
+        """The account is there, and nobody restarts the server for another one meanwhile."""
+        self._asked.append(account)
+        with self._lock:
+            # All that wait have their turn with one restart.
+            new = [name for name in dict.fromkeys(self._asked) if name not in self._accounts]
+            if new:
+                self.stop()
+                self._start([*self._accounts, *new])
+            yield
 
     def create(self, bucket: str) -> None:
         account, _, container = bucket.partition("/")
-        with self._lock:
-            if account not in self._accounts:
-                self._accounts.append(account)
-                self.stop()
-                self._start()
-        self._client(account).create_container(container)
+        with self.steady(account):
+            self._client(account).create_container(container)
 
     def delete(self, bucket: str, *, force: bool) -> None:
         account, _, container = bucket.partition("/")
         from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - only Azure stacks pay for it
 
-        try:
+        with self.steady(account), suppress(ResourceNotFoundError):
             self._client(account).delete_container(container)
-        except ResourceNotFoundError:
-            return
 
     def _client(self, account: str):  # type: ignore[no-untyped-def]
         from azure.storage.blob import BlobServiceClient  # noqa: PLC0415 - only Azure stacks pay for it

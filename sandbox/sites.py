@@ -12,6 +12,7 @@ from fleet.catalog.clouds import Cloud
 from fleet.contract import AcceleratorPool
 from fleet.plan import pools
 from fleet.spec import ClusterSpec, StackSpec
+from fleet.terraform.references import setting
 from sandbox.cloud.client import Client
 from sandbox.cloud.errors import CloudError
 from sandbox.cluster.pool import NodePool
@@ -24,7 +25,7 @@ def stand(client: Client, stack: str, spec: StackSpec) -> dict[str, str]:
         RuntimeError: a cluster did not come up.
     """
     return {
-        cluster.kubeconfig: _stand(client, naming.cluster(stack, name), cluster)
+        setting(cluster.kubeconfig): _stand(client, naming.cluster(stack, name), cluster)
         for name, cluster in spec.clusters.items()
         if cluster.cloud is Cloud.EXISTING and cluster.kubeconfig
     }

@@ -17,6 +17,8 @@ import yaml
 from fleet.leftovers import Found
 from fleet.lookup import Wanted
 from fleet.spec import StackSpec
+from fleet.spec_terraform import reference
+from fleet.terraform.references import setting
 from fleet.workspace import POLICIES, ROOT, STACKS, Workspace
 from sandbox import addons, sites, toolchain
 from sandbox import bin as shims
@@ -76,7 +78,11 @@ def preparer(client: Client) -> Callable[[str, StackSpec], dict[str, str]]:
 
     def prepare(stack: str, spec: StackSpec) -> dict[str, str]:
         toolchain.ensure(addons.needed(spec))
-        return sites.stand(client, stack, spec)
+        # What a Terraform state holds is real, as the stack's own secrets are.
+        tokens = {
+            setting(c.grid_token): _PLACEHOLDER for c in spec.clusters.values() if reference(c.grid_token) and c.grid_token
+        }
+        return {**tokens, **sites.stand(client, stack, spec)}
 
     return prepare
 

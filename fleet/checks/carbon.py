@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from fleet.checks.finding import Finding, Path, fields, listed
 from fleet.spec import Autoscaler, ClusterSpec, ModelSpec, Tier
+from fleet.spec_terraform import reference
 
 
 def of_model(path: Path, model: ModelSpec) -> Iterator[Finding]:
@@ -48,7 +49,7 @@ def of_cluster(path: Path, cluster: ClusterSpec, secrets: list[str]) -> Iterator
             message = "nobody asks the grid: the cluster has no grid_token"
             remedy = "add grid_token: to the cluster, the name of a secret, and that name under secrets:"
             yield Finding(where, message, "'flexible'", "grid_token:", remedy, needs=(where, token))
-    elif cluster.grid_token not in secrets:
+    elif cluster.grid_token not in secrets and not reference(cluster.grid_token):
         message = "is no secret of this stack, and a token stands nowhere in clear"
         remedy = f"add '{cluster.grid_token}' under secrets:"
         yield Finding(token, message, repr(cluster.grid_token), listed(secrets), remedy, needs=(token, ("secrets",)))

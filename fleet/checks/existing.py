@@ -11,6 +11,7 @@ from fleet.catalog.accelerators import ACCELERATORS, Family
 from fleet.catalog.clouds import PUBLIC, Cloud, regions
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.spec import Allocation, ClusterSpec, HostDriver, PoolSpec
+from fleet.spec_terraform import reference
 
 # Families whose device plugin is known apart from any cloud.
 _FAMILIES = (Family.NVIDIA, Family.GAUDI)
@@ -50,7 +51,7 @@ def _cluster(path: Path, cluster: ClusterSpec, secrets: Sequence[str]) -> Iterat
     if cluster.kubeconfig is None:
         message, remedy = "an existing cluster is reached by its kubeconfig", "add kubeconfig: and that name under secrets:"
         yield Finding(path, message, allowed="the name of a secret", remedy=remedy, at_key=True, needs=(where, cloud))
-    elif cluster.kubeconfig not in secrets:
+    elif cluster.kubeconfig not in secrets and not reference(cluster.kubeconfig):
         message = "is no secret of this stack, and a kubeconfig stands nowhere in clear"
         remedy = f"add '{cluster.kubeconfig}' under secrets:"
         needs: tuple[Path, ...] = (where, cloud, ("secrets",))

@@ -9,12 +9,14 @@ import re
 from collections.abc import Iterable, Iterator
 
 from fleet.catalog.clouds import Cloud
+from fleet.catalog.usage_prices import measures
 from fleet.checks import service_machines
 from fleet.checks.finding import Finding, Path, listed, nearest
 from fleet.spec import ClusterSpec
 from fleet.spec_services import (
     AlarmSpec,
     AlarmWhen,
+    ByUse,
     DataJobsSpec,
     EndpointSpec,
     FunctionSpec,
@@ -55,7 +57,23 @@ def check(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
             yield from service_machines.check(where, kind, spec, cluster)
         if isinstance(spec, FunctionSpec | TrainingSpec | EndpointSpec):
             yield from _image(where, spec.image, cluster)
+        if isinstance(spec, ByUse):
+            yield from _usage(where, kind, spec, cluster)
         yield from _own(where, spec, cluster)
+
+
+def _usage(where: Path, kind: Kind, spec: ByUse, cluster: ClusterSpec) -> Iterator[Finding]:
+    """Measures that the cloud does not count, or that nobody has read a price of."""
+    known = measures(cluster.cloud, str(kind))
+    for measure in (name for name in spec.usage if name not in known):
+        at = (*where, "usage", measure)
+        message = (
+            f"{cluster.cloud} has no price of {kind} by '{measure}'"
+            if known
+            else f"no price of {kind} on {cluster.cloud} is known"
+        )
+        remedy = nearest(measure, known, "remove it")
+        yield Finding(at, message, "", listed(known), remedy, at_key=True, needs=(at, (*where[:2], "cloud")))
 
 
 def _own(where: Path, spec: Service, cluster: ClusterSpec) -> Iterator[Finding]:

@@ -39,6 +39,7 @@ _STAND_INS: dict[str, Any] = {
     "discount_percent": 1,
     "image": "unknown:1",
     "model": "unknown",
+    "state": "unknown",
     "stores": ["unknown"],
     "steps": ["unknown"],
     "of": "unknown",
@@ -224,7 +225,7 @@ def _finding(document: Document, path: Path, detail: ErrorDetails) -> Finding:
         return Finding(path, message, got, _allowed(about) or words[1], words[2])
     if kind.startswith(("greater_than", "less_than")):
         # Values of a map of numbers have no field of their own.
-        allowed = _allowed(about) or f"at least {detail['ctx']['ge']}"
+        allowed = _allowed(about) or f"at least {detail['ctx']['ge']:g}"
         return Finding(path, "is out of range", got, allowed, f"write a number: {allowed}")
     return _text(path, got, about, detail)
 

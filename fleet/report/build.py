@@ -58,8 +58,8 @@ def quota_changes(before: list[QuotaNeed], after: list[QuotaNeed], limits: Limit
     )
 
 
-def _by_key(found: list[QuotaNeed]) -> dict[tuple[str, str, str | None], QuotaNeed]:
-    return {(need.cloud, need.region, need.quota): need for need in found}
+def _by_key(found: list[QuotaNeed]) -> dict[tuple[str, str, str | None, str], QuotaNeed]:
+    return {(need.cloud, need.region, need.quota, need.unit): need for need in found}
 
 
 def _quota(need: QuotaNeed, before: int, after: int, limits: Limits) -> QuotaChange:

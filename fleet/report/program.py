@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from fleet.inventory.resource import Index, Program, Step
 from fleet.inventory.thing import Thing
 from fleet.inventory.things import things
-from fleet.quota import QuotaNeed, counted, summed
+from fleet.quota import QuotaNeed, summed
+from fleet.quota_wanted import of_machines
 from fleet.report.build import Limits, quota_changes
 from fleet.report.model import (
     SCHEMA_VERSION,
@@ -68,10 +69,10 @@ def _change(step: Step) -> Change:
 
 def _needs(found: Iterable[Thing]) -> list[QuotaNeed]:
     return summed(
-        (thing.resource.name, thing.cloud, *one)
+        (thing.resource.name, one)
         for thing in found
-        if thing.cloud and thing.region and thing.count and (row := row_of(thing)) and row.accelerator
-        for one in counted(row, thing.region, thing.purchase, thing.count[2])
+        if thing.region and thing.count and (row := row_of(thing)) and row.accelerator
+        for one in of_machines(row, thing.region, thing.purchase, thing.count[2])
     )
 
 

@@ -12,18 +12,19 @@ from typing import Literal
 from fleet.catalog.machines import offer, regions_with
 from fleet.contract import AcceleratorPool
 from fleet.plan import least_nodes, pools
-from fleet.quota import counted
+from fleet.quota_wanted import of_machines
 from fleet.report.model import QuotaChange, Readiness
 from fleet.spec import ModelSpec, StackSpec
 
 Verdict = Literal["ok", "short", "unknown"]
+Key = tuple[str, str, str | None, str]
 
 
 def readiness(stack: str, spec: StackSpec | None, quotas: Iterable[QuotaChange]) -> tuple[Readiness, ...]:
     """A verdict for each pool of the stack as it would be."""
     if spec is None:
         return ()
-    known = {(quota.cloud, quota.region, quota.quota): quota for quota in quotas}
+    known = {(quota.cloud, quota.region, quota.quota, quota.unit): quota for quota in quotas}
     return tuple(
         _pool(name, pool, [model for model in cluster.models.values() if model.pool == pool.name], known)
         for name, cluster in spec.clusters.items()
@@ -31,9 +32,7 @@ def readiness(stack: str, spec: StackSpec | None, quotas: Iterable[QuotaChange])
     )
 
 
-def _pool(
-    cluster: str, pool: AcceleratorPool, models: list[ModelSpec], known: dict[tuple[str, str, str | None], QuotaChange]
-) -> Readiness:
+def _pool(cluster: str, pool: AcceleratorPool, models: list[ModelSpec], known: dict[Key, QuotaChange]) -> Readiness:
     # Another pool of the stack may need the same quota: what is left is of the account, after all of this stack.
     own = [quota for key in dict.fromkeys(_quotas(pool)) if (quota := known.get(key))]
     verdicts = {quota.verdict for quota in own}
@@ -56,10 +55,10 @@ def _pool(
     )
 
 
-def _quotas(pool: AcceleratorPool) -> Iterator[tuple[str, str, str | None]]:
+def _quotas(pool: AcceleratorPool) -> Iterator[Key]:
     for rung in pool.rungs:
-        for region, quota, _ in counted(rung.machine, rung.region, rung.purchase, rung.max_nodes):
-            yield str(rung.cloud), region, quota
+        for one in of_machines(rung.machine, rung.region, rung.purchase, rung.max_nodes):
+            yield one.key
 
 
 def _why(pool: AcceleratorPool, models: list[ModelSpec], needed: int) -> str:

@@ -1,63 +1,73 @@
-"""The lines of a cluster's cloud services. Machines that stand are priced and counted; what is paid by use is not known.
+"""The lines of a cluster's cloud services. Machines that stand are priced and counted; what is paid by use, by the use given.
 
-No stack file says how much a queue or a workflow will be used: such a line has no figure, and says the price of a unit where
-the catalogue has it.
+Where a stack file says how much of a service a month uses (`usage:`), its line has a figure; else it has none, and says the
+price of a unit where the catalogue has it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import Machine, offer
-from fleet.catalog.usage_prices import usage_price
-from fleet.cost import grid, pool_cost, tdp_of
+from fleet.catalog.services import service_price
+from fleet.catalog.usage_prices import UsagePrice, managed_price, prices_of
+from fleet.cost import HOURS_A_MONTH, grid, pool_cost, tdp_of
 from fleet.report.model import Band, Line
 from fleet.service_machines import machine_of
 from fleet.spec import ClusterSpec
-from fleet.spec_services import EndpointSpec, Kind, MachineSpec, TrainingSpec
+from fleet.spec_services import ByUse, EndpointSpec, Kind, MachineSpec, Service, TrainingSpec
 
 _UNKNOWN = Band(None, None, None)
+_CENT = Decimal("0.01")
 
 
 def lines(cluster_name: str, cluster: ClusterSpec) -> Iterator[Line]:
-    """A line a service."""
+    """A line a service, and one for the namespace that Azure's queues and topics are in."""
+    if cluster.cloud is Cloud.AZURE and (cluster.services.queues or cluster.services.topics):
+        yield _namespace(cluster_name, cluster)
     for kind, key, spec in cluster.services.all():
         name = f"{cluster_name}/{key}"
         match spec:
             case MachineSpec():
                 row = machine_of(spec, cluster.cloud, cluster.region)
-                yield _standing(name, cluster, row, str(spec.purchase), 1, None)
+                yield _standing(name, cluster, row, str(spec.purchase), 1)
             case EndpointSpec():
                 row = machine_of(spec, cluster.cloud, cluster.region)
-                yield _standing(name, cluster, row, "managed endpoint", spec.machines, _endpoint_price(cluster.cloud, row))
+                yield _endpoint(name, cluster, row, spec.machines)
             case TrainingSpec():
                 row = machine_of(spec, cluster.cloud, cluster.region)
                 what = f"training on {spec.nodes} {row.name}, {spec.purchase}"
-                yield _by_use(name, cluster, kind, what, "paid by the hour that it runs, and no hours are given")
+                yield _unknown(name, cluster, what, "paid by the hour that it runs, and no hours are given")
             case _:
-                yield _by_use(name, cluster, kind, _words(kind), _unit(cluster, kind))
+                yield _by_use(name, cluster, kind, spec)
 
 
-def _endpoint_price(cloud: Cloud, row: Machine) -> str | None:
-    """Why a managed endpoint's machines have no price of the catalogue; None where they cost what the machines do.
-
-    Azure adds nothing: https://azure.microsoft.com/pricing/details/machine-learning/
-    """
-    of = {
+def _endpoint(name: str, cluster: ClusterSpec, row: Machine, count: int) -> Line:
+    """Azure adds nothing to what the machines cost: https://azure.microsoft.com/pricing/details/machine-learning/"""
+    why = {
         Cloud.AWS: f"no price of ml.{row.name}, which is SageMaker's own",
         Cloud.GCP: f"no price of {row.name} on Vertex AI, which has its own; none stands until a model is deployed",
     }
-    return of.get(cloud)
+    managed = managed_price(cluster.cloud, cluster.region, str(Kind.ENDPOINTS), row.name)
+    if managed is None:
+        return _standing(name, cluster, row, "managed endpoint", count, why.get(cluster.cloud))
+    usd = (managed.usd_hour * count * HOURS_A_MONTH).quantize(_CENT)
+    return replace(
+        _standing(name, cluster, row, "managed endpoint", count, known=True), usd=Band(usd, usd, usd), as_of=managed.as_of
+    )
 
 
-def _standing(name: str, cluster: ClusterSpec, row: Machine, what: str, count: int, unpriced: str | None) -> Line:
-    price = None if unpriced else offer(row, cluster.region)
+def _standing(
+    name: str, cluster: ClusterSpec, row: Machine, what: str, count: int, unpriced: str | None = None, *, known: bool = False
+) -> Line:
+    price = None if unpriced or known else offer(row, cluster.region)
     purchase = what if what == "spot" else "on-demand"
     cost = pool_cost(cluster.cloud, cluster.region, row, price, purchase=purchase, nodes=count)
     usd, kg = Band(*[cost.usd_month] * 3), Band(*[cost.kg_month] * 3)
-    unknown = [] if usd.known else [unpriced or f"no {purchase} price of {row.name} in {cluster.region}"]
+    unknown = [] if usd.known or known else [unpriced or f"no {purchase} price of {row.name} in {cluster.region}"]
     if row.accelerator and not kg.known:
         why = "nobody published its power" if tdp_of(row) is None else "no figure of the grid"
         unknown.append(f"no carbon: {why}" if grid(cluster.cloud, cluster.region) else "no carbon: no figure of the grid")
@@ -78,8 +88,58 @@ def _standing(name: str, cluster: ClusterSpec, row: Machine, what: str, count: i
     )
 
 
-def _by_use(name: str, cluster: ClusterSpec, kind: Kind, what: str, why: str) -> Line:
-    price = usage_price(cluster.cloud, cluster.region, str(kind))
+def _namespace(cluster_name: str, cluster: ClusterSpec) -> Line:
+    """What Service Bus asks for standing there, whatever goes through."""
+    price = service_price(Cloud.AZURE, cluster.region, "service-bus")
+    usd = (price.usd_hour * HOURS_A_MONTH).quantize(_CENT) if price else None
+    return Line(
+        kind="service",
+        name=f"{cluster_name}/service-bus",
+        cloud=str(cluster.cloud),
+        region=cluster.region,
+        what="Service Bus namespace",
+        usd=Band(usd, usd, usd),
+        unknown=() if price else (f"no price of a Service Bus namespace in {cluster.region}",),
+        as_of=price.as_of if price else None,
+    )
+
+
+def _by_use(name: str, cluster: ClusterSpec, kind: Kind, spec: Service) -> Line:
+    used = spec.usage if isinstance(spec, ByUse) else {}
+    prices = prices_of(cluster.cloud, cluster.region, str(kind))
+    why = _lacking(prices, used)
+    dates = [price.as_of for price in prices]
+    if why:
+        return _unknown(name, cluster, _words(kind), why, min(dates, default=None))
+    usd = sum((price.of(used.get(price.measure, 1)) for price in prices), Decimal(0)).quantize(_CENT)
+    counted = ", ".join(f"{amount:,.10g} {measure}" for measure, amount in used.items())
+    return Line(
+        kind="service",
+        name=name,
+        cloud=str(cluster.cloud),
+        region=cluster.region,
+        what=f"{_words(kind)}, a month: {counted}" if counted else _words(kind),
+        usd=Band(usd, usd, usd),
+        as_of=min(dates),
+    )
+
+
+def _lacking(prices: tuple[UsagePrice, ...], used: dict[str, float]) -> str:
+    """Why there is no figure; empty where there is one. A measure that is not given is never taken for nothing."""
+    if not prices:
+        return "paid by use: no price in the catalogue" + ("" if used else ", and no use is given")
+    missing = [price.measure for price in prices if price.measure and price.measure not in used]
+    foreign = [measure for measure in used if measure not in {price.measure for price in prices}]
+    if foreign:
+        return f"paid by use: no price of {', '.join(foreign)} there in the catalogue"
+    if missing:
+        of = f" of {', '.join(missing)}" if used else ""
+        asked = ", ".join(f"${_plain(price.usd)} for {price.unit}" for price in prices)
+        return f"paid by use: {asked}, and no use{of} is given"
+    return ""
+
+
+def _unknown(name: str, cluster: ClusterSpec, what: str, why: str, as_of: str | None = None) -> Line:
     return Line(
         kind="by-use",
         name=name,
@@ -88,15 +148,8 @@ def _by_use(name: str, cluster: ClusterSpec, kind: Kind, what: str, why: str) ->
         what=what,
         usd=_UNKNOWN,
         unknown=(why,),
-        as_of=price.as_of if price else None,
+        as_of=as_of,
     )
-
-
-def _unit(cluster: ClusterSpec, kind: Kind) -> str:
-    price = usage_price(cluster.cloud, cluster.region, str(kind))
-    if price is None:
-        return "paid by use: no price in the catalogue, and no use is given"
-    return f"paid by use: ${_plain(price.usd)} for {price.unit}, and no use is given"
 
 
 def _plain(usd: Decimal) -> str:

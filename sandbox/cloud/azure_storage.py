@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud.azure import PLACE, Azure, delete_below
 from sandbox.cloud.behaviour import Behaviour, bytes_of
 from sandbox.cloud.records import Record
-from sandbox.object_stores import azure_key
+from sandbox.object_stores import Azurite, azure_key
 
 if TYPE_CHECKING:
     from sandbox.cloud.world import World
@@ -31,8 +32,9 @@ class StorageAccount(Azure):
         account, known = record.inputs["accountName"], world.home / "stores" / "azure" / "accounts.json"
         if known.exists() and account in json.loads(known.read_text()):
             blobs = blob_service(world, account)
-            for container in blobs.list_containers():
-                blobs.delete_container(container.name)
+            with _steady(world, account):
+                for container in blobs.list_containers():
+                    blobs.delete_container(container.name)
 
 
 class Container(Azure):
@@ -64,7 +66,8 @@ class Blob(Azure):
     def created(self, world: World, record: Record) -> dict[str, Any]:
         body = bytes_of(record)
         if body is not None:
-            self._client(world, record).upload_blob(body, overwrite=True)
+            with _steady(world, record.inputs["accountName"]):
+                self._client(world, record).upload_blob(body, overwrite=True)
         return {}
 
     def updated(self, world: World, record: Record, old: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +76,7 @@ class Blob(Azure):
     def deleting(self, world: World, record: Record) -> None:
         from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - only Azure stacks pay for it
 
-        with contextlib.suppress(ResourceNotFoundError):
+        with _steady(world, record.inputs["accountName"]), contextlib.suppress(ResourceNotFoundError):
             self._client(world, record).delete_blob()
 
     def _client(self, world: World, record: Record) -> Any:
@@ -83,6 +86,12 @@ class Blob(Azure):
     @staticmethod
     def _name(record: Record) -> str:
         return str(record.inputs.get("blobName") or record.urn.rsplit("::", 1)[-1])
+
+
+def _steady(world: World, account: str) -> AbstractContextManager[None]:
+    server = world.buckets.server("azure")
+    assert isinstance(server, Azurite)
+    return server.steady(account)
 
 
 def blob_service(world: World, account: str) -> Any:

@@ -1,29 +1,56 @@
-"""A stack with every kind of AWS service comes up beside its cluster, an object starts the pipeline's queue, and it goes."""
+"""A stack a cloud with every kind of service comes up beside its cluster, all three side by side, and they go.
+
+On AWS an object starts the pipeline's queue; on GCP and Azure what is made is checked by the vendors' models and recorded.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from fleet.catalog.clouds import PUBLIC, Cloud
+from fleet.load import load_stack
 from sandbox.cloud.aws_services import client
-from tests.e2e.conftest import Sandbox
+from tests.e2e.conftest import ROOT, Sandbox
 
 pytestmark = pytest.mark.sandbox
-STACK = ("--sandbox", "--stack", "aws-pipeline")
+STACKS = ("--sandbox", "--stack", "*-pipeline")
 NAME = "aws-pipeline-main"
 
 
+def resources(sandbox: Sandbox) -> dict[str, list[str]]:
+    """What stands in each cloud, by the stack that made it."""
+    found: dict[str, list[str]] = {}
+    for record in sandbox.cloud("list"):
+        _, _, stack, project, *_ = record["urn"].replace("::", ":").split(":")
+        if project == "accelfleet" and stack.endswith("-pipeline"):
+            found.setdefault(stack, []).append(record["urn"])
+    return found
+
+
 @pytest.fixture(scope="module")
-def pipeline(sandbox: Sandbox) -> Iterator[Sandbox]:
-    done = sandbox.fleet("up", *STACK)
-    assert "is not modelled" not in done.stdout + done.stderr
+def pipelines(sandbox: Sandbox) -> Iterator[Sandbox]:
+    done = sandbox.json("up", *STACKS)
+    assert set(done["stacks"]) == {f"{cloud}-pipeline" for cloud in PUBLIC}
+    said = {cloud: (sandbox.home / "out" / "logs" / f"{cloud}-pipeline.up.log").read_text() for cloud in PUBLIC}
+    assert "is not modelled" not in said[Cloud.AWS]
+    # What a policy finds stands below the pack's name, with its level.
+    assert [
+        cloud for cloud in PUBLIC if "accelfleet@v" not in said[cloud] or re.search(r"\[(advisory|mandatory)\]", said[cloud])
+    ] == []
     yield sandbox
-    sandbox.fleet("destroy", *STACK)
-    assert [r["urn"] for r in sandbox.cloud("list") if "::accelfleet::" in r["urn"] and "aws-pipeline" in r["urn"]] == []
+    sandbox.fleet("destroy", *STACKS)
+    assert resources(sandbox) == {}
     assert ask(sandbox, "sqs").list_queues(QueueNamePrefix=NAME).get("QueueUrls", []) == []
+
+
+@pytest.fixture
+def pipeline(pipelines: Sandbox) -> Sandbox:
+    return pipelines
 
 
 def ask(sandbox: Sandbox, service: str) -> Any:
@@ -60,6 +87,15 @@ def test_what_watches_and_analyses_stands_in_aws(pipeline: Sandbox) -> None:
     assert [a["name"] for a in ask(pipeline, "emr-serverless").list_applications()["applications"]] == [f"{NAME}-features"]
 
 
-def test_a_second_up_changes_nothing(pipeline: Sandbox) -> None:
-    result = pipeline.json("up", *STACK, "--expect-no-changes")
+@pytest.mark.parametrize("cloud", PUBLIC)
+def test_every_service_of_the_file_stands_in_its_cloud(cloud: Cloud, pipelines: Sandbox) -> None:
+    services = load_stack(ROOT / "stacks" / f"{cloud}-pipeline.yaml").clusters["main"].services
+    made = resources(pipelines)[f"{cloud}-pipeline"]
+    # A child's URN has its component's type before its own, and its name begins with the component's.
+    lacking = [key for _, key, _ in services.all() if not any(f"::main-service-{key}" in urn for urn in made)]
+    assert lacking == []
+
+
+def test_a_second_up_changes_nothing(pipelines: Sandbox) -> None:
+    result = pipelines.json("up", *STACKS, "--expect-no-changes")
     assert all(set(s["changes"]) <= {"same"} and s["ok"] for s in result["stacks"].values()), result

@@ -1,4 +1,7 @@
-"""A cluster that somebody else made, in a fork with a stack file of its own: up, no changes, another host, given back."""
+"""A cluster that somebody else made, in a fork with a stack file of its own: up, no changes, another host, given back.
+
+Terraform made it, and a state of Terraform's says how it is reached and what its hosts are called.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,13 @@ pytestmark = pytest.mark.sandbox
 STACK = """
 owner: lab
 environment: dev
-secrets: [labKubeconfig]
+terraform:
+  rack: {state: terraform/rack.tfstate}
 clusters:
   lab:
     cloud: existing
     region: DE
-    kubeconfig: labKubeconfig
+    kubeconfig: terraform:rack.kubeconfig
     pools:
       rtx:
         accelerator: nvidia-rtx-4090
@@ -41,19 +45,29 @@ clusters:
       gaudi:
         accelerator: gaudi3
         per_node: 8
-        hosts: {names: [gaudi-1], vcpus: 160, memory_gib: 1024}
+        hosts: {names: terraform:rack.gaudi_hosts, vcpus: 160, memory_gib: 1024}
     models:
       chat: {pool: rtx, replicas: {min: 2, max: 2}}
       draw: {pool: operated}
 """
 CLUSTER = "existing/lab-lab"
+# In the sandbox its own cluster's takes its place, so that this one is never asked.
+TOKEN = "token-of-a-real-cluster"
+STATE = {
+    "version": 4,
+    "outputs": {
+        "kubeconfig": {"value": f"users: [{{user: {{token: {TOKEN}}}}}]", "type": "string", "sensitive": True},
+        "gaudi_hosts": {"value": ["gaudi-1"], "type": ["list", "string"]},
+    },
+    "resources": [],
+}
 
 
 @pytest.fixture(scope="module")
 def fork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork]:
     made = Fork(tmp_path_factory.mktemp("fork"), "lab", STACK)
-    # The ciphertext is nobody's: in the sandbox another value takes its place.
-    (made.root / "stacks" / "Pulumi.lab.yaml").write_text("config: {accelfleet:labKubeconfig: {secure: AAABAKx}}")
+    (made.root / "terraform").mkdir()
+    (made.root / "terraform" / "rack.tfstate").write_text(json.dumps(STATE))
     made.fleet("up")
     yield made
     made.close()
@@ -79,6 +93,11 @@ def test_every_pool_offers_what_its_hosts_have(fork: Fork) -> None:
     assert {p["purchase"] for p in found.values()} == {"owned"}
     assert found["rtx"]["pods_ready"] == found["rtx"]["pods"] == 2
     assert found["operated"]["pods_ready"] == 1
+
+
+def test_the_token_of_the_terraform_state_goes_nowhere(fork: Fork) -> None:
+    kept = [path for path in fork.home.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
+    assert kept == []
 
 
 def test_hosts_cost_what_their_owner_says_and_nothing_is_made_up(fork: Fork) -> None:

@@ -1,4 +1,4 @@
-"""Azure Machine Learning: one workspace a cluster, closed to the internet, with compute of spot machines and endpoints.
+"""Azure Machine Learning in the cluster's workspace: compute of spot machines for trainings, and managed endpoints.
 
 A training owns its compute, environment and datastores; the workflow that names it starts the job. An endpoint stands with its
 deployment, and gets its traffic by hand once (`az ml online-endpoint update --traffic main=100`): Azure takes no traffic rule
@@ -7,138 +7,21 @@ before there is a deployment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 import pulumi
-from pulumi_azure_native import applicationinsights, authorization, keyvault, storage
 from pulumi_azure_native import machinelearningservices as ml
 
-from fleet.naming import global_name, physical, storage_account
 from fleet.spec_services import AlarmWhen, EndpointSpec, ServicePurchase, TrainingSpec
 from infra.clouds.azure.network import AzureNetwork
 from infra.clouds.azure.roles import Role, grant
-from infra.clouds.azure.services.function import log_workspace
 from infra.clouds.azure.services.logic import ARM, Step, ask, until
-from infra.clouds.azure.services.rights import Metric, account_id, identity
+from infra.clouds.azure.services.ml_workspace import at, reaches, workspace
+from infra.clouds.azure.services.rights import Metric, identity
 from infra.clouds.services import ServiceArgs
 
 _API = "2024-10-01"
 _PORT = 8080
-
-
-def _workspace(args: ServiceArgs[Any, AzureNetwork]) -> ml.Workspace:
-    """The cluster's workspace, with the account, vault and insights that every workspace must have.
-
-    https://learn.microsoft.com/azure/machine-learning/how-to-managed-network
-    """
-
-    def make() -> ml.Workspace:
-        shared, group = args.shared, args.network.resource_group_name
-        common = {"resource_group_name": group, "location": args.region, "tags": args.tags, "opts": shared.opts}
-        me = authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=shared.opts.parent))
-        account = storage.StorageAccount(
-            f"{shared.name}-ml",
-            account_name=storage_account(shared.physical_name, "ml"),
-            kind="StorageV2",
-            sku=storage.SkuArgs(name="Standard_ZRS"),
-            enable_https_traffic_only=True,
-            minimum_tls_version="TLS1_2",
-            allow_blob_public_access=False,
-            allow_shared_key_access=False,
-            network_rule_set=storage.NetworkRuleSetArgs(default_action="Deny", bypass="AzureServices"),
-            **common,
-        )
-        vault = keyvault.Vault(
-            f"{shared.name}-ml",
-            vault_name=me.subscription_id.apply(lambda mine: global_name("ml", shared.physical_name, mine, limit=24)),
-            properties=keyvault.VaultPropertiesArgs(
-                tenant_id=me.tenant_id,
-                sku=keyvault.SkuArgs(family="A", name=keyvault.SkuName.STANDARD),
-                enable_rbac_authorization=True,
-                enable_soft_delete=True,
-                soft_delete_retention_in_days=7,
-                network_acls=keyvault.NetworkRuleSetArgs(default_action="Deny", bypass="AzureServices"),
-            ),
-            **common,
-        )
-        logs = log_workspace(f"{shared.name}-ml", f"{shared.physical_name}-ml", 30, args, shared.opts)
-        insights = applicationinsights.Component(
-            f"{shared.name}-ml",
-            resource_name_=f"{shared.physical_name}-ml",
-            kind="web",
-            application_type="web",
-            workspace_resource_id=logs.id,
-            disable_local_auth=True,
-            **common,
-        )
-        return ml.Workspace(
-            f"{shared.name}-ml",
-            workspace_name=physical(shared.physical_name, "ml", limit=33),
-            sku=ml.SkuArgs(name="Basic", tier="Basic"),
-            identity=ml.ManagedServiceIdentityArgs(type="SystemAssigned"),
-            storage_account=account.id,
-            key_vault=vault.id,
-            application_insights=insights.id,
-            system_datastores_auth_mode="Identity",
-            public_network_access="Disabled",
-            managed_network=ml.ManagedNetworkSettingsArgs(isolation_mode="AllowInternetOutbound"),
-            v1_legacy_mode=False,
-            **common,
-        )
-
-    made: ml.Workspace = args.shared.once("ml", make)
-    return made
-
-
-def _reaches(args: ServiceArgs[Any, AzureNetwork], keys: Iterable[str]) -> list[pulumi.Resource]:
-    """A private way from the workspace's network to each store, and a datastore of its name without a key."""
-    return [args.shared.once(f"ml/{key}", partial(_datastore, args, key)) for key in dict.fromkeys(keys)]
-
-
-def _datastore(args: ServiceArgs[Any, AzureNetwork], key: str) -> ml.Datastore:
-    shared, store, workspace = args.shared, args.stores[key], _workspace(args)
-    group, opts = args.network.resource_group_name, args.shared.opts
-    approves = grant(
-        f"{shared.name}-ml-{key}",
-        scope=account_id(store),
-        principal_id=workspace.identity.principal_id,
-        role=Role.NETWORK_APPROVER,
-        opts=opts,
-    )
-    ml.ManagedNetworkSettingsRule(
-        f"{shared.name}-ml-{key}",
-        rule_name=key,
-        workspace_name=workspace.name,
-        resource_group_name=group,
-        properties=ml.PrivateEndpointOutboundRuleArgs(
-            type="PrivateEndpoint",
-            category="UserDefined",
-            destination=ml.PrivateEndpointDestinationArgs(
-                service_resource_id=account_id(store), subresource_target="blob", spark_enabled=False
-            ),
-        ),
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[approves])),
-    )
-    return ml.Datastore(
-        f"{shared.name}-ml-{key}",
-        name=key.replace("-", "_"),
-        workspace_name=workspace.name,
-        resource_group_name=group,
-        properties=ml.AzureBlobDatastoreArgs(
-            datastore_type="AzureBlob",
-            account_name=store.account_name,
-            container_name=store.container_id.apply(lambda container: str(container).rpartition("/")[2]),
-            credentials=ml.NoneDatastoreCredentialsArgs(credentials_type="None"),
-            service_data_access_auth_identity="WorkspaceUserAssignedIdentity",
-        ),
-        opts=opts,
-    )
-
-
-def _at(key: str, path: str = "") -> str:
-    return f"azureml://datastores/{key.replace('-', '_')}/paths/{path.strip('/')}"
 
 
 class AmlTraining(pulumi.ComponentResource):
@@ -154,9 +37,9 @@ class AmlTraining(pulumi.ComponentResource):
         super().__init__("accelfleet:azure:AmlTraining", name, None, opts)
         self._args, spec, group = args, args.spec, args.network.resource_group_name
         assert args.machine is not None, "a training runs on machines"
-        self._workspace = _workspace(args)
+        self._workspace = workspace(args)
         self._who, granted = identity(self, name, args)
-        after = [*granted, *_reaches(args, [spec.model, *([spec.data] if spec.data else [])])]
+        after = [*granted, *reaches(args, [spec.model, *([spec.data] if spec.data else [])])]
         self._environment = ml.EnvironmentVersion(
             f"{name}-image",
             name=args.named(limit=200),
@@ -219,12 +102,12 @@ class AmlTraining(pulumi.ComponentResource):
             "resources": {"instanceCount": spec.nodes},
             "limits": {"jobLimitsType": "Command", "timeout": f"PT{spec.hours}H"},
             "outputs": {
-                "model": {"jobOutputType": "uri_folder", "mode": "ReadWriteMount", "uri": _at(spec.model, self._args.named())}
+                "model": {"jobOutputType": "uri_folder", "mode": "ReadWriteMount", "uri": at(spec.model, self._args.named())}
             },
             "tags": self._args.tags,
         }
         if spec.data:
-            job["inputs"] = {"data": {"jobInputType": "uri_folder", "mode": "ReadOnlyMount", "uri": _at(spec.data)}}
+            job["inputs"] = {"data": {"jobInputType": "uri_folder", "mode": "ReadOnlyMount", "uri": at(spec.data)}}
         start = ask("PUT", uri, who, body={"properties": job})
         ended, longest = ("Completed", "Failed", "Canceled"), spec.hours * 3600 + 3600
         looks = until(key, uri, who, ended=ended, good="Completed", longest_s=longest)
@@ -242,11 +125,11 @@ class AmlEndpoint(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ServiceArgs[EndpointSpec, AzureNetwork], opts: pulumi.ResourceOptions) -> None:
         super().__init__("accelfleet:azure:AmlEndpoint", name, None, opts)
-        spec, workspace = args.spec, _workspace(args)
+        spec, own = args.spec, workspace(args)
         assert args.machine is not None, "an endpoint runs on machines"
-        here = {"workspace_name": workspace.name, "resource_group_name": args.network.resource_group_name}
+        here = {"workspace_name": own.name, "resource_group_name": args.network.resource_group_name}
         who, granted = identity(self, name, args)
-        after = pulumi.ResourceOptions(parent=self, depends_on=[*granted, *_reaches(args, [spec.model])])
+        after = pulumi.ResourceOptions(parent=self, depends_on=[*granted, *reaches(args, [spec.model])])
         route = ml.RouteArgs(path="/ping", port=_PORT)
         image = ml.EnvironmentVersion(
             f"{name}-image",
@@ -266,7 +149,7 @@ class AmlEndpoint(pulumi.ComponentResource):
             f"{name}-model",
             name=args.named(limit=200),
             version="1",
-            properties=ml.ModelVersionPropertiesArgs(model_type="custom_model", model_uri=_at(spec.model, spec.path)),
+            properties=ml.ModelVersionPropertiesArgs(model_type="custom_model", model_uri=at(spec.model, spec.path)),
             opts=after,
             **here,
         )
