@@ -88,7 +88,7 @@ _OF_MODEL_SERVING = {
     "weights on the node": {"weights": {"cache": {"kind": "node", "node": {"path": "/mnt/disks/weights"}}}},
     "route": {"route": _GATEWAY},
     "canary": {"route": {**_GATEWAY, "canary": {"service": "chat-v2", "port": 9000, "percent": 10}}},
-    "pod monitor": {"podMonitor": {"enabled": True, "intervalSeconds": 30}},
+    "pod monitor": {"podMonitor": {"enabled": True, "intervalSeconds": 30, "labels": {"release": "prometheus"}}},
 }
 _OF_TRAINING = {
     "job": {"workers": 4, "checkpoint": {"claim": "runs"}, "extraResources": {"vpc.amazonaws.com/efa": 1}},

@@ -139,7 +139,9 @@ WRONG = [
     ({"server": {"env": [{"name": "A", "value": 1}]}}, "/server/env/0"),
     ({"weights": {"url": "weights/chat"}}, "/weights/url"),
     ({"weights": {"sizeGiB": -1}}, "/weights/sizeGiB"),
-    ({"weights": {"cache": {"kind": "node"}}}, "/weights/cache/kind"),
+    ({"weights": {"cache": {"kind": "disk"}}}, "/weights/cache/kind"),
+    ({"weights": {"cache": {"kind": "node"}}}, "/weights/cache/node"),
+    ({"weights": {"cache": {"kind": "node", "node": {"path": "var/weights"}}}}, "/weights/cache/node/path"),
     ({"weights": {"cache": {"kind": "image"}}}, "/weights/cache"),
     ({"weights": {"cache": {"path": "cache"}}}, "/weights/cache/path"),
     ({"replicas": {"max": 0}}, "/replicas/max"),
@@ -320,15 +322,16 @@ def test_a_canary_gets_its_part_of_the_requests(render):
 
 @pytest.mark.sandbox
 def test_a_pod_monitor_looks_at_the_replicas_metrics(render):
-    objects = render(with_(podMonitor={"enabled": True}))
+    objects = render(with_(podMonitor={"enabled": True, "labels": {"release": "prometheus"}}))
     spec = objects["PodMonitor"]["spec"]
+    assert objects["PodMonitor"]["metadata"]["labels"]["release"] == "prometheus"
     assert spec["selector"] == {"matchLabels": objects["Service"]["spec"]["selector"]}
     assert spec["podMetricsEndpoints"] == [{"port": "http", "path": "/metrics", "interval": "15s"}]
     assert "PodMonitor" not in render(MINIMAL)
 
 
 @pytest.mark.sandbox
-def test_weights_outlive_a_replica_in_a_claim_or_come_as_an_image(render, helm):
+def test_weights_outlive_a_replica_in_a_claim_or_on_its_node_or_come_as_an_image(render):
     def weights(objects):
         (volume,) = [v for v in pod_of(objects)["volumes"] if v["name"] == "weights"]
         (container,) = pod_of(objects)["containers"]
@@ -344,10 +347,19 @@ def test_weights_outlive_a_replica_in_a_claim_or_come_as_an_image(render, helm):
     given = render(with_(weights={"cache": {"kind": "pvc", "claim": {"name": "mine"}}}))
     assert "PersistentVolumeClaim" not in given
     assert weights(given)[0]["persistentVolumeClaim"] == {"claimName": "mine"}
+    on_node = render(with_(weights={"sizeGiB": 16, "cache": {"kind": "node", "node": {"path": "/mnt/weights"}}}))
+    volume, claim = on_node["PersistentVolume"], on_node["PersistentVolumeClaim"]
+    assert volume["spec"]["local"] == {"path": "/mnt/weights"}
+    assert claim["spec"]["volumeName"] == volume["metadata"]["name"] == "models-chat-weights"
+    assert volume["spec"]["claimRef"] == {"namespace": "models", "name": claim["metadata"]["name"]}
+    assert volume["spec"]["capacity"] == claim["spec"]["resources"]["requests"] == {"storage": "32Gi"}
+    assert weights(on_node)[0]["persistentVolumeClaim"] == {"claimName": claim["metadata"]["name"]}
     image = with_(weights={"cache": {"kind": "image", "image": "registry.example/weights:1"}})
     volume, mount = weights(render(image, "1.35.0"))
     assert volume["image"]["reference"] == "registry.example/weights:1"
     assert mount["readOnly"]
+    (container,) = pod_of(render(image, "1.35.0"))["containers"]
+    assert {e["name"]: e["value"] for e in container["env"]}["WEIGHTS_URL"] == mount["mountPath"]
     with pytest.raises(Refused, match=r"image needs Kubernetes 1\.35"):
         render(image)
     assert "weights" not in {v["name"] for v in pod_of(render(MINIMAL))["volumes"]}
