@@ -33,7 +33,7 @@ from infra.clouds.base import (
     TpuVmArgs,
     WorkloadIdentityArgs,
 )
-from infra.kubernetes import cluster_autoscaler
+from infra.kubernetes import cluster_autoscaler, weights_volume
 from infra.kubernetes.carbon_exporter import CarbonExporter
 from infra.kubernetes.compute_class import ComputeClass
 from infra.kubernetes.device_plugins import DevicePlugins
@@ -45,6 +45,7 @@ from infra.kubernetes.monitoring import Monitoring
 from infra.kubernetes.namespaces import KEDA, ModelsNamespace
 from infra.kubernetes.neuron_scheduler import NeuronScheduler
 from infra.kubernetes.tenancy import NO_TEAM, Tenancy, Tenant
+from infra.kubernetes.weights_volume import WeightsDirectories
 from infra.provisioning import ProvisionArgs, provision
 from infra.services import Place, services
 from infra.stack import Stack
@@ -93,7 +94,8 @@ class _Cluster(pulumi.ComponentResource):
         self.services = self._services(network, stores, in_cloud)
         tpu_vms = {key: self._tpu_vm(key, network, stores, in_cloud) for key in spec.tpu_vms}
         in_kubernetes = pulumi.ResourceOptions(parent=self, providers=[api])
-        plugins = DevicePlugins(f"{name}-device-plugins", rungs, opts=in_kubernetes)
+        kept = weights_volume.on_nodes(spec.models)
+        plugins = DevicePlugins(f"{name}-device-plugins", rungs, opts=in_kubernetes, place=bool(kept))
         claimed = [rung for rung in rungs if rung.dra]
         drivers = [DraDriver(f"{name}-dra-driver", claimed, opts=in_kubernetes)] if claimed else []
         beside = any(rung.neuron_scheduler for rung in rungs)
@@ -114,6 +116,8 @@ class _Cluster(pulumi.ComponentResource):
         classes = [
             ComputeClass(f"{name}-{key}-class", pool, opts=in_kubernetes) for key, pool in grouped.items() if pool.compute_class
         ]
+        after_plugins = pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[plugins]))
+        directories = [WeightsDirectories(f"{name}-weights", kept, rungs, after_plugins)] if kept else []
         scaled = any(model.autoscaler is Autoscaler.KEDA for model in spec.models.values())
         reader = self._queue_reader(cluster)
         keda: list[pulumi.Resource] = [Keda(f"{name}-keda", in_kubernetes, reader)] if scaled else []
@@ -124,7 +128,7 @@ class _Cluster(pulumi.ComponentResource):
         tenancy = Tenancy(name, spec, list(accelerators.values()), in_kubernetes) if spec.teams else None
         for key, model in spec.models.items():
             tenant, place = (tenancy.tenants[model.team], tenancy) if tenancy and model.team else (NO_TEAM, namespace)
-            before = [*node_pools[model.pool], *classes, plugins, *drivers, *fabric, *neuron, *keda, place]
+            before = [*node_pools[model.pool], *classes, plugins, *drivers, *fabric, *neuron, *keda, *directories, place]
             ready = pulumi.ResourceOptions(parent=self, providers=self.providers, depends_on=before)
             self._model(key, model, accelerators[model.pool], cluster, stores, tenant, ready)
 
@@ -327,7 +331,7 @@ class _Cluster(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions,
     ) -> None:
         identity, url = None, None
-        if model.weights is not None and self.cloud.workload_identity is not None:
+        if model.weights is not None and model.weights.store and self.cloud.workload_identity is not None:
             store = stores[model.weights.store]
             identity = self.cloud.workload_identity(
                 f"{self.name}-{key}-identity",

@@ -23,10 +23,10 @@ from fleet.plan import accelerators_of
 from fleet.share import share_of_node
 from fleet.spec import Autoscaler, ModelSpec
 from fleet.spec_scaling import ScalingSpec
+from fleet.spec_serving import PodMonitorSpec, RouteSpec
 from infra.clouds.base import WorkloadIdentity
-from infra.kubernetes import scaling
+from infra.kubernetes import model_access, scaling, weights_volume
 from infra.kubernetes.model_servers import GRPC_PORT, ModelServer, server_of
-from infra.kubernetes.namespaces import KEDA, MONITORING
 from infra.kubernetes.tenancy import NO_TEAM, Tenant
 
 # From the program's directory: an absolute path would be in the state, and differ on everybody's machine
@@ -42,6 +42,8 @@ _S_PER_GIB = 5
 _NODE_AND_IMAGE_S = 900
 # How long Karpenter leaves a pod where it is. https://karpenter.sh/docs/concepts/disruption/#pod-level-controls
 _KEPT = "karpenter.sh/do-not-disrupt"
+# Where a server keeps what it fetched: for longer than its replica lives, or not.
+_CACHE, _SCRATCH = "$(WEIGHTS_CACHE)", "$(HOME)/models"
 # Percent of a GPU's memory that all servers on it may take together; vLLM's own default for one.
 _GPU_MEMORY_PERCENT = 90
 
@@ -55,10 +57,12 @@ class ModelServingArgs:
         replicas: least and most; the same without an autoscaler.
         tenant: where it runs, and on whose share.
         weights_url, weights_gib: where the weights are and their size; None and 0 where the image brings them.
+        weights_cache: the chart's `weights.cache`; empty where each replica fetches them.
         cpus, memory_gib: of a replica; None for its share of the node.
         identity: what lets the pods read them; the release waits for it.
         scaling: what KEDA goes by; queue: the address of its queue, where it has one.
         ceiling: how far the grid holds it back; None where somebody waits for it.
+        route, pod_monitor: as the stack file has them.
     """
 
     name: str
@@ -70,6 +74,7 @@ class ModelServingArgs:
     tenant: Tenant = NO_TEAM
     weights_url: pulumi.Input[str] | None = None
     weights_gib: int = 0
+    weights_cache: Mapping[str, Any] = field(default_factory=dict)
     cpus: int | None = None
     memory_gib: int | None = None
     service_account_annotations: pulumi.Input[Mapping[str, str]] = field(default_factory=dict)
@@ -78,6 +83,8 @@ class ModelServingArgs:
     scaling: ScalingSpec = field(default=ScalingSpec())
     queue: pulumi.Input[str] | None = None
     ceiling: Ceiling | None = None
+    route: RouteSpec | None = None
+    pod_monitor: PodMonitorSpec | None = None
     chart: str = CHART
 
     @classmethod
@@ -107,6 +114,7 @@ class ModelServingArgs:
             tenant=tenant,
             weights_url=weights_url,
             weights_gib=model.weights.size_gib if model.weights else 0,
+            weights_cache=weights_volume.values(model.weights, tenant.namespace, name),
             cpus=model.cpus,
             memory_gib=model.memory_gib,
             service_account_annotations=identity.service_account_annotations if identity else {},
@@ -115,6 +123,8 @@ class ModelServingArgs:
             scaling=model.scaling,
             queue=queue,
             ceiling=_ceiling(model),
+            route=model.route,
+            pod_monitor=model.pod_monitor,
         )
 
 
@@ -187,6 +197,7 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
     """The chart's values, complete: nothing that a model depends on is left to the chart's defaults."""
     placement, server = args.pool.placement(args.count), server_of(args.image)
     low, high = args.replicas
+    cache = args.weights_cache.get("kind")
     values: dict[str, Any] = {
         "image": {"name": args.image},
         "server": {"port": PORT, "grpcPort": GRPC_PORT if server.grpc else 0},
@@ -201,7 +212,7 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
         "priorityClassName": args.tenant.priority_class,
         "terminationGracePeriodSeconds": args.pool.grace_s,
         **_share_of_node(args),
-        "weights": {"sizeGiB": args.weights_gib},
+        "weights": {"sizeGiB": args.weights_gib, **({"cache": dict(args.weights_cache)} if args.weights_cache else {})},
         "replicas": {"min": low, "max": high},
         "autoscaling": scaling.values(_demand(args)),
         "probes": {
@@ -212,20 +223,20 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
         "serviceAccount": {"annotations": args.service_account_annotations},
         "podLabels": {**args.pod_labels, **args.tenant.queue_labels},
         "podAnnotations": {**placement.annotations, **_kept(args)},
-        "networkPolicy": {"fromNamespaces": [MONITORING]},
+        **model_access.values(args.autoscaler, args.route, args.pod_monitor),
     }
     if args.queue is not None:
         values["server"]["env"] = [{"name": "QUEUE", "value": args.queue}]
-    if args.weights_url is not None:
+    if args.weights_url is not None or cache == weights_volume.IMAGE:
         parallel = [f"{server.parallel}={args.count}"] if server.parallel and args.count > 1 else []
-        values["weights"]["url"] = args.weights_url
-        arguments = [*server.args, *parallel, *_share_of_gpu(args.pool, server)]
+        kept = [f"{server.cache}={_CACHE if cache and cache != weights_volume.IMAGE else _SCRATCH}"] if server.cache else []
+        arguments = [*server.args, *kept, *parallel, *_share_of_gpu(args.pool, server)]
         values["server"] |= {"command": list(server.command), "args": arguments}
+    if args.weights_url is not None:
+        values["weights"]["url"] = args.weights_url
         values["networkPolicy"]["credentialEndpoints"] = [
             {"cidr": cidr, "port": port} for cidr, port in credential_endpoints(args.pool.cloud)
         ]
-    if args.autoscaler is Autoscaler.KEDA:
-        values["networkPolicy"]["fromNamespaces"].append(KEDA)
     return values
 
 
