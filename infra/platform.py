@@ -94,8 +94,7 @@ class _Cluster(pulumi.ComponentResource):
         self.services = self._services(network, stores, in_cloud)
         tpu_vms = {key: self._tpu_vm(key, network, stores, in_cloud) for key in spec.tpu_vms}
         in_kubernetes = pulumi.ResourceOptions(parent=self, providers=[api])
-        kept = weights_volume.on_nodes(spec.models)
-        plugins = DevicePlugins(f"{name}-device-plugins", rungs, opts=in_kubernetes, place=bool(kept))
+        plugins, directories = self._node_agents(rungs, in_kubernetes)
         claimed = [rung for rung in rungs if rung.dra]
         drivers = [DraDriver(f"{name}-dra-driver", claimed, opts=in_kubernetes)] if claimed else []
         beside = any(rung.neuron_scheduler for rung in rungs)
@@ -116,8 +115,6 @@ class _Cluster(pulumi.ComponentResource):
         classes = [
             ComputeClass(f"{name}-{key}-class", pool, opts=in_kubernetes) for key, pool in grouped.items() if pool.compute_class
         ]
-        after_plugins = pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[plugins]))
-        directories = [WeightsDirectories(f"{name}-weights", kept, rungs, after_plugins)] if kept else []
         scaled = any(model.autoscaler is Autoscaler.KEDA for model in spec.models.values())
         reader = self._queue_reader(cluster)
         keda: list[pulumi.Resource] = [Keda(f"{name}-keda", in_kubernetes, reader)] if scaled else []
@@ -239,6 +236,17 @@ class _Cluster(pulumi.ComponentResource):
             by_claims=any(pool.dra for pool in accelerators),
             opts=pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[role])),
         )
+
+    def _node_agents(
+        self, rungs: list[AcceleratorPool], opts: pulumi.ResourceOptions
+    ) -> tuple[DevicePlugins, list[WeightsDirectories]]:
+        """Device plugins, and where models keep their weights on nodes what makes room for them."""
+        kept = weights_volume.on_nodes(self.spec.models)
+        plugins = DevicePlugins(f"{self.name}-device-plugins", rungs, opts=opts, place=bool(kept))
+        if not kept:
+            return plugins, []
+        after = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[plugins]))
+        return plugins, [WeightsDirectories(f"{self.name}-weights", kept, rungs, after)]
 
     def _grid(self, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
         """Who asks the grid, where a model goes by it."""

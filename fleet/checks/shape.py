@@ -39,6 +39,8 @@ _STAND_INS: dict[str, Any] = {
     "discount_percent": 1,
     "image": "unknown:1",
     "model": "unknown",
+    "percent": 0,
+    "gateway": "unknown",
     "stores": ["unknown"],
     "steps": ["unknown"],
     "of": "unknown",
@@ -62,6 +64,7 @@ _ITEM_STAND_INS: dict[str, Any] = {
     "stores": "unknown",
     "steps": "unknown",
     "emails": "unknown@example.com",
+    "hosts": "unknown",
     "waivers": {"rule": "unknown", "resource": "unknown", "reason": "nobody knows", "expires": "2999-01-01"},
 }
 

@@ -81,3 +81,9 @@ _SERVERS = {Server.VLLM: VLLM, Server.OURS: SERVING, Server.OTHER: OPEN_INFERENC
 def server_of(image: str) -> ModelServer:
     """The server in an image, told by the image's name."""
     return _SERVERS[server_in(image)]
+
+
+def arguments(server: ModelServer, accelerators: int, folder: str) -> list[str]:
+    """What a server with weights is told of them and of its replica; `folder` is where it may keep what it fetches."""
+    parallel = [f"{server.parallel}={accelerators}"] if server.parallel and accelerators > 1 else []
+    return [*server.args, *([f"{server.cache}={folder}"] if server.cache else []), *parallel]

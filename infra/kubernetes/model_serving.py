@@ -26,7 +26,7 @@ from fleet.spec_scaling import ScalingSpec
 from fleet.spec_serving import PodMonitorSpec, RouteSpec
 from infra.clouds.base import WorkloadIdentity
 from infra.kubernetes import model_access, scaling, weights_volume
-from infra.kubernetes.model_servers import GRPC_PORT, ModelServer, server_of
+from infra.kubernetes.model_servers import GRPC_PORT, ModelServer, arguments, server_of
 from infra.kubernetes.tenancy import NO_TEAM, Tenant
 
 # From the program's directory: an absolute path would be in the state, and differ on everybody's machine
@@ -42,8 +42,6 @@ _S_PER_GIB = 5
 _NODE_AND_IMAGE_S = 900
 # How long Karpenter leaves a pod where it is. https://karpenter.sh/docs/concepts/disruption/#pod-level-controls
 _KEPT = "karpenter.sh/do-not-disrupt"
-# Where a server keeps what it fetched: for longer than its replica lives, or not.
-_CACHE, _SCRATCH = "$(WEIGHTS_CACHE)", "$(HOME)/models"
 # Percent of a GPU's memory that all servers on it may take together; vLLM's own default for one.
 _GPU_MEMORY_PERCENT = 90
 
@@ -57,7 +55,7 @@ class ModelServingArgs:
         replicas: least and most; the same without an autoscaler.
         tenant: where it runs, and on whose share.
         weights_url, weights_gib: where the weights are and their size; None and 0 where the image brings them.
-        weights_cache: the chart's `weights.cache`; empty where each replica fetches them.
+        weights_cache: the chart's `weights.cache`.
         cpus, memory_gib: of a replica; None for its share of the node.
         identity: what lets the pods read them; the release waits for it.
         scaling: what KEDA goes by; queue: the address of its queue, where it has one.
@@ -74,7 +72,7 @@ class ModelServingArgs:
     tenant: Tenant = NO_TEAM
     weights_url: pulumi.Input[str] | None = None
     weights_gib: int = 0
-    weights_cache: Mapping[str, Any] = field(default_factory=dict)
+    weights_cache: Mapping[str, Any] = field(default_factory=lambda: weights_volume.NONE)
     cpus: int | None = None
     memory_gib: int | None = None
     service_account_annotations: pulumi.Input[Mapping[str, str]] = field(default_factory=dict)
@@ -197,7 +195,6 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
     """The chart's values, complete: nothing that a model depends on is left to the chart's defaults."""
     placement, server = args.pool.placement(args.count), server_of(args.image)
     low, high = args.replicas
-    cache = args.weights_cache.get("kind")
     values: dict[str, Any] = {
         "image": {"name": args.image},
         "server": {"port": PORT, "grpcPort": GRPC_PORT if server.grpc else 0},
@@ -212,7 +209,7 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
         "priorityClassName": args.tenant.priority_class,
         "terminationGracePeriodSeconds": args.pool.grace_s,
         **_share_of_node(args),
-        "weights": {"sizeGiB": args.weights_gib, **({"cache": dict(args.weights_cache)} if args.weights_cache else {})},
+        "weights": {"sizeGiB": args.weights_gib, "cache": dict(args.weights_cache)},
         "replicas": {"min": low, "max": high},
         "autoscaling": scaling.values(_demand(args)),
         "probes": {
@@ -227,11 +224,9 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
     }
     if args.queue is not None:
         values["server"]["env"] = [{"name": "QUEUE", "value": args.queue}]
-    if args.weights_url is not None or cache == weights_volume.IMAGE:
-        parallel = [f"{server.parallel}={args.count}"] if server.parallel and args.count > 1 else []
-        kept = [f"{server.cache}={_CACHE if cache and cache != weights_volume.IMAGE else _SCRATCH}"] if server.cache else []
-        arguments = [*server.args, *kept, *parallel, *_share_of_gpu(args.pool, server)]
-        values["server"] |= {"command": list(server.command), "args": arguments}
+    if args.weights_url is not None or weights_volume.is_image(args.weights_cache):
+        told = arguments(server, args.count, weights_volume.folder(args.weights_cache))
+        values["server"] |= {"command": list(server.command), "args": [*told, *_share_of_gpu(args.pool, server)]}
     if args.weights_url is not None:
         values["weights"]["url"] = args.weights_url
         values["networkPolicy"]["credentialEndpoints"] = [

@@ -22,7 +22,7 @@ from infra.kubernetes.node_agents import pause, tolerations
 # On the node's boot disk, which `fleet.plan` sizes for twice the weights of a pool's models.
 _DIRECTORY = "/var/lib/accelfleet/weights"
 _NAME = "weights-directories"
-IMAGE = "image"
+NONE: Mapping[str, Any] = {"kind": "none"}
 
 
 def directory(namespace: str, model: str) -> str:
@@ -31,18 +31,25 @@ def directory(namespace: str, model: str) -> str:
 
 
 def values(weights: WeightsSpec | None, namespace: str, model: str) -> dict[str, Any]:
-    """The chart's `weights.cache`; empty where each replica fetches its weights."""
-    if weights is None:
-        return {}
-    if weights.image is not None:
-        return {"kind": IMAGE, "image": weights.image}
-    match weights.cache:
-        case None:
-            return {}
-        case cache if cache.node:
-            return {"kind": "node", "node": {"path": directory(namespace, model)}}
-        case cache:
-            return {"kind": "pvc", "claim": {"name": cache.claim or "", "storageClass": cache.storage_class or ""}}
+    """The chart's `weights.cache`."""
+    if weights is not None and weights.image is not None:
+        return {"kind": "image", "image": weights.image}
+    cache = weights.cache if weights else None
+    if cache is None:
+        return dict(NONE)
+    if cache.node:
+        return {"kind": "node", "node": {"path": directory(namespace, model)}}
+    return {"kind": "pvc", "claim": {"name": cache.claim or "", "storageClass": cache.storage_class or ""}}
+
+
+def is_image(cache: Mapping[str, Any]) -> bool:
+    """Whether the weights are mounted as they are, with nothing to fetch."""
+    return cache["kind"] == "image"
+
+
+def folder(cache: Mapping[str, Any]) -> str:
+    """Where a server keeps what it fetches, in the pod: for longer than its replica lives, or not."""
+    return "$(WEIGHTS_CACHE)" if cache["kind"] in ("pvc", "node") else "$(HOME)/models"
 
 
 def on_nodes(models: Mapping[str, ModelSpec]) -> dict[str, str]:
