@@ -188,6 +188,7 @@ class _Cluster(pulumi.ComponentResource):
             system_nodes=(system.nodes.min, system.nodes.max),
             kubeconfig=pulumi.Config().require_secret(self.spec.kubeconfig) if self.spec.kubeconfig else None,
             fabric=any(pool.fabric for pool in self.spec.pools.values()),
+            routes=any(model.route for model in self.spec.models.values()),
             provisioned=provisioned,
             by_priority=any(len(pool.ladder) > 1 for pool in self.spec.pools.values()),
         )
