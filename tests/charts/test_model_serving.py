@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import shutil
 import time
 from dataclasses import replace
 
 import pytest
-import yaml
 
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import machine, machines
@@ -44,68 +41,6 @@ def with_(**changes):
 
 def pod_of(objects):
     return objects["Deployment"]["spec"]["template"]["spec"]
-
-
-def keys_of(schema, path=()):
-    """Every object of a schema, by its path."""
-    if schema.get("type") == "object":
-        yield path, schema
-    for name, inner in schema.get("properties", {}).items():
-        yield from keys_of(inner, (*path, name))
-    if "items" in schema:
-        yield from keys_of(schema["items"], (*path, "[]"))
-
-
-# What needs no helm
-
-
-def readme_script():
-    spec = importlib.util.spec_from_file_location("charts_readme", CHART.parent / "readme.py")
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-def test_the_readme_is_what_values_yaml_says():
-    assert (CHART / "README.md").read_text() == readme_script().readme(CHART), "run python charts/readme.py"
-
-
-def test_a_stale_readme_is_told_by_check_and_mended_without_it(tmp_path, capsys):
-    chart, main = tmp_path / "model-serving", readme_script().main
-    shutil.copytree(CHART, chart)
-    assert main(["--check"], tmp_path) == 0
-    values = (chart / "values.yaml").read_text()
-    (chart / "values.yaml").write_text(values.replace("  port: 8000", "  port: 9000"))
-    before = (chart / "README.md").read_text()
-    assert main(["--check"], tmp_path) == 1
-    assert "run python charts/readme.py" in capsys.readouterr().err
-    assert (chart / "README.md").read_text() == before, "--check writes nothing"
-    assert main([], tmp_path) == 0
-    assert "| `server.port` | `9000` |" in (chart / "README.md").read_text()
-    assert main(["--check"], tmp_path) == 0
-
-
-def test_a_value_without_a_comment_is_refused():
-    with pytest.raises(ValueError, match=r"b\.c \(line 4\) has no comment"):
-        list(readme_script().rows("# -- Fine.\na: 1\nb:\n  c: 2\n"))
-
-
-def test_the_schema_knows_every_value_and_no_other():
-    schema = json.loads((CHART / "values.schema.json").read_text())
-    for path, thing in keys_of(schema):
-        # Either the keys are listed, or they are the user's own: labels with strings, resources with counts.
-        closed = thing.get("additionalProperties") is False and thing.get("properties")
-        own = ({"type": "string"}, {"type": "integer", "minimum": 1})
-        assert closed or thing.get("additionalProperties") in own, f"{path} takes anything"
-    given = yaml.safe_load((CHART / "values.yaml").read_text())
-
-    def same(values, schema, path=()):
-        if isinstance(values, dict) and "properties" in schema:
-            assert set(values) == set(schema["properties"]), path
-            for key, value in values.items():
-                same(value, schema["properties"][key], (*path, key))
-
-    same(given, schema)
 
 
 # Rendered
