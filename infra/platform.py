@@ -33,12 +33,13 @@ from infra.clouds.base import (
     TpuVmArgs,
     WorkloadIdentityArgs,
 )
-from infra.kubernetes import cluster_autoscaler, weights_volume
+from infra.kubernetes import cluster_autoscaler, gpu_metrics, weights_volume
 from infra.kubernetes.carbon_exporter import CarbonExporter
 from infra.kubernetes.compute_class import ComputeClass
 from infra.kubernetes.device_plugins import DevicePlugins
 from infra.kubernetes.dra_driver import DraDriver
 from infra.kubernetes.fabric import fabrics
+from infra.kubernetes.gpu_metrics import GpuMetrics
 from infra.kubernetes.keda import SERVICE_ACCOUNT, Keda
 from infra.kubernetes.model_serving import ModelServing, ModelServingArgs
 from infra.kubernetes.monitoring import Monitoring
@@ -241,12 +242,15 @@ class _Cluster(pulumi.ComponentResource):
     def _node_agents(
         self, rungs: list[AcceleratorPool], opts: pulumi.ResourceOptions
     ) -> tuple[DevicePlugins, list[WeightsDirectories]]:
-        """Device plugins, and where models keep their weights on nodes what makes room for them."""
+        """Device plugins, who measures GPUs, and where models keep their weights on nodes what makes room for them."""
         kept = weights_volume.on_nodes(self.spec.models)
-        plugins = DevicePlugins(f"{self.name}-device-plugins", rungs, opts=opts, place=bool(kept))
+        watched = gpu_metrics.measured(rungs) if self.spec.monitoring is Watched.PROMETHEUS else []
+        plugins = DevicePlugins(f"{self.name}-device-plugins", rungs, opts=opts, place=bool(kept or watched))
+        after = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[plugins]))
+        if watched:
+            GpuMetrics(f"{self.name}-gpu-metrics", watched, after)
         if not kept:
             return plugins, []
-        after = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[plugins]))
         return plugins, [WeightsDirectories(f"{self.name}-weights", kept, rungs, after)]
 
     def _grid(self, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:

@@ -39,6 +39,9 @@ KARPENTER_AMI = "al2023@latest"
 PROMETHEUS_CHART_REPOSITORY = "https://prometheus-community.github.io/helm-charts"
 PROMETHEUS_CHART_VERSION = "93.6.1"
 
+# DCGM's exporter, of the same clusters: NVIDIA/dcgm-exporter, deployment/examples/dcgm-exporter.yaml, read 2026-11-30.
+DCGM_EXPORTER_IMAGE = "nvcr.io/nvidia/k8s/dcgm-exporter:4.6.1-4.8.4-distroless"
+
 # Neuron's scheduler, of the device plugin's release; the second kube-scheduler is of the cluster's own minor.
 NEURON_SCHEDULER_IMAGE = "public.ecr.aws/neuron/neuron-scheduler:2.27.7.0"
 KUBE_SCHEDULER_IMAGES = {minor: f"registry.k8s.io/kube-scheduler:v{minor}.0" for minor in CLUSTER_AUTOSCALER_IMAGES}

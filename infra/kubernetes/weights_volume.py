@@ -13,11 +13,11 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from fleet import tenancy
-from fleet.contract import POOL_LABEL, AcceleratorPool
+from fleet.contract import AcceleratorPool
 from fleet.spec import ModelSpec
 from fleet.spec_serving import WeightsSpec
 from infra.kubernetes.namespaces import ACCELERATORS, LABELS
-from infra.kubernetes.node_agents import pause, tolerations
+from infra.kubernetes.node_agents import on_pools, pause
 
 # On the node's boot disk, which `fleet.plan` sizes for twice the weights of a pool's models.
 _DIRECTORY = "/var/lib/accelfleet/weights"
@@ -44,7 +44,7 @@ def values(weights: WeightsSpec | None, namespace: str, model: str) -> dict[str,
 
 def is_image(cache: Mapping[str, Any]) -> bool:
     """Whether the weights are mounted as they are, with nothing to fetch."""
-    return cache["kind"] == "image"
+    return bool(cache["kind"] == "image")
 
 
 def folder(cache: Mapping[str, Any]) -> str:
@@ -76,9 +76,7 @@ class WeightsDirectories(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("accelfleet:kubernetes:WeightsDirectories", name, {}, opts)
-        needing = sorted(set(directories.values()))
-        there = {"key": POOL_LABEL, "operator": "In", "values": needing}
-        terms = {"nodeSelectorTerms": [{"matchExpressions": [there]}]}
+        needing = [pool for pool in pools if pool.name in directories.values()]
         selector = {"app.kubernetes.io/name": _NAME}
         volumes = [
             {"name": f"model-{number}", "hostPath": {"path": path, "type": "DirectoryOrCreate"}}
@@ -97,8 +95,7 @@ class WeightsDirectories(pulumi.ComponentResource):
                         "automountServiceAccountToken": False,
                         "containers": [{**pause("4Mi"), "volumeMounts": mounts}],
                         "volumes": volumes,
-                        "tolerations": tolerations([pool for pool in pools if pool.name in needing]),
-                        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}},
+                        **on_pools(needing),
                     },
                 },
             },

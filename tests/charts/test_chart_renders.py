@@ -56,13 +56,17 @@ def test_helm_3_and_4_render_the_same(helm, render, name):
     majors = [re.match(r"v(\d)", helm("version", "--short", by=by))[1] for by in ("helm3", "helm")]
     if majors != ["3", "4"]:
         pytest.skip(f"Helm on PATH is {majors[1]}: there is nothing to compare")
-    assert render(name, "helm3") == render(name, "helm")
+    # Objects and their order: the text differs by empty lines between them.
+    older, newer = (objects_in(render(name, by)) for by in ("helm3", "helm"))
+    assert older == newer
+    assert newer or name == "karpenter-crd"
 
 
 @pytest.fixture(scope="module")
 def cluster(kubectl):
     """`kubectl` of a cluster with a namespace that restricts pods, and every kind that a chart renders."""
-    kubectl("apply", "-f", "-", stdin=restricted(NAMESPACE))
+    runtime = {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "nvidia"}, "handler": "nvidia"}
+    kubectl("apply", "-f", "-", stdin={"apiVersion": "v1", "kind": "List", "items": [restricted(NAMESPACE), runtime]})
     known = [part for file in (*toolchain.carried("keda-operator"), *crds.files()) for part in ("-f", str(file))]
     kubectl("apply", "--server-side", *known)
     kubectl("wait", "--for=condition=Established", "--timeout=60s", *known)
@@ -100,5 +104,5 @@ def test_every_render_is_what_kubernetes_and_the_operators_take(cluster, render,
 def test_what_is_of_no_kinds_schema_would_be_noticed(cluster, render, name, kind):
     """The same object with one more field: the schemas do what the test above relies on."""
     (thing,) = [one for one in objects_in(render(name)) if one["kind"] == kind]
-    with pytest.raises(Refused, match=r'unknown field "spec\.misspelt"'):
+    with pytest.raises(Refused, match=r'unknown field "(spec\.)?misspelt"'):
         taken(cluster, [{**thing, "spec": {**thing["spec"], "misspelt": True}}])
