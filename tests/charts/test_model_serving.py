@@ -453,6 +453,24 @@ def test_the_api_server_admits_every_part_under_pod_security_restricted(helm, ku
 
 
 @pytest.mark.sandbox
+def test_a_replica_finds_room_on_a_node_that_keeps_its_weights(helm, kubectl, control_plane):
+    """By the real volume binder and scheduler: whatever node it is, the one volume is there."""
+    kubectl("apply", "-f", "-", stdin=restricted("kept"))
+    name = {"kubernetes.io/hostname": "keeper"}
+    room = {"cpu": "8", "memory": "64Gi", "ephemeral-storage": "100Gi", "pods": "10", "nvidia.com/gpu": "1"}
+    metadata = {"name": "keeper", "labels": name, "annotations": {"kwok.x-k8s.io/node": "fake"}}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "status": {"capacity": room, "allocatable": room}}
+    kubectl("create", "-f", "-", stdin=node)
+    values = with_(nodeSelector=name, weights={"sizeGiB": 1, "cache": {"kind": "node", "node": {"path": "/mnt/weights"}}})
+    where = ("--namespace", "kept", "--kubeconfig", str(control_plane.directory / "kubeconfig"))
+    helm("install", "chat", str(CHART), *where, values=values)
+    where = wait_for(lambda: kubectl("get", "pods", "-n", "kept", "-o", "jsonpath={.items[*].spec.nodeName}"))
+    assert where == "keeper"
+    volume = kubectl("get", "persistentvolume", "kept-chat-weights", "-o", "jsonpath={.status.phase} {.spec.claimRef.name}")
+    assert volume == "Bound chat-weights"
+
+
+@pytest.mark.sandbox
 def test_pod_security_restricted_would_have_noticed(helm, kubectl, render):
     """The same pod, made a little worse, is refused: the namespace's labels do what the test above relies on."""
     kubectl("apply", "-f", "-", stdin=restricted("checked"))
