@@ -13,7 +13,6 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from fleet.catalog.accelerators import Family
-from fleet.catalog.clouds import Cloud
 from fleet.catalog.dra import kernel_driver_root
 from fleet.contract import AcceleratorPool
 from infra import versions
@@ -69,10 +68,12 @@ def monitor() -> dict[str, Any]:
 
 
 def _pod(runtime: str, pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
-    gke = pools[0].cloud is Cloud.GCP
-    paths = {"pods": (_PODS, _PODS), **({"driver": (kernel_driver_root(Cloud.GCP), _DRIVER)} if gke else {})}
-    # All GPUs of the node, and none of them taken from a pod: on GKE by the devices themselves, else by the runtime.
-    driver = ("LD_LIBRARY_PATH", f"{_DRIVER}/lib64") if gke else ("NVIDIA_VISIBLE_DEVICES", "all")
+    root = kernel_driver_root(pools[0].cloud)
+    # All GPUs of the node, and none of them taken from a pod: by the container runtime, or where the driver lies apart, as
+    # on GKE, no runtime does it, and the devices are opened themselves.
+    apart = root != "/"
+    paths = {"pods": (_PODS, _PODS), **({"driver": (root, _DRIVER)} if apart else {})}
+    driver = ("LD_LIBRARY_PATH", f"{_DRIVER}/lib64") if apart else ("NVIDIA_VISIBLE_DEVICES", "all")
     container: dict[str, Any] = {
         "name": "exporter",
         "image": versions.DCGM_EXPORTER_IMAGE,
@@ -83,7 +84,7 @@ def _pod(runtime: str, pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
             {"name": driver[0], "value": driver[1]},
         ],
         "ports": [{"name": "metrics", "containerPort": _PORT}],
-        "securityContext": {"runAsUser": 0, **({"privileged": True} if gke else _PROFILES)},
+        "securityContext": {"runAsUser": 0, **({"privileged": True} if apart else _PROFILES)},
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
         "volumeMounts": [{"name": key, "mountPath": inside, "readOnly": True} for key, (_, inside) in paths.items()],
     }

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import machine, machines
@@ -41,6 +42,17 @@ def with_(**changes):
 
 def pod_of(objects):
     return objects["Deployment"]["spec"]["template"]["spec"]
+
+
+def test_the_schema_knows_every_value_and_no_other():
+    def same(given, schema, path=()):
+        if isinstance(given, dict) and "properties" in schema:
+            assert schema["additionalProperties"] is False, path
+            assert set(given) == set(schema["properties"]), path
+            for key, inner in given.items():
+                same(inner, schema["properties"][key], (*path, key))
+
+    same(yaml.safe_load((CHART / "values.yaml").read_text()), json.loads((CHART / "values.schema.json").read_text()))
 
 
 # Rendered
