@@ -92,6 +92,7 @@ lock: ## Write the lock files, with hashes; uv is for this alone
 
 docs: $(STAMP) ## Write what is made from the code: pages, figures of the notes, drawings
 	$(BIN)/python -m fleet.catalog.matrix
+	$(BIN)/python -m charts
 	$(BIN)/python -m policies.accel_policies.page
 	$(BIN)/python -m notes
 	$(BIN)/python -m diagrams

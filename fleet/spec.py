@@ -21,6 +21,7 @@ from fleet.spec_base import Cidr, HostName, Instant, Name, Owner, PoolName, Spec
 from fleet.spec_policies import PoliciesSpec
 from fleet.spec_scaling import ScalingSpec
 from fleet.spec_services import ServicesSpec
+from fleet.spec_serving import CarbonSpec, PodMonitorSpec, RouteSpec, WeightsSpec
 from fleet.spec_terraform import SECRET, TerraformSpec
 from fleet.spec_tpu import TpuVmSpec
 
@@ -206,19 +207,6 @@ class StoreSpec(Spec):
     protect: StrictBool | None = Field(default=None, description="Refuse deletion; default: only in prod.")
 
 
-class WeightsSpec(Spec):
-    """Where a model's weights are; its pods get read access to that store and to nothing else."""
-
-    store: Name
-    path: str = Field(default="", description="Prefix inside the store.")
-    files: str | None = Field(
-        default=None, description="Folder of this repository that `fleet up` puts there; default: what is there already."
-    )
-    size_gib: StrictInt = Field(
-        default=20, ge=1, description="Size on disk; the pool's disks and the start-up probe follow it."
-    )
-
-
 class Autoscaler(StrEnum):
     NONE = "none"
     HPA = "hpa"
@@ -235,13 +223,6 @@ class Tier(StrEnum):
 
     INTERACTIVE = "interactive"
     FLEXIBLE = "flexible"
-
-
-class CarbonSpec(Spec):
-    """Where the grid holds a flexible model back: gCO2e a kWh, as Electricity Maps gives them (life cycle)."""
-
-    clean: StrictInt = Field(ge=1, le=2000, description="Up to here all replicas.")
-    dirty: StrictInt = Field(ge=1, le=2000, description="From here on the fewest; in between evenly.")
 
 
 class ModelSpec(Spec):
@@ -261,6 +242,8 @@ class ModelSpec(Spec):
     scaling: ScalingSpec = Field(default=ScalingSpec(), description="What KEDA goes by; default: requests that wait.")
     tier: Tier = Field(default=Tier.INTERACTIVE, description="flexible: fewer replicas while the grid is dirty; with keda.")
     carbon: CarbonSpec | None = Field(default=None, description="Of a flexible model: from where to where it is held back.")
+    route: RouteSpec | None = Field(default=None, description="How it is reached from outside; default: not at all.")
+    pod_monitor: PodMonitorSpec | None = Field(default=None, description="For a Prometheus operator of yours.")
 
 
 class Priority(StrEnum):

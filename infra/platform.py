@@ -33,18 +33,20 @@ from infra.clouds.base import (
     TpuVmArgs,
     WorkloadIdentityArgs,
 )
-from infra.kubernetes import cluster_autoscaler
+from infra.kubernetes import cluster_autoscaler, gpu_metrics, weights_volume
 from infra.kubernetes.carbon_exporter import CarbonExporter
 from infra.kubernetes.compute_class import ComputeClass
 from infra.kubernetes.device_plugins import DevicePlugins
 from infra.kubernetes.dra_driver import DraDriver
 from infra.kubernetes.fabric import fabrics
+from infra.kubernetes.gpu_metrics import GpuMetrics
 from infra.kubernetes.keda import SERVICE_ACCOUNT, Keda
 from infra.kubernetes.model_serving import ModelServing, ModelServingArgs
 from infra.kubernetes.monitoring import Monitoring
 from infra.kubernetes.namespaces import KEDA, ModelsNamespace
 from infra.kubernetes.neuron_scheduler import NeuronScheduler
 from infra.kubernetes.tenancy import NO_TEAM, Tenancy, Tenant
+from infra.kubernetes.weights_volume import WeightsDirectories
 from infra.provisioning import ProvisionArgs, provision
 from infra.services import Place, services
 from infra.stack import Stack
@@ -93,7 +95,7 @@ class _Cluster(pulumi.ComponentResource):
         self.services = self._services(network, stores, in_cloud)
         tpu_vms = {key: self._tpu_vm(key, network, stores, in_cloud) for key in spec.tpu_vms}
         in_kubernetes = pulumi.ResourceOptions(parent=self, providers=[api])
-        plugins = DevicePlugins(f"{name}-device-plugins", rungs, opts=in_kubernetes)
+        plugins, directories = self._node_agents(rungs, in_kubernetes)
         claimed = [rung for rung in rungs if rung.dra]
         drivers = [DraDriver(f"{name}-dra-driver", claimed, opts=in_kubernetes)] if claimed else []
         beside = any(rung.neuron_scheduler for rung in rungs)
@@ -124,7 +126,7 @@ class _Cluster(pulumi.ComponentResource):
         tenancy = Tenancy(name, spec, list(accelerators.values()), in_kubernetes) if spec.teams else None
         for key, model in spec.models.items():
             tenant, place = (tenancy.tenants[model.team], tenancy) if tenancy and model.team else (NO_TEAM, namespace)
-            before = [*node_pools[model.pool], *classes, plugins, *drivers, *fabric, *neuron, *keda, place]
+            before = [*node_pools[model.pool], *classes, plugins, *drivers, *fabric, *neuron, *keda, *directories, place]
             ready = pulumi.ResourceOptions(parent=self, providers=self.providers, depends_on=before)
             self._model(key, model, accelerators[model.pool], cluster, stores, tenant, ready)
 
@@ -187,6 +189,7 @@ class _Cluster(pulumi.ComponentResource):
             system_nodes=(system.nodes.min, system.nodes.max),
             kubeconfig=self.stack.secret(self.spec.kubeconfig) if self.spec.kubeconfig else None,
             fabric=any(pool.fabric for pool in self.spec.pools.values()),
+            routes=any(model.route for model in self.spec.models.values()),
             provisioned=provisioned,
             by_priority=any(len(pool.ladder) > 1 for pool in self.spec.pools.values()),
         )
@@ -235,6 +238,20 @@ class _Cluster(pulumi.ComponentResource):
             by_claims=any(pool.dra for pool in accelerators),
             opts=pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[role])),
         )
+
+    def _node_agents(
+        self, rungs: list[AcceleratorPool], opts: pulumi.ResourceOptions
+    ) -> tuple[DevicePlugins, list[WeightsDirectories]]:
+        """Device plugins, who measures GPUs, and where models keep their weights on nodes what makes room for them."""
+        kept = weights_volume.on_nodes(self.spec.models)
+        watched = gpu_metrics.measured(rungs) if self.spec.monitoring is Watched.PROMETHEUS else []
+        plugins = DevicePlugins(f"{self.name}-device-plugins", rungs, opts=opts, place=bool(kept or watched))
+        after = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[plugins]))
+        if watched:
+            GpuMetrics(f"{self.name}-gpu-metrics", watched, after)
+        if not kept:
+            return plugins, []
+        return plugins, [WeightsDirectories(f"{self.name}-weights", kept, rungs, after)]
 
     def _grid(self, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
         """Who asks the grid, where a model goes by it."""
@@ -327,7 +344,7 @@ class _Cluster(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions,
     ) -> None:
         identity, url = None, None
-        if model.weights is not None and self.cloud.workload_identity is not None:
+        if model.weights is not None and model.weights.store and self.cloud.workload_identity is not None:
             store = stores[model.weights.store]
             identity = self.cloud.workload_identity(
                 f"{self.name}-{key}-identity",

@@ -10,7 +10,7 @@ NEURON_DEVICE_PLUGIN_IMAGE = "public.ecr.aws/neuron/neuron-device-plugin:2.27.7.
 # HabanaAI/habanalabs-k8s-device-plugin README, read 2026-11-23.
 GAUDI_DEVICE_PLUGIN_IMAGE = "vault.habana.ai/docker-k8s-device-plugin/docker-k8s-device-plugin:1.14.0"
 EFA_DEVICE_PLUGIN_IMAGE = "602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/aws-efa-k8s-device-plugin:v0.5.8"
-# On GKE, for pools with `allocation: dra`: what stays beside a driver that was installed.
+# What stays on a node where an agent's work is done by its init containers, or by its mounts.
 PAUSE_IMAGE = "registry.k8s.io/pause:3.10.1"
 # By the cluster's minor, as it simulates that minor's scheduler; patch releases by kubernetes/kops' table and the project's
 # own releases, 2026-07.
@@ -39,6 +39,9 @@ KARPENTER_AMI = "al2023@latest"
 PROMETHEUS_CHART_REPOSITORY = "https://prometheus-community.github.io/helm-charts"
 PROMETHEUS_CHART_VERSION = "93.6.1"
 
+# DCGM's exporter, of the same clusters: NVIDIA/dcgm-exporter, deployment/examples/dcgm-exporter.yaml, read 2026-11-30.
+DCGM_EXPORTER_IMAGE = "nvcr.io/nvidia/k8s/dcgm-exporter:4.6.1-4.8.4-distroless"
+
 # Neuron's scheduler, of the device plugin's release; the second kube-scheduler is of the cluster's own minor.
 NEURON_SCHEDULER_IMAGE = "public.ecr.aws/neuron/neuron-scheduler:2.27.7.0"
 KUBE_SCHEDULER_IMAGES = {minor: f"registry.k8s.io/kube-scheduler:v{minor}.0" for minor in CLUSTER_AUTOSCALER_IMAGES}
@@ -59,7 +62,6 @@ NCCL_GIB_IMAGE = f"{_GCE_AI}/gpudirect-gib/nccl-plugin-gib:v1.1.0"
 NRI_DEVICE_INJECTOR_IMAGE = (
     "gcr.io/gke-release/nri-device-injector@sha256:6e79483d52abdc28454bf186320b10a56b0f117a10e8d65d5c74dbb821a76970"
 )
-PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
 
 # InfiniBand on AKS, all of one release: Azure/aks-rdma-infiniband@20f3999f, read 2026-11-23.
 NETWORK_OPERATOR_REPOSITORY = "https://helm.ngc.nvidia.com/nvidia"

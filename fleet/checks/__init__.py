@@ -23,6 +23,7 @@ from fleet.checks import (
     policies,
     pools,
     provisioning,
+    routes,
     services,
     tenancy,
     tpu_vms,
@@ -74,6 +75,7 @@ def _models(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
         yield from models.check((*path, "models", name), model, cluster)
     yield from models.together(path, cluster)
     yield from weights.together(path, cluster)
+    yield from routes.together(path, cluster)
     yield from capacity.check(path, cluster)
 
 

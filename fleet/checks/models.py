@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from fleet.catalog import neuron
-from fleet.checks import carbon, numa, scaling, share, triggers, versions, weights
+from fleet.checks import carbon, images, numa, routes, scaling, share, triggers, versions, weights
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
 from fleet.contract import AcceleratorPool
 from fleet.plan import accelerators_of, least_nodes, pools
 from fleet.spec import ClusterSpec, ModelSpec
 
-_TAGGED = re.compile(r"^[^\s@]+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$")
-
 
 def check(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Finding]:
     """Faults of one model by itself, and against its pool and store."""
-    yield from _image(path, model) or versions.of_image_on(path, model, cluster)
+    yield from images.check((*path, "image"), model.image) or versions.of_image_on(path, model, cluster)
     pool = planned(cluster, model.pool) if model.pool in cluster.pools else None
     if pool is not None and pool.tpu and pool.tpu.multi_host:
         yield from scaling.on_slice(path, model, pool, hardware(path, model.pool))
@@ -26,6 +23,7 @@ def check(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Findin
     yield from triggers.check(path, model, cluster)
     yield from weights.check(path, model, cluster)
     yield from carbon.of_model(path, model)
+    yield from routes.check(path, model, cluster)
     if model.pool not in cluster.pools:
         where = (*path, "pool")
         remedy = nearest(model.pool, cluster.pools, "add it under pools:")
@@ -38,18 +36,6 @@ def check(path: Path, model: ModelSpec, cluster: ClusterSpec) -> Iterator[Findin
             read = (*hardware(path, model.pool), *fields(path, "pool", "accelerators"))
             yield from numa.of_model(path, model, pool, read)
             yield from share.check(path, model, pool, read)
-
-
-def _image(path: Path, model: ModelSpec) -> list[Finding]:
-    name, _, tag = model.image.partition("@")[0].rpartition(":")
-    if not _TAGGED.match(model.image):
-        message, remedy = "is no image name", "write name:tag"
-    elif "@" not in model.image and (not name or "/" in tag or tag == "latest"):
-        message = "'latest' is another image tomorrow" if tag == "latest" else "the image has no tag"
-        remedy = "name a version"
-    else:
-        return []
-    return [Finding((*path, "image"), message, repr(model.image), "name:tag or name@sha256:…", remedy)]
 
 
 def hardware(path: Path, pool: str) -> tuple[Path, ...]:

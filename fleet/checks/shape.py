@@ -40,6 +40,8 @@ _STAND_INS: dict[str, Any] = {
     "image": "unknown:1",
     "model": "unknown",
     "state": "unknown",
+    "percent": 0,
+    "gateway": "unknown",
     "stores": ["unknown"],
     "steps": ["unknown"],
     "of": "unknown",
@@ -63,6 +65,7 @@ _ITEM_STAND_INS: dict[str, Any] = {
     "stores": "unknown",
     "steps": "unknown",
     "emails": "unknown@example.com",
+    "hosts": "unknown",
     "waivers": {"rule": "unknown", "resource": "unknown", "reason": "nobody knows", "expires": "2999-01-01"},
 }
 

@@ -66,6 +66,8 @@ class ClusterArgs(Generic[N]):
     by_priority: bool = False
     # Whether some pool's nodes have a fabric of their own: EKS lets it through its security group.
     fabric: bool = False
+    # Whether some model has a route: GKE brings the Gateway API's kinds and its controller where it is told to.
+    routes: bool = False
     # The pools that a provisioner makes nodes of, where it does: GKE is told of their bounds here. None for groups.
     provisioned: tuple[AcceleratorPool, ...] | None = None
     # An existing cluster's, a secret; None where the cluster is made here.

@@ -75,11 +75,16 @@ _PLUGINS = {
 class DevicePlugins(pulumi.ComponentResource):
     """The plugins that these pools need, each tolerating every taint of its pools, spot included.
 
+    Args:
+        place: make their namespace in any case, for another agent of these nodes.
+
     Raises:
         ValueError: a pool's family has no plugin here, or nobody puts its driver on the nodes.
     """
 
-    def __init__(self, name: str, pools: Sequence[AcceleratorPool], opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, pools: Sequence[AcceleratorPool], opts: pulumi.ResourceOptions | None = None, *, place: bool = False
+    ) -> None:
         needing = [pool for pool in pools if pool.needs_device_plugin]
         for pool in needing:
             _refuse_what_cannot_work(pool)
@@ -89,7 +94,7 @@ class DevicePlugins(pulumi.ComponentResource):
             key = (pool.family, gpu_sharing.group(pool.sharing), _runtime(pool) or "")
             groups.setdefault(key, []).append(pool)
         # What a fabric needs on its nodes is there, too, though GKE brings the plugins themselves.
-        if groups or any(pool.fabric for pool in pools):
+        if groups or place or any(pool.fabric for pool in pools):
             made = namespace(f"{name}-namespace", ACCELERATORS, "privileged", self)
             for (family, way, runtime), of_group in sorted(groups.items(), key=lambda item: item[0]):
                 apart = "-".join(filter(None, (way, runtime)))

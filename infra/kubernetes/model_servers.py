@@ -21,6 +21,7 @@ class ModelServer:
         command, args: for a model with weights; Kubernetes fills in `$(WEIGHTS_URL)` and the like.
         parallel: argument that takes the number of accelerators of a replica; None where the server finds out itself.
         memory_share: argument that takes the part of a GPU's memory it may use; None where it takes what it needs.
+        cache: argument that takes the folder for what it fetches; None where it keeps nothing on a disk.
         alive, ready: paths of the liveness and the readiness probe.
         waiting: Prometheus metric of requests in the queue, by which KEDA scales; None where there is none.
         grpc: whether it speaks gRPC, too, at `GRPC_PORT`.
@@ -30,6 +31,7 @@ class ModelServer:
     args: tuple[str, ...] = ()
     parallel: str | None = None
     memory_share: str | None = None
+    cache: str | None = None
     alive: str
     ready: str
     waiting: str | None = None
@@ -55,15 +57,15 @@ VLLM = ModelServer(
 
 _ALIVE, _READY = "/v2/health/live", "/v2/health/ready"
 
-# Our own, `docs/serving.md`: a folder with a model.yaml, fetched to the one place where the pod may write.
+# Our own, `docs/serving.md`: a folder with a model.yaml, fetched to where the pod may write.
 SERVING = ModelServer(
     args=(
         "--model=$(WEIGHTS_URL)",
         "--name=$(MODEL_NAME)",
         "--port=$(PORT)",
         f"--grpc-port={GRPC_PORT}",
-        "--cache=$(HOME)/models",
     ),
+    cache="--cache",
     alive=_ALIVE,
     ready=_READY,
     waiting='vllm:num_requests_waiting{model_name="$MODEL"}',
@@ -79,3 +81,9 @@ _SERVERS = {Server.VLLM: VLLM, Server.OURS: SERVING, Server.OTHER: OPEN_INFERENC
 def server_of(image: str) -> ModelServer:
     """The server in an image, told by the image's name."""
     return _SERVERS[server_in(image)]
+
+
+def arguments(server: ModelServer, accelerators: int, folder: str) -> list[str]:
+    """What a server with weights is told of them and of its replica; `folder` is where it may keep what it fetches."""
+    parallel = [f"{server.parallel}={accelerators}"] if server.parallel and accelerators > 1 else []
+    return [*server.args, *([f"{server.cache}={folder}"] if server.cache else []), *parallel]

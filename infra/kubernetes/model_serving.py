@@ -23,10 +23,10 @@ from fleet.plan import accelerators_of
 from fleet.share import share_of_node
 from fleet.spec import Autoscaler, ModelSpec
 from fleet.spec_scaling import ScalingSpec
+from fleet.spec_serving import PodMonitorSpec, RouteSpec
 from infra.clouds.base import WorkloadIdentity
-from infra.kubernetes import scaling
-from infra.kubernetes.model_servers import GRPC_PORT, ModelServer, server_of
-from infra.kubernetes.namespaces import KEDA, MONITORING
+from infra.kubernetes import model_access, scaling, weights_volume
+from infra.kubernetes.model_servers import GRPC_PORT, ModelServer, arguments, server_of
 from infra.kubernetes.tenancy import NO_TEAM, Tenant
 
 # From the program's directory: an absolute path would be in the state, and differ on everybody's machine
@@ -55,10 +55,12 @@ class ModelServingArgs:
         replicas: least and most; the same without an autoscaler.
         tenant: where it runs, and on whose share.
         weights_url, weights_gib: where the weights are and their size; None and 0 where the image brings them.
+        weights_cache: the chart's `weights.cache`.
         cpus, memory_gib: of a replica; None for its share of the node.
         identity: what lets the pods read them; the release waits for it.
         scaling: what KEDA goes by; queue: the address of its queue, where it has one.
         ceiling: how far the grid holds it back; None where somebody waits for it.
+        route, pod_monitor: as the stack file has them.
     """
 
     name: str
@@ -70,6 +72,7 @@ class ModelServingArgs:
     tenant: Tenant = NO_TEAM
     weights_url: pulumi.Input[str] | None = None
     weights_gib: int = 0
+    weights_cache: Mapping[str, Any] = field(default_factory=lambda: weights_volume.NONE)
     cpus: int | None = None
     memory_gib: int | None = None
     service_account_annotations: pulumi.Input[Mapping[str, str]] = field(default_factory=dict)
@@ -78,6 +81,8 @@ class ModelServingArgs:
     scaling: ScalingSpec = field(default=ScalingSpec())
     queue: pulumi.Input[str] | None = None
     ceiling: Ceiling | None = None
+    route: RouteSpec | None = None
+    pod_monitor: PodMonitorSpec | None = None
     chart: str = CHART
 
     @classmethod
@@ -107,6 +112,7 @@ class ModelServingArgs:
             tenant=tenant,
             weights_url=weights_url,
             weights_gib=model.weights.size_gib if model.weights else 0,
+            weights_cache=weights_volume.values(model.weights, tenant.namespace, name),
             cpus=model.cpus,
             memory_gib=model.memory_gib,
             service_account_annotations=identity.service_account_annotations if identity else {},
@@ -115,6 +121,8 @@ class ModelServingArgs:
             scaling=model.scaling,
             queue=queue,
             ceiling=_ceiling(model),
+            route=model.route,
+            pod_monitor=model.pod_monitor,
         )
 
 
@@ -201,7 +209,7 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
         "priorityClassName": args.tenant.priority_class,
         "terminationGracePeriodSeconds": args.pool.grace_s,
         **_share_of_node(args),
-        "weights": {"sizeGiB": args.weights_gib},
+        "weights": {"sizeGiB": args.weights_gib, "cache": dict(args.weights_cache)},
         "replicas": {"min": low, "max": high},
         "autoscaling": scaling.values(_demand(args)),
         "probes": {
@@ -212,20 +220,18 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
         "serviceAccount": {"annotations": args.service_account_annotations},
         "podLabels": {**args.pod_labels, **args.tenant.queue_labels},
         "podAnnotations": {**placement.annotations, **_kept(args)},
-        "networkPolicy": {"fromNamespaces": [MONITORING]},
+        **model_access.values(args.autoscaler, args.route, args.pod_monitor),
     }
     if args.queue is not None:
         values["server"]["env"] = [{"name": "QUEUE", "value": args.queue}]
+    if args.weights_url is not None or weights_volume.is_image(args.weights_cache):
+        told = arguments(server, args.count, weights_volume.folder(args.weights_cache))
+        values["server"] |= {"command": list(server.command), "args": [*told, *_share_of_gpu(args.pool, server)]}
     if args.weights_url is not None:
-        parallel = [f"{server.parallel}={args.count}"] if server.parallel and args.count > 1 else []
         values["weights"]["url"] = args.weights_url
-        arguments = [*server.args, *parallel, *_share_of_gpu(args.pool, server)]
-        values["server"] |= {"command": list(server.command), "args": arguments}
         values["networkPolicy"]["credentialEndpoints"] = [
             {"cidr": cidr, "port": port} for cidr, port in credential_endpoints(args.pool.cloud)
         ]
-    if args.autoscaler is Autoscaler.KEDA:
-        values["networkPolicy"]["fromNamespaces"].append(KEDA)
     return values
 
 

@@ -16,6 +16,7 @@ import pulumi_kubernetes as kubernetes
 from fleet.monitoring import dashboards, rules
 from fleet.monitoring.figures import Replica
 from infra import versions
+from infra.kubernetes import gpu_metrics
 from infra.kubernetes.namespaces import LABELS, MONITORING, namespace
 
 _INSTALL_S = 900
@@ -64,7 +65,7 @@ def chart_values(replicas: Sequence[Replica]) -> dict[str, Any]:
         **{part: {"enabled": False} for part in ("kubeControllerManager", "kubeScheduler", "kubeEtcd", "kubeProxy")},
         "prometheus": {
             "prometheusSpec": {"retention": _RETENTION, **_of_all_namespaces()},
-            "additionalPodMonitors": [_of_models()],
+            "additionalPodMonitors": [_of_models(), gpu_metrics.monitor()],
         },
         # Empty: the chart makes a random one, in the Secret kube-prometheus-stack-grafana.
         "grafana": {"adminPassword": "", "defaultDashboardsEnabled": False},
@@ -72,7 +73,7 @@ def chart_values(replicas: Sequence[Replica]) -> dict[str, Any]:
 
 
 def _of_all_namespaces() -> dict[str, bool]:
-    """Monitors that others bring, such as DCGM's, count whatever release they are of."""
+    """Monitors that others bring, such as a GPU operator's, count whatever release they are of."""
     kinds = ("podMonitor", "serviceMonitor", "rule")
     return {f"{kind}SelectorNilUsesHelmValues": False for kind in kinds}
 

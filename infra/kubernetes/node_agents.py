@@ -30,6 +30,16 @@ def on_nodes_of(pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
     }
 
 
+def on_pools(pools: Sequence[AcceleratorPool]) -> dict[str, Any]:
+    """As `on_nodes_of`, for pools that may differ in how they hand their accelerators out: by the pools' names."""
+    there = {"key": POOL_LABEL, "operator": "In", "values": sorted({pool.name for pool in pools})}
+    terms = {"nodeSelectorTerms": [{"matchExpressions": [there]}]}
+    return {
+        "tolerations": tolerations(pools),
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}},
+    }
+
+
 def tolerations(pools: Sequence[AcceleratorPool]) -> list[dict[str, str]]:
     """Of all taints of these pools."""
     taints = sorted({taint for pool in pools for taint in pool.all_taints})

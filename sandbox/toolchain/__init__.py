@@ -158,6 +158,8 @@ TOOLS: dict[str, Tool] = {
         _kube("kubectl", 25),
         Tool("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", "0.8.0", 60, carries=_STAGES),
         Tool("helm", "helm", "helm.sh/helm/v4/cmd/helm", "4.3.1", 110, on_path=(3, 22)),
+        # Beside it, as charts must be the same to both. Quick after Helm 4, whose packages it shares.
+        Tool("helm3", "helm3", "helm.sh/helm/v3/cmd/helm", "3.22.0", 60),
         Tool("fake-gcs-server", "fake-gcs-server", "github.com/fsouza/fake-gcs-server", "1.54.0", 45),
         _keda("keda-operator", "operator", 400, _KEDA_CRDS),
         _keda("keda-adapter", "adapter", 60),

@@ -11,7 +11,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from sandbox.toolchain import TOOLS, ensure, find, pins
+from sandbox.toolchain import TOOLS, crds, ensure, find, pins
 
 
 def main() -> None:
@@ -23,19 +23,22 @@ def main() -> None:
     if unknown := [t for t in args.tools if t not in TOOLS]:
         parser.error(f"unknown tool {', '.join(unknown)}; there are {', '.join(TOOLS)}")
     try:
-        _run(args.tools or list(TOOLS), show=args.list, pin=args.pin)
+        _run(args.tools, show=args.list, pin=args.pin)
     except RuntimeError as problem:
         sys.exit(str(problem))
     except KeyboardInterrupt:
         sys.exit(130)  # what was half made is gone already
 
 
-def _run(names: list[str], *, show: bool, pin: bool) -> None:
+def _run(asked: list[str], *, show: bool, pin: bool) -> None:
     if pin:
         Console().print(f"{pins.pin()} rows in {pins.PINS}: read the difference before you commit it", highlight=False)
         return
+    names = asked or list(TOOLS)
     if not show:
         ensure(names)
+        if not asked:
+            crds.files()
     table = Table("Tool", "Version", "Place", box=None)
     for name in names:
         table.add_row(name, TOOLS[name].version, str(find(name) or f"not built (about {TOOLS[name].expected_s} s)"))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def _build_one(go: str, tool: Tool, title: str, console: Console) -> None:
                 "Mend: check that the Go module proxy can be reached and that there are 8 GB of free disk, then run again."
             )
         if tool.carries:
-            _copy(go, tool.module, tool.carries, part / tool.carries.directory)
+            _copy(go, _MODULES / tool.module, tool.carries, part / tool.carries.directory)
         part.replace(place)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -90,18 +91,43 @@ def _wait(process: subprocess.Popen[bytes], title: str, expected_s: int, console
     console.print(f"✓ {title} in {time.monotonic() - started:.0f} s", highlight=False)
 
 
-def _copy(go: str, module: str, carried: Carried, target: Path) -> None:
-    done = subprocess.run(
-        [go, "list", "-m", "-f", "{{.Dir}}", carried.module],
-        cwd=_MODULES / module,
-        env=_go_env(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+def carry(module: Path, files: Iterable[Carried], place: Path) -> None:
+    """Put the files of modules that no program is built from into `place`, whole or not at all.
+
+    Raises:
+        RuntimeError: see `_copy`.
+    """
+    go = _go(Console(stderr=True))
+    with alone():
+        if place.exists():
+            return
+        part = place.with_name(f".{place.name}.{os.getpid()}")
+        try:
+            for carried in files:
+                _copy(go, module, carried, part / carried.directory)
+            part.replace(place)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _copy(go: str, module: Path, carried: Carried, target: Path) -> None:
+    """Out of Go's module cache; Go fetches what is not there, and compares it with go.sum.
+
+    Raises:
+        RuntimeError: it could not be had, or is another one; the message ends with what Go said.
+    """
+    command = [go, "mod", "download", "-json", carried.module]
+    done = subprocess.run(command, cwd=module, env=_go_env(), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = "\n".join(f"{done.stdout}{done.stderr}".splitlines()[-15:])
+        raise RuntimeError(
+            f"{carried.module} could not be had (go ended with {done.returncode}):\n{said}\n"
+            "Mend: check that the Go module proxy can be reached, then run again."
+        )
+    source = Path(json.loads(done.stdout)["Dir"])
     target.mkdir(parents=True, exist_ok=True)
     for name in carried.files:
-        (target / Path(name).name).write_bytes((Path(done.stdout.strip()) / name).read_bytes())
+        (target / Path(name).name).write_bytes((source / name).read_bytes())
 
 
 def _go_env() -> dict[str, str]:

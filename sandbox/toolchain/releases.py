@@ -109,5 +109,6 @@ _PUBLISHED: dict[str, Callable[[Tool, str, str], Release]] = {
     "etcd": _etcd,
     "kubernetes": _kubernetes,
     "helm": _helm,
+    "helm3": _helm,
     "fake-gcs-server": _fake_gcs_server,
 }

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import shutil
-import subprocess
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import yaml
@@ -16,39 +12,13 @@ import yaml
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import machine, machines
 from fleet.spec import Autoscaler
-from infra.kubernetes.model_serving import ModelServingArgs, chart_values, start_up_seconds
-from infra.kubernetes.namespaces import pod_security
-from sandbox import toolchain
-from sandbox.control_plane import ControlPlane
+from infra.kubernetes.model_serving import chart_values, start_up_seconds
 from tests.accelerator_pools import L4, ON_OFFER, pool_of, tolerates
+from tests.charts.rendering import MODEL_SERVING, QUEUE, TRIGGER, Refused, merged, minimal, model, objects_in, restricted
 
-CHART = Path(__file__).parents[2] / "charts" / "model-serving"
-MINIMAL = yaml.safe_load((CHART / "ci" / "minimal-values.yaml").read_text())
+CHART = MODEL_SERVING
+MINIMAL = minimal(CHART)
 NO_RESOURCE = {"accelerator": {"resource": ""}}
-
-
-class HelmRefused(Exception):
-    """Helm's own words."""
-
-
-@pytest.fixture(scope="module")
-def helm():
-    """`helm(*arguments, values=…) -> stdout`."""
-    program = toolchain.path("helm")
-
-    def run(*arguments, values=None):
-        said = subprocess.run(
-            [program, *arguments, *(["--values", "-"] if values is not None else [])],
-            input=json.dumps(values),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if said.returncode:
-            raise HelmRefused(said.stderr)
-        return said.stdout
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -60,97 +30,34 @@ def render(helm):
         key = f"{minor} {json.dumps(values, sort_keys=True)}"
         if key not in done:
             text = helm("template", "chat", str(CHART), "--namespace", "models", "--kube-version", minor, values=values)
-            done[key] = [thing for thing in yaml.safe_load_all(text) if thing]
+            done[key] = objects_in(text)
         return {t["kind"]: t for t in done[key] if "helm.sh/hook" not in t["metadata"].get("annotations", {})}
 
     return run
-
-
-def merged(base, changes):
-    both = {**base, **changes}
-    return {k: merged(base[k], v) if isinstance(v, dict) and isinstance(base.get(k), dict) else v for k, v in both.items()}
 
 
 def with_(**changes):
     return merged(MINIMAL, changes)
 
 
-def model(pool, **changes):
-    args = {"name": "chat", "pool": pool, "count": 1, "image": "vllm/vllm-openai:v0.11.0", "replicas": (1, 1)}
-    given = {"autoscaler": Autoscaler.NONE, "weights_url": "s3://weights/chat", "weights_gib": 16}
-    return ModelServingArgs(**{**args, **given, **changes})
-
-
 def pod_of(objects):
     return objects["Deployment"]["spec"]["template"]["spec"]
 
 
-def keys_of(schema, path=()):
-    """Every object of a schema, by its path."""
-    if schema.get("type") == "object":
-        yield path, schema
-    for name, inner in schema.get("properties", {}).items():
-        yield from keys_of(inner, (*path, name))
-    if "items" in schema:
-        yield from keys_of(schema["items"], (*path, "[]"))
-
-
-# What needs no helm
-
-
-def readme_script():
-    spec = importlib.util.spec_from_file_location("charts_readme", CHART.parent / "readme.py")
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-def test_the_readme_is_what_values_yaml_says():
-    assert (CHART / "README.md").read_text() == readme_script().readme(CHART), "run python charts/readme.py"
-
-
-def test_a_stale_readme_is_told_by_check_and_mended_without_it(tmp_path, capsys):
-    chart, main = tmp_path / "model-serving", readme_script().main
-    shutil.copytree(CHART, chart)
-    assert main(["--check"], tmp_path) == 0
-    values = (chart / "values.yaml").read_text()
-    (chart / "values.yaml").write_text(values.replace("  port: 8000", "  port: 9000"))
-    before = (chart / "README.md").read_text()
-    assert main(["--check"], tmp_path) == 1
-    assert "run python charts/readme.py" in capsys.readouterr().err
-    assert (chart / "README.md").read_text() == before, "--check writes nothing"
-    assert main([], tmp_path) == 0
-    assert "| `server.port` | `9000` |" in (chart / "README.md").read_text()
-    assert main(["--check"], tmp_path) == 0
-
-
-def test_a_value_without_a_comment_is_refused():
-    with pytest.raises(ValueError, match=r"b\.c \(line 4\) has no comment"):
-        list(readme_script().rows("# -- Fine.\na: 1\nb:\n  c: 2\n"))
-
-
 def test_the_schema_knows_every_value_and_no_other():
-    schema = json.loads((CHART / "values.schema.json").read_text())
-    for path, thing in keys_of(schema):
-        # Either the keys are listed, or they are the user's own: labels with strings, resources with counts.
-        closed = thing.get("additionalProperties") is False and thing.get("properties")
-        own = ({"type": "string"}, {"type": "integer", "minimum": 1})
-        assert closed or thing.get("additionalProperties") in own, f"{path} takes anything"
-    given = yaml.safe_load((CHART / "values.yaml").read_text())
+    def same(given, schema, path=()):
+        if isinstance(given, dict) and "properties" in schema:
+            assert schema["additionalProperties"] is False, path
+            assert set(given) == set(schema["properties"]), path
+            for key, inner in given.items():
+                same(inner, schema["properties"][key], (*path, key))
 
-    def same(values, schema, path=()):
-        if isinstance(values, dict) and "properties" in schema:
-            assert set(values) == set(schema["properties"]), path
-            for key, value in values.items():
-                same(value, schema["properties"][key], (*path, key))
-
-    same(given, schema)
+    same(yaml.safe_load((CHART / "values.yaml").read_text()), json.loads((CHART / "values.schema.json").read_text()))
 
 
 # Rendered
 
 
-TRIGGER = {"type": "cron", "metadata": {"timezone": "UTC", "start": "0 8 * * *", "end": "0 18 * * *", "desiredReplicas": "2"}}
 WRONG = [
     ({"accelerators": {}}, "additional properties 'accelerators' not allowed"),
     ({"image": {"tag": "v1"}}, "/image"),
@@ -179,7 +86,9 @@ WRONG = [
     ({"server": {"env": [{"name": "A", "value": 1}]}}, "/server/env/0"),
     ({"weights": {"url": "weights/chat"}}, "/weights/url"),
     ({"weights": {"sizeGiB": -1}}, "/weights/sizeGiB"),
-    ({"weights": {"cache": {"kind": "node"}}}, "/weights/cache/kind"),
+    ({"weights": {"cache": {"kind": "disk"}}}, "/weights/cache/kind"),
+    ({"weights": {"cache": {"kind": "node"}}}, "/weights/cache/node"),
+    ({"weights": {"cache": {"kind": "node", "node": {"path": "var/weights"}}}}, "/weights/cache/node/path"),
     ({"weights": {"cache": {"kind": "image"}}}, "/weights/cache"),
     ({"weights": {"cache": {"path": "cache"}}}, "/weights/cache/path"),
     ({"replicas": {"max": 0}}, "/replicas/max"),
@@ -212,14 +121,14 @@ def test_many_wrong_values_are_known():
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
 def test_the_schema_refuses_what_the_chart_does_not_know(render, values, at):
-    with pytest.raises(HelmRefused, match=r"don't meet the specifications of the schema") as refused:
+    with pytest.raises(Refused, match=r"don't meet the specifications of the schema") as refused:
         render(with_(**values))
     assert at in str(refused.value)
 
 
 @pytest.mark.sandbox
 def test_without_an_accelerator_there_is_no_model(render):
-    with pytest.raises(HelmRefused, match="/accelerator/resource"):
+    with pytest.raises(Refused, match="/accelerator/resource"):
         render({"image": MINIMAL["image"]})
 
 
@@ -243,7 +152,7 @@ def test_a_class_of_priority_is_the_pods_where_one_is_given(render):
 
 @pytest.mark.sandbox
 def test_an_old_cluster_is_refused(helm):
-    with pytest.raises(HelmRefused, match="incompatible with Kubernetes"):
+    with pytest.raises(Refused, match="incompatible with Kubernetes"):
         helm("template", "chat", str(CHART), "--kube-version", "1.32.0", values=MINIMAL)
 
 
@@ -306,9 +215,6 @@ def test_what_cannot_be_counted_takes_no_replica_away(render):
     assert fallback(fallback={"replicas": 4, "behavior": "static"})["replicas"] == 4
 
 
-QUEUE = {"type": "aws-sqs-queue", "metadata": {"queueURL": "https://sqs.us-east-1.amazonaws.com/123456789012/jobs"}}
-
-
 @pytest.mark.sandbox
 def test_a_queue_is_read_by_an_identity(render):
     trigger = {**QUEUE, "authenticationRef": {"name": "chat"}}
@@ -363,15 +269,16 @@ def test_a_canary_gets_its_part_of_the_requests(render):
 
 @pytest.mark.sandbox
 def test_a_pod_monitor_looks_at_the_replicas_metrics(render):
-    objects = render(with_(podMonitor={"enabled": True}))
+    objects = render(with_(podMonitor={"enabled": True, "labels": {"release": "prometheus"}}))
     spec = objects["PodMonitor"]["spec"]
+    assert objects["PodMonitor"]["metadata"]["labels"]["release"] == "prometheus"
     assert spec["selector"] == {"matchLabels": objects["Service"]["spec"]["selector"]}
     assert spec["podMetricsEndpoints"] == [{"port": "http", "path": "/metrics", "interval": "15s"}]
     assert "PodMonitor" not in render(MINIMAL)
 
 
 @pytest.mark.sandbox
-def test_weights_outlive_a_replica_in_a_claim_or_come_as_an_image(render, helm):
+def test_weights_outlive_a_replica_in_a_claim_or_on_its_node_or_come_as_an_image(render):
     def weights(objects):
         (volume,) = [v for v in pod_of(objects)["volumes"] if v["name"] == "weights"]
         (container,) = pod_of(objects)["containers"]
@@ -387,11 +294,20 @@ def test_weights_outlive_a_replica_in_a_claim_or_come_as_an_image(render, helm):
     given = render(with_(weights={"cache": {"kind": "pvc", "claim": {"name": "mine"}}}))
     assert "PersistentVolumeClaim" not in given
     assert weights(given)[0]["persistentVolumeClaim"] == {"claimName": "mine"}
+    on_node = render(with_(weights={"sizeGiB": 16, "cache": {"kind": "node", "node": {"path": "/mnt/weights"}}}))
+    volume, claim = on_node["PersistentVolume"], on_node["PersistentVolumeClaim"]
+    assert volume["spec"]["local"] == {"path": "/mnt/weights"}
+    assert claim["spec"]["volumeName"] == volume["metadata"]["name"] == "models-chat-weights"
+    assert volume["spec"]["claimRef"] == {"namespace": "models", "name": claim["metadata"]["name"]}
+    assert volume["spec"]["capacity"] == claim["spec"]["resources"]["requests"] == {"storage": "32Gi"}
+    assert weights(on_node)[0]["persistentVolumeClaim"] == {"claimName": claim["metadata"]["name"]}
     image = with_(weights={"cache": {"kind": "image", "image": "registry.example/weights:1"}})
     volume, mount = weights(render(image, "1.35.0"))
     assert volume["image"]["reference"] == "registry.example/weights:1"
     assert mount["readOnly"]
-    with pytest.raises(HelmRefused, match=r"image needs Kubernetes 1\.35"):
+    (container,) = pod_of(render(image, "1.35.0"))["containers"]
+    assert {e["name"]: e["value"] for e in container["env"]}["WEIGHTS_URL"] == mount["mountPath"]
+    with pytest.raises(Refused, match=r"image needs Kubernetes 1\.35"):
         render(image)
     assert "weights" not in {v["name"] for v in pod_of(render(MINIMAL))["volumes"]}
 
@@ -451,7 +367,7 @@ def test_another_claim_is_another_template_as_none_can_be_edited(render):
 
 @pytest.mark.sandbox
 def test_claims_are_refused_where_the_cluster_knows_none(helm):
-    with pytest.raises(HelmRefused, match=r"resourceClaims need Kubernetes 1\.34"):
+    with pytest.raises(Refused, match=r"resourceClaims need Kubernetes 1\.34"):
         helm("template", "chat", str(CHART), "--kube-version", "1.33.0", values=chart_values(model(pool_of(L4, dra=True))))
 
 
@@ -532,35 +448,6 @@ def test_every_machine_gets_a_pod_that_its_nodes_take(render):
 # Installed
 
 
-@pytest.fixture(scope="module")
-def control_plane(tmp_path_factory):
-    made = ControlPlane("charts", tmp_path_factory.mktemp("control-plane"))
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def kubectl(control_plane):
-    def run(*arguments, stdin=None):
-        said = subprocess.run(
-            [toolchain.path("kubectl"), "--kubeconfig", control_plane.directory / "kubeconfig", *arguments],
-            input=json.dumps(stdin),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert said.returncode == 0, said.stderr
-        return said.stdout
-
-    return run
-
-
-def restricted(name):
-    labels = pod_security("restricted")
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-
-
 @pytest.mark.sandbox
 def test_the_api_server_admits_every_part_under_pod_security_restricted(helm, kubectl, control_plane):
     """The replica is made by the ReplicaSet, so it is there only if admission let it pass."""
@@ -571,61 +458,28 @@ def test_the_api_server_admits_every_part_under_pod_security_restricted(helm, ku
     helm("install", "chat", str(CHART), *where, values=values)
     pods = wait_for(lambda: json.loads(kubectl("get", "pods", "-n", "models", "-o", "json"))["items"])
     assert [p["spec"]["containers"][0]["image"] for p in pods] == ["vllm/vllm-openai:v0.11.0"]
-    hooks = [thing for thing in yaml.safe_load_all(helm("get", "hooks", "chat", *where)) if thing]
+    hooks = objects_in(helm("get", "hooks", "chat", *where))
     assert sorted(thing["kind"] for thing in hooks) == ["NetworkPolicy", "Pod"]
     for thing in hooks:
         kubectl("create", "--dry-run=server", "-f", "-", stdin=thing)
 
 
-QUEUED = {"triggers": [{**QUEUE, "authenticationRef": {"name": "chat"}}], "identity": {"provider": "aws"}}
-RENDERS = {
-    "minimal": {},
-    "hpa": {"autoscaling": {"kind": "hpa", "scaleDown": {"stabilizationSeconds": 820}}, "replicas": {"min": 2, "max": 4}},
-    "keda": {
-        "autoscaling": {"kind": "keda", "keda": {**QUEUED, "initialCooldownPeriod": 220}},
-        "replicas": {"min": 0, "max": 4},
-    },
-    "formula": {
-        "autoscaling": {
-            "kind": "keda",
-            "keda": {"triggers": [{"name": "grid", **TRIGGER}], "formula": "grid ?? 0.0", "fallback": {"replicas": 1}},
-        },
-        "replicas": {"min": 1, "max": 4},
-    },
-    "jobs": {"autoscaling": {"kind": "jobs", "keda": QUEUED}, "replicas": {"min": 0, "max": 4}},
-    "claim": {"weights": {"sizeGiB": 16, "cache": {"kind": "pvc", "claim": {"storageClass": "efs"}}}},
-    "image": {"weights": {"cache": {"kind": "image", "image": "registry.example/weights:1"}}},
-}
-
-
-@pytest.fixture(scope="module")
-def with_keda(kubectl):
-    """A namespace in a cluster that knows KEDA's kinds."""
-    kubectl("apply", "-f", "-", stdin=restricted("rendered"))
-    crds = [part for file in toolchain.carried("keda-operator") for part in ("-f", str(file))]
-    kubectl("apply", "--server-side", *crds)
-    kubectl("wait", "--for=condition=Established", "--timeout=60s", *crds)
-    return "rendered"
-
-
 @pytest.mark.sandbox
-@pytest.mark.parametrize("name", RENDERS)
-def test_every_render_is_what_kubernetes_and_keda_take(helm, kubectl, with_keda, name):
-    """Strictly: by the API server's own schemas and KEDA's CRDs, where an unknown field is a fault; hooks, too."""
-    version = ("--kube-version", "1.37.0")
-    text = helm("template", "chat", str(CHART), "--namespace", with_keda, *version, values=with_(**RENDERS[name]))
-    objects = [thing for thing in yaml.safe_load_all(text) if thing]
-    assert objects
-    for thing in tuple(objects):
-        spec = thing.get("spec", {})
-        template = spec.get("template") or spec.get("jobTargetRef", {}).get("template")
-        if template:  # what they make is taken or refused by itself, and later
-            pod = {**template["spec"], "serviceAccountName": "default"}
-            meta = {"name": "chat", "namespace": with_keda}
-            objects.append({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod})
-    whole = {"apiVersion": "v1", "kind": "List", "items": objects}
-    said = kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=whole)
-    assert len(said.splitlines()) == len(objects)
+def test_a_replica_finds_room_on_a_node_that_keeps_its_weights(helm, kubectl, control_plane):
+    """By the real volume binder and scheduler: whatever node it is, the one volume is there."""
+    kubectl("apply", "-f", "-", stdin=restricted("kept"))
+    name = {"kubernetes.io/hostname": "keeper"}
+    room = {"cpu": "8", "memory": "64Gi", "ephemeral-storage": "100Gi", "pods": "10", "nvidia.com/gpu": "1"}
+    metadata = {"name": "keeper", "labels": name, "annotations": {"kwok.x-k8s.io/node": "fake"}}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "status": {"capacity": room, "allocatable": room}}
+    kubectl("create", "-f", "-", stdin=node)
+    values = with_(nodeSelector=name, weights={"sizeGiB": 1, "cache": {"kind": "node", "node": {"path": "/mnt/weights"}}})
+    where = ("--namespace", "kept", "--kubeconfig", str(control_plane.directory / "kubeconfig"))
+    helm("install", "chat", str(CHART), *where, values=values)
+    where = wait_for(lambda: kubectl("get", "pods", "-n", "kept", "-o", "jsonpath={.items[*].spec.nodeName}"))
+    assert where == "keeper"
+    volume = kubectl("get", "persistentvolume", "kept-chat-weights", "-o", "jsonpath={.status.phase} {.spec.claimRef.name}")
+    assert volume == "Bound chat-weights"
 
 
 @pytest.mark.sandbox
@@ -635,7 +489,7 @@ def test_pod_security_restricted_would_have_noticed(helm, kubectl, render):
     spec = pod_of(render(chart_values(model(replace(pool_of(L4), name="l4")))))
     worse = {**spec, "serviceAccountName": "default", "securityContext": {"runAsUser": 0}}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "worse", "namespace": "checked"}, "spec": worse}
-    with pytest.raises(AssertionError, match='violates PodSecurity "restricted:latest"'):
+    with pytest.raises(Refused, match='violates PodSecurity "restricted:latest"'):
         kubectl("create", "--dry-run=server", "-f", "-", stdin=pod)
 
 

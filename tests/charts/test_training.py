@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import subprocess
 import time
 from pathlib import Path
 
@@ -13,22 +11,15 @@ import jsonschema
 import pytest
 import yaml
 
-from infra.kubernetes.namespaces import pod_security
-from sandbox import toolchain
-from sandbox.control_plane import ControlPlane
 from tests.accelerator_pools import L4, ON_OFFER, pool_of, tolerates
+from tests.charts.rendering import TRAINING, merged, minimal, objects_in, restricted
 
-CHART = Path(__file__).parents[2] / "charts" / "training"
+CHART = TRAINING
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
-MINIMAL = yaml.safe_load((CHART / "ci" / "minimal-values.yaml").read_text())
+MINIMAL = minimal(CHART)
 LAUNCHERS = {"torchrun": "training.ddp", "accelerate": "training.accelerated", "lightning": "training.lightning_fit"}
 DISRUPTED = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
-
-
-def merged(base, changes):
-    both = {**base, **changes}
-    return {k: merged(base[k], v) if isinstance(v, dict) and isinstance(base.get(k), dict) else v for k, v in both.items()}
 
 
 def with_(**changes):
@@ -41,28 +32,14 @@ def refuse(values):
 
 
 @pytest.fixture(scope="module")
-def render():
+def render(helm):
     """`render(values) -> objects by kind`."""
-    program = toolchain.path("helm")
 
-    def run(values):
-        command = [
-            program,
-            "template",
-            "fit",
-            str(CHART),
-            "--namespace",
-            "training",
-            "--kube-version",
-            "1.34.0",
-            "--values",
-            "-",
-        ]
-        said = subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
-        assert said.returncode == 0, said.stderr
-        return {thing["kind"]: thing for thing in yaml.safe_load_all(said.stdout) if thing}
+    def call(values):
+        text = helm("template", "fit", str(CHART), "--namespace", "training", "--kube-version", "1.34.0", values=values)
+        return {thing["kind"]: thing for thing in objects_in(text)}
 
-    return run
+    return call
 
 
 def trainer(spec):
@@ -73,24 +50,8 @@ def trainer(spec):
 # What needs no helm
 
 
-def test_the_readme_is_what_values_yaml_says():
-    spec = importlib.util.spec_from_file_location("charts_readme", CHART.parent / "readme.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    assert (CHART / "README.md").read_text() == script.readme(CHART), "run python charts/readme.py"
-
-
-def test_the_schema_takes_the_least_and_knows_every_value_and_no_other():
+def test_the_schema_takes_the_least():
     assert refuse(MINIMAL) == []
-
-    def alike(schema, values, path):
-        if "properties" in schema and isinstance(values, dict):
-            assert schema.get("additionalProperties") is False, path
-            assert set(schema["properties"]) == set(values), path
-            for key, inner in schema["properties"].items():
-                alike(inner, values[key], f"{path}.{key}")
-
-    alike(SCHEMA, VALUES, "values")
 
 
 @pytest.mark.parametrize(
@@ -242,36 +203,17 @@ def test_workers_speak_among_themselves_and_else_only_out(render):
 
 
 @pytest.mark.sandbox
-def test_the_job_controller_makes_restricted_workers_with_names_that_last(render, tmp_path):
+def test_the_job_controller_makes_restricted_workers_with_names_that_last(render, kubectl):
     """By a real API server: the pods are there only if admission let them pass, and are named as the command says."""
-    plane = ControlPlane("training", tmp_path)
-    plane.start()
-    try:
-
-        def kubectl(*arguments, stdin=None):
-            command = [toolchain.path("kubectl"), "--kubeconfig", plane.directory / "kubeconfig", *arguments]
-            said = subprocess.run(command, input=json.dumps(stdin), capture_output=True, text=True, check=False)
-            assert said.returncode == 0, said.stderr
-            return said.stdout
-
-        labels = pod_security("restricted")
-        kubectl(
-            "apply",
-            "-f",
-            "-",
-            stdin={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "training", "labels": labels}},
-        )
-        made = render(with_(workers=2, checkpoint={"claim": "runs"}))
-        for thing in made.values():
-            kubectl("apply", "-f", "-", stdin=thing)
-        pods, until = [], time.monotonic() + 60
-        while len(pods) < 2 and time.monotonic() < until:
-            pods = json.loads(kubectl("get", "pods", "-n", "training", "-o", "json"))["items"]
-            time.sleep(0.5)
-        assert sorted(f"{pod['spec']['hostname']}.{pod['spec']['subdomain']}" for pod in pods) == ["fit-0.fit", "fit-1.fit"]
-        index = "batch.kubernetes.io/job-completion-index"
-        assert {pod["metadata"]["annotations"][index] for pod in pods} == {"0", "1"}
-        command = trainer(pods[0]["spec"])["command"]
-        assert re.search(r"rdzv_endpoint=fit-0\.fit:", " ".join(command))
-    finally:
-        plane.stop()
+    kubectl("apply", "-f", "-", stdin=restricted("training"))
+    for thing in render(with_(workers=2, checkpoint={"claim": "runs"})).values():
+        kubectl("apply", "-f", "-", stdin=thing)
+    pods, until = [], time.monotonic() + 60
+    while len(pods) < 2 and time.monotonic() < until:
+        pods = json.loads(kubectl("get", "pods", "-n", "training", "-o", "json"))["items"]
+        time.sleep(0.5)
+    assert sorted(f"{pod['spec']['hostname']}.{pod['spec']['subdomain']}" for pod in pods) == ["fit-0.fit", "fit-1.fit"]
+    index = "batch.kubernetes.io/job-completion-index"
+    assert {pod["metadata"]["annotations"][index] for pod in pods} == {"0", "1"}
+    command = trainer(pods[0]["spec"])["command"]
+    assert re.search(r"rdzv_endpoint=fit-0\.fit:", " ".join(command))

@@ -351,7 +351,7 @@ def test_a_slice_is_served_whole_or_not_at_all(changes, message):
 def test_weights_reach_vllm_with_all_accelerators_of_the_replica():
     pool = pool_of(machine(Cloud.AWS, "g6.12xlarge"))
     values = chart_values(model(pool, count=4))
-    assert values["weights"] == {"sizeGiB": 16, "url": "s3://weights/chat"}
+    assert values["weights"] == {"sizeGiB": 16, "cache": {"kind": "none"}, "url": "s3://weights/chat"}
     assert values["server"]["command"] == ["vllm", "serve"]
     assert values["server"]["args"][0] == "$(WEIGHTS_URL)"
     assert "--tensor-parallel-size=4" in values["server"]["args"]

@@ -322,8 +322,8 @@ def test_pin_writes_what_every_project_publishes(mirror: Mirror, cache: Path, mo
     command.main()
     rows = pins.read(pins.PINS)
     assert rows == {url: sha256(url.encode()) for url in rows}
-    # Five tools on four platforms, and Kubernetes' three servers on two.
-    assert len(rows) == 5 * 4 + 3 * 2
+    # Six tools on four platforms, and Kubernetes' three servers on two.
+    assert len(rows) == 6 * 4 + 3 * 2
     kubectl = releases.release(toolchain.TOOLS["kubectl"], LINUX)
     mirror.files[path(kubectl.checksums)] = sha256(b"other").encode()
     before = pins.PINS.read_text()

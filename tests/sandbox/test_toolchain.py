@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from sandbox import toolchain
-from sandbox.toolchain import build
+from sandbox.toolchain import build, crds
 
 
 @pytest.fixture
@@ -95,3 +95,39 @@ def test_a_build_goes_into_place_whole(cache: Path, tmp_path: Path) -> None:
     found = toolchain.find("etcd")
     assert found is not None
     assert found.read_text() == "built\n"
+
+
+@pytest.fixture
+def modules(cache: Path, tmp_path: Path) -> Path:
+    """Go of the fake, whose only module is here; the directory of its files."""
+    source = tmp_path / "module"
+    for carried in crds.CRDS.values():
+        for name in carried.files:
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_text(f"of: {carried.module}\n")
+    said = f'{{"Dir": "{source}"}}'
+    program(tmp_path / "path" / "go", f"""[ "$1" = version ] && echo go version go1.99.0 || echo '{said}'""")
+    return source
+
+
+def test_definitions_without_a_program_are_fetched_once(modules: Path, tmp_path: Path) -> None:
+    (route,) = crds.files(["HTTPRoute"])
+    assert route.read_text() == "of: sigs.k8s.io/gateway-api\n"
+    assert route.is_relative_to(crds.place())
+    (tmp_path / "path" / "go").unlink()
+    assert len(crds.files()) == len(crds.CRDS)
+
+
+def test_definitions_that_cannot_be_had_leave_nothing(modules: Path, cache: Path, tmp_path: Path) -> None:
+    script = '[ "$1" = version ] && echo go version go1.99.0 || { echo SECURITY ERROR; exit 1; }'
+    program(tmp_path / "path" / "go", script)
+    with pytest.raises(RuntimeError, match=r"gateway-api could not be had.*\n.*SECURITY ERROR\nMend: .*proxy"):
+        crds.files()
+    assert [path.name for path in cache.iterdir()] == ["lock"]
+
+
+def test_definitions_are_pinned_by_content() -> None:
+    """Without a line of go.sum Go would take whatever it is given."""
+    sums = (Path(crds.__file__).parent / "go.sum").read_text()
+    for carried in crds.CRDS.values():
+        assert re.search(rf"^{re.escape(carried.module)} v\S+ h1:", sums, re.MULTILINE)

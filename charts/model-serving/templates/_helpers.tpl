@@ -29,3 +29,13 @@ app.kubernetes.io/part-of: accelfleet
 {{- $claim := index . 1 -}}
 {{- printf "%s-%s-%s" $root.Release.Name $claim.name ($claim | toJson | sha256sum | trunc 8) -}}
 {{- end }}
+
+{{- /* A volume is of no namespace: the namespace is in its name. */ -}}
+{{- define "model-serving.volume" -}}
+{{ .Release.Namespace }}-{{ .Release.Name }}-weights
+{{- end }}
+
+{{- /* What is there and what replaces it. */ -}}
+{{- define "model-serving.cacheSize" -}}
+{{ mul 2 (max 1 (.Values.weights.sizeGiB | int)) }}Gi
+{{- end }}

@@ -107,7 +107,8 @@ containers:
         value: {{ .Release.Name | quote }}
       - name: PORT
         value: {{ .Values.server.port | int | quote }}
-      {{- with .Values.weights.url }}
+      {{- $image := eq .Values.weights.cache.kind "image" }}
+      {{- with .Values.weights.url | default (ternary .Values.weights.cache.path "" $image) }}
       - name: WEIGHTS_URL
         value: {{ . | quote }}
       {{- end }}
@@ -211,10 +212,10 @@ containers:
         subPath: home
 volumes:
   {{- with .Values.weights.cache }}
-  {{- if eq .kind "pvc" }}
+  {{- if has .kind (list "pvc" "node") }}
   - name: weights
     persistentVolumeClaim:
-      claimName: {{ .claim.name | default (printf "%s-weights" $.Release.Name) }}
+      claimName: {{ eq .kind "pvc" | ternary .claim.name "" | default (printf "%s-weights" $.Release.Name) }}
   {{- else if eq .kind "image" }}
   - name: weights
     image:

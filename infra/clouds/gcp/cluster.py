@@ -127,6 +127,8 @@ class GkeCluster(pulumi.ComponentResource):
             addons_config=gcp.container.ClusterAddonsConfigArgs(
                 gcs_fuse_csi_driver_config=gcp.container.ClusterAddonsConfigGcsFuseCsiDriverConfigArgs(enabled=True)
             ),
+            # https://docs.cloud.google.com/kubernetes-engine/docs/how-to/deploying-gateways#enable-gateway
+            gateway_api_config=gcp.container.ClusterGatewayApiConfigArgs(channel="CHANNEL_STANDARD") if args.routes else None,
             cost_management_config=gcp.container.ClusterCostManagementConfigArgs(enabled=True),
             deletion_protection=args.protect,
             resource_labels=args.tags,
