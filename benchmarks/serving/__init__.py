@@ -1,8 +1,9 @@
-"""The model server at 32 clients against LitServe, MLServer, BentoML, plain FastAPI, and the limit: the session in a loop.
+"""The model server at 32 clients against LitServe, MLServer, BentoML, Ray Serve, plain FastAPI, and the session in a loop.
 
 Every server has an environment of its own, made when it is asked for and kept in the cache, and is tuned as its own
-documentation says: batches of up to 16 within 2 ms, one inference thread. All run for the whole of a model's rounds and
-are stopped (SIGSTOP) while it is another's turn. A peer that cannot be installed is said to be absent.
+documentation says: batches of up to 16 within 2 ms, and as many threads for a run as every other has. All run for the whole
+of a model's rounds and are stopped (SIGSTOP) while it is another's turn. A peer that cannot be installed, or does not start,
+is said to be absent.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import json
 import os
 import signal
+import statistics
 import struct
 import subprocess
 import sys
@@ -22,6 +24,8 @@ from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from benchmarks.measure import Aim, Ratio
 from benchmarks.serving.shapes import SHAPES
@@ -38,6 +42,10 @@ _OURS = "serving"
 # The protocol's binary tensors in place of JSON's numbers; the peers' rows are JSON against JSON.
 _BYTES = "serving, tensors as bytes"
 _LIMIT = "the session in a loop"
+# With how many threads for a run each model is measured; the dearest one also on both of a runner's cores.
+_CASES = (*((model, 1) for model in SHAPES), ("transformer", 2))
+# The one whose run costs next to nothing: what is left of a request is the server's own.
+_CHEAPEST = "tiny"
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,8 @@ class _Side:
 
     Attributes:
         packages: of its environment, for pip.
-        command: after `python`; {model}, {port} and {here} are filled in.
+        command: after `python`; {model}, {port}, {threads} and {here} are filled in. The peers are told of threads by
+            BENCH_THREADS.
         path: of its inference route.
         body: the request of one row.
         throughput: how many times ours should be quicker, None for no aim.
@@ -64,7 +73,7 @@ _SIDES = {
     _OURS: _Side(
         ("-r", str(_ROOT / "serving" / "requirements.txt"), "onnx==1.23.2"),
         ("-m", "serving", "--model", "{model}", "--name", "model", "--port", "{port}", "--grpc-port", "-1", "--host",
-         "127.0.0.1", "--threads", "1", "--max-batch", "16", "--log-level", "warning"),
+         "127.0.0.1", "--threads", "{threads}", "--max-batch", "16", "--log-level", "warning"),
         "/v2/models/model/infer", "v2", {"PYTHONPATH": str(_ROOT)},
     ),
     "plain FastAPI": _Side(
@@ -82,6 +91,11 @@ _SIDES = {
         ("-m", "bentoml", "serve", "bentoml_ort:Model", "--working-dir", "{here}", "--host", "127.0.0.1", "--port", "{port}"),
         "/predict", "bento", {"BENCH_MODEL": "{model}", "BENTOML_DO_NOT_TRACK": "1"}, throughput=3,
     ),
+    # The aims name no figure for it: LitServe's and MLServer's, as it batches like them.
+    "Ray Serve": _Side(
+        ("ray[serve]==2.60.0", _ORT), ("{here}/ray_ort.py", "{model}", "{port}"), "/predict", "plain",
+        {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "RAY_USAGE_STATS_ENABLED": "0"}, throughput=2,
+    ),
 }  # fmt: skip
 
 
@@ -93,38 +107,61 @@ def measure(quick: bool) -> list[Ratio]:
         folder = Path(scratch)
         ours = environments[_OURS]
         subprocess.run([ours, _HERE / "models.py", folder], check=True)
-        for model in SHAPES:
-            found += _of_model(model, folder, environments, rounds, seconds)
+        for model, threads in _CASES:
+            found += _of_model(model, threads, folder, environments, rounds, seconds)
     return found
 
 
-def _of_model(model: str, folder: Path, environments: Mapping[str, str], rounds: int, seconds: float) -> list[Ratio]:
+def _of_model(
+    model: str, threads: int, folder: Path, environments: Mapping[str, str], rounds: int, seconds: float
+) -> list[Ratio]:
     runs: dict[str, list[dict[str, float]]] = {}
     with contextlib.ExitStack() as stack:
-        servers = {
-            name: stack.enter_context(_serving(name, python, folder / f"{model}.onnx", folder))
-            for name, python in environments.items()
-        }
+        servers: dict[str, _Server] = {}
+        for name, python in environments.items():
+            try:
+                servers[name] = stack.enter_context(_serving(name, python, folder / f"{model}.onnx", threads, folder))
+            except RuntimeError as wrong:
+                if name == _OURS:
+                    raise
+                _absent(name, str(wrong))
         for number in range(rounds + 1):
             shape = [str(size) for size in SHAPES[model]]
             limit = [environments[_OURS], _HERE / "peers" / "session_loop.py", folder / f"{model}.onnx", str(seconds), *shape]
-            sides = {_LIMIT: _json(limit), _BYTES: servers[_OURS].measure(_as_bytes(model), seconds)}
+            sides = {
+                _LIMIT: _json(limit, env={"BENCH_THREADS": str(threads)}),
+                _BYTES: servers[_OURS].measure(_as_bytes(model), seconds),
+            }
             for name, server in servers.items():
                 sides[name] = server.measure(_request(_SIDES[name], model), seconds)
             # One round before, not counted.
             if number:
                 for name, run in sides.items():
                     runs.setdefault(name, []).append(run)
-    mine, limits = runs.pop(_OURS), runs.pop(_LIMIT)
-    rate, near = f"{model}, requests a second", Aim(0.75, at_least=True)
+    return _ratios(model if threads == 1 else f"{model} on {threads} threads", runs, model == _CHEAPEST)
+
+
+def _ratios(case: str, runs: dict[str, list[dict[str, float]]], overhead: bool) -> list[Ratio]:
+    """All of one case, with what a request costs beside the model's run where `overhead` says so."""
+    mine, limits, as_bytes = runs.pop(_OURS), runs.pop(_LIMIT), runs.pop(_BYTES)
+    rate, near = f"{case}, requests a second", Aim(0.75, at_least=True)
     made = [
         _ratio(rate, _LIMIT, mine, limits, "per_second", "/s", near),
-        _ratio(f"{model} as bytes, requests a second", _LIMIT, runs.pop(_BYTES), limits, "per_second", "/s", near),
+        _ratio(f"{case} as bytes, requests a second", _LIMIT, as_bytes, limits, "per_second", "/s", near),
     ]
     for name, theirs in runs.items():
         made.append(_ratio(rate, name, mine, theirs, "per_second", "/s", Aim(_SIDES[name].throughput or 0, at_least=True)))
-        made.append(_ratio(f"{model}, p99", name, mine, theirs, "p99_ms", "ms", Aim(0.5, at_least=False)))
+        made.append(_ratio(f"{case}, p99", name, mine, theirs, "p99_ms", "ms", Aim(0.5, at_least=False)))
+    if overhead and runs:
+        best = max(runs, key=lambda name: statistics.median(run["per_second"] for run in runs[name]))
+        sides = (_overheads(side, limits) for side in (mine, runs[best]))
+        made.append(Ratio(NAME, f"{case}, overhead", f"{best}, the best peer", "µs", *sides, Aim(0.5, at_least=False)))
     return made
+
+
+def _overheads(side: list[dict[str, float]], limits: list[dict[str, float]]) -> tuple[float, ...]:
+    """Microseconds of a request that the model's run does not take."""
+    return tuple(1e6 / run["per_second"] - 1e6 / limit["per_second"] for run, limit in zip(side, limits, strict=True))
 
 
 def _ratio(what: str, against: str, mine: list[Any], theirs: list[Any], key: str, unit: str, aim: Aim) -> Ratio:
@@ -139,37 +176,51 @@ class _Server:
 
     def measure(self, request: bytes, seconds: float) -> dict[str, float]:
         """Clients against it, everyone else stopped."""
-        os.killpg(self.process.pid, signal.SIGCONT)
+        self.signal(signal.SIGCONT)
         try:
             asked = [sys.executable, _HERE / "load.py", str(self.port), str(_CLIENTS), str(seconds)]
             found = _json(asked, request)
         finally:
-            os.killpg(self.process.pid, signal.SIGSTOP)
+            self.signal(signal.SIGSTOP)
         if found["failed"]:
             raise RuntimeError(f"port {self.port}: {found['failed']} requests were refused")
         return found
 
+    def processes(self) -> list[psutil.Process]:
+        """It and all below it: LitServe's and BentoML's outlive their parent, and Ray's are in sessions of their own."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            first = psutil.Process(self.process.pid)
+            return [first, *first.children(recursive=True)]
+        return []
+
+    def signal(self, number: signal.Signals) -> None:
+        for one in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.send_signal(number)
+
 
 @contextlib.contextmanager
-def _serving(name: str, python: str, model: Path, folder: Path) -> Iterator[_Server]:
+def _serving(name: str, python: str, model: Path, threads: int, folder: Path) -> Iterator[_Server]:
     # Three in a row for MLServer, which has one for each protocol.
     port = free_ports(1)[0] // 4 * 4
-    filled = {"model": str(model), "port": str(port), "here": str(_HERE / "peers")}
+    filled = {"model": str(model), "port": str(port), "here": str(_HERE / "peers"), "threads": str(threads)}
     side = _SIDES[name]
     log = folder / f"{name}.log"
     command = [python, *(part.format(**filled) for part in side.command)]
-    process = start(command, log, {key: value.format(**filled) for key, value in side.env.items()})
+    env = {key: value.format(**filled) for key, value in side.env.items()}
+    process = start(command, log, {**env, "BENCH_THREADS": str(threads), "TMPDIR": str(folder)})
+    server = _Server(process, port)
     try:
         _until_it_answers(process, port, _body(side, model.stem), side.path, log)
-        os.killpg(process.pid, signal.SIGSTOP)
-        yield _Server(process, port)
+        server.signal(signal.SIGSTOP)
+        yield server
     finally:
-        # Its session's other processes, too: LitServe's and BentoML's outlive their parent.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGCONT)
+        server.signal(signal.SIGCONT)
+        held = server.processes()
         end(process)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        for one in held:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
 
 
 def _until_it_answers(process: subprocess.Popen[bytes], port: int, body: bytes, path: str, log: Path) -> None:
@@ -232,14 +283,18 @@ def _environment(name: str, side: _Side) -> str | None:
     if done.returncode != 0:
         if name == _OURS:
             raise RuntimeError(done.stderr)
-        sys.stderr.write(f"{name} is absent: {done.stderr.strip().splitlines()[-1]}\n")
+        _absent(name, done.stderr)
         return None
     stamp.write_text(wanted)
     return python
 
 
-def _json(command: list[Any], given: bytes = b"") -> dict[str, float]:
-    done = subprocess.run(command, input=given, capture_output=True, check=False)
+def _absent(name: str, why: str) -> None:
+    sys.stderr.write(f"{name} is absent: {(why.strip().splitlines() or ['no reason was given'])[-1]}\n")
+
+
+def _json(command: list[Any], given: bytes = b"", env: Mapping[str, str] | None = None) -> dict[str, float]:
+    done = subprocess.run(command, input=given, capture_output=True, check=False, env={**os.environ, **(env or {})})
     if done.returncode != 0:
         raise RuntimeError(f"{command[1]}: {done.stderr.decode(errors='replace')[-1500:]}")
     return dict(json.loads(done.stdout))

@@ -11,7 +11,7 @@ import onnxruntime as ort
 class Model:
     def __init__(self) -> None:
         options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = int(os.environ["BENCH_THREADS"])
         self.session = ort.InferenceSession(os.environ["BENCH_MODEL"], options)
 
     @bentoml.api(batchable=True, max_batch_size=16, max_latency_ms=10_000)

@@ -1,5 +1,6 @@
 """LitServe with batching, as its documentation has it: `litserve_ort.py MODEL PORT`. https://lightning.ai/docs/litserve/features/batching"""
 
+import os
 import sys
 
 import litserve as ls
@@ -12,7 +13,7 @@ MODEL, PORT = sys.argv[1:3]
 class Api(ls.LitAPI):
     def setup(self, device):
         options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = int(os.environ["BENCH_THREADS"])
         self.session = ort.InferenceSession(MODEL, options)
 
     def decode_request(self, request):
