@@ -152,7 +152,7 @@ def test_a_gpu_that_is_not_there_is_an_error_and_no_fallback(changes: dict[str, 
 
 
 def test_several_instances_of_a_runtime_that_runs_one_batch_at_a_time_are_refused() -> None:
-    with pytest.raises(ModelError, match="batching.instances is 2, and openvino runs one batch at a time"):
+    with pytest.raises(ModelError, match=r"batching\.instances is 2, and openvino runs one batch at a time"):
         runtimes.check(spec("m", runtime="openvino", batching={"instances": 2}))
     runtimes.check(spec("m", batching={"instances": 2}))
 
