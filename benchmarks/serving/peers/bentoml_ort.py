@@ -7,7 +7,11 @@ import numpy as np
 import onnxruntime as ort
 
 
-@bentoml.service(workers=1, traffic={"timeout": 60, "max_concurrency": 1000}, logging={"access": {"enabled": False}})
+@bentoml.service(
+    workers=int(os.environ.get("BENCH_WORKERS", "1")),
+    traffic={"timeout": 60, "max_concurrency": 1000},
+    logging={"access": {"enabled": False}},
+)
 class Model:
     def __init__(self) -> None:
         options = ort.SessionOptions()

@@ -27,5 +27,9 @@ class Api(ls.LitAPI):
 
 
 if __name__ == "__main__":
-    server = ls.LitServer(Api(max_batch_size=16, batch_timeout=0.002), accelerator="cpu", workers_per_device=1)
+    server = ls.LitServer(
+        Api(max_batch_size=16, batch_timeout=0.002),
+        accelerator="cpu",
+        workers_per_device=int(os.environ.get("BENCH_WORKERS", "1")),
+    )
     server.run(host="127.0.0.1", port=int(PORT), log_level="warning", access_log=False, generate_client_file=False)
