@@ -1,8 +1,9 @@
 """Requests put together: rows of the same shape run as one batch, and each request gets its own rows back, once.
 
-Owns the queues, the one thread that runs the model, deadlines and who is let in. The thread takes what waits the moment
-it is free, so that batches grow with the load by themselves and a lone request never waits for company. Refuses more
-requests than the queue holds (429), and lets no request's fault fall on another: a batch that fails is run again one by one.
+Owns the queues, the threads that run the model (one, unless `instances` says more), deadlines and who is let in. A thread
+takes what waits the moment it is free, so that batches grow with the load by themselves and a lone request never waits for
+company. Refuses more requests than the queue holds (429), and lets no request's fault fall on another: a batch that fails is
+run again one by one.
 """
 
 from __future__ import annotations
@@ -50,17 +51,20 @@ class _Request:
 
 @dataclass(slots=True)
 class _State:
-    """What the event loop and the thread share; touched with the lock held only.
+    """What the event loop and the threads share; touched with the lock held only.
 
     Attributes:
         waiting: requests in all queues.
+        running: requests that the model runs.
         last: requests of the batch before.
+        idle: threads with nothing to run.
     """
 
     queues: dict[Signature, deque[_Request]] = field(default_factory=dict)
     waiting: int = 0
+    running: int = 0
     last: int = 0
-    idle: bool = False
+    idle: int = 0
     closed: bool = False
 
 
@@ -68,7 +72,7 @@ class Batcher:
     """Puts requests for one model together; made, used and closed on one event loop.
 
     Args:
-        run: runs the model, in this object's own thread only.
+        run: runs the model, in this object's own threads only: `spec.instances` of them.
         rows: whether the inputs' first dimension counts rows that may be put together.
         broken: told once, on the event loop, when the model cannot run any more.
     """
@@ -89,11 +93,13 @@ class Batcher:
         # A plain lock: the default would be a re-entrant one, slower and not needed.
         self._wake = threading.Condition(threading.Lock())
         self._loop = asyncio.get_running_loop()
-        self._running = 0
         self._seconds_each = 0.0
-        meter.waiting, meter.running = lambda: self._state.waiting, lambda: self._running
-        self._thread = threading.Thread(target=self._work, name=f"model-{name}", daemon=True)
-        self._thread.start()
+        meter.waiting, meter.running = lambda: self._state.waiting, lambda: self._state.running
+        self._threads = [
+            threading.Thread(target=self._work, name=f"model-{name}-{n}", daemon=True) for n in range(spec.instances)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     async def infer(self, inputs: Sequence[Array], timeout_s: float | None = None) -> list[Array]:
         """Run one request, with others where there are others.
@@ -119,12 +125,13 @@ class Batcher:
                 self._leave(request)
 
     async def close(self) -> None:
-        """Let nobody in, answer those inside, end the thread."""
+        """Let nobody in, answer those inside, end the threads."""
         with self._wake:
             self._state.closed = True
-            self._wake.notify()
-        await self._loop.run_in_executor(None, self._thread.join)
-        # The thread's last answers are on their way through the loop.
+            self._wake.notify_all()
+        for thread in self._threads:
+            await self._loop.run_in_executor(None, thread.join)
+        # The threads' last answers are on their way through the loop.
         await asyncio.sleep(0)
 
     def _request(self, inputs: Sequence[Array]) -> _Request:
@@ -174,33 +181,33 @@ class Batcher:
                 Refusal(HTTPStatus.GATEWAY_TIMEOUT, f"no answer within {limit * 1000:g} ms; the time ended {where}")
             )
 
-    # From here on: the thread.
+    # From here on: the threads.
 
     def _work(self) -> None:
         while batch := self._take():
-            self._running = len(batch)
             started = perf_counter()
             for request in batch:
                 request.started = started
             answers = self._answers(batch)
             seconds = perf_counter() - started
-            self._seconds_each = seconds / len(batch)
-            self._running = 0
+            self._seconds_each = seconds / len(batch) / len(self._threads)
+            with self._wake:
+                self._state.running -= len(batch)
             self._loop.call_soon_threadsafe(self._deliver, batch, answers, seconds)
 
     def _take(self) -> list[_Request]:
         """The next batch, as soon as there is one; empty when closed."""
         state = self._state
         with self._wake:
-            busy = state.waiting > 0
+            if state.waiting and self._spec.max_wait_ms:
+                self._wait_for_more()
+            # Also when those that were there left while more were waited for, or another thread took them.
             while not state.waiting:
                 if state.closed:
                     return []
-                state.idle = True
+                state.idle += 1
                 self._wake.wait()
-                state.idle = False
-            if busy and self._spec.max_wait_ms:
-                self._wait_for_more()
+                state.idle -= 1
             # The one that waits longest chooses the shape.
             queue = min(state.queues.values(), key=lambda one: one[0].arrived) if len(state.queues) > 1 else None
             if queue is None:
@@ -214,7 +221,11 @@ class Batcher:
             if not queue:
                 del state.queues[batch[0].signature]
             state.waiting -= len(batch)
+            state.running += len(batch)
             state.last = len(batch)
+            if state.waiting and state.idle:
+                # Those left may have told this thread, when another one slept.
+                self._wake.notify()
             return batch
 
     def _wait_for_more(self) -> None:
@@ -222,10 +233,10 @@ class Batcher:
         state = self._state
         expected = min(self._spec.max_batch, state.waiting + state.last)
         until = perf_counter() + self._spec.max_wait_ms / 1000
-        state.idle = True
+        state.idle += 1
         while 0 < state.waiting < expected and not state.closed and (left := until - perf_counter()) > 0:
             self._wake.wait(left)
-        state.idle = False
+        state.idle -= 1
 
     def _answers(self, batch: list[_Request]) -> Sequence[Answer]:
         try:

@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     only.add_argument("--device", choices=[d.value for d in Device], help="where it runs")
     only.add_argument("--threads", type=int, help="threads of one run on a CPU")
     only.add_argument("--max-batch", type=int, help="rows that run together at most; 1 for no batching")
+    only.add_argument("--instances", type=int, help="batches that run at the same time")
     only.add_argument("--max-wait-ms", type=float, help="how long a batch may wait for more, straight after another")
     only.add_argument("--max-queue", type=int, help="requests that wait at most; more get 429")
     only.add_argument("--timeout-ms", type=float, help="longest a request may take")
@@ -102,6 +103,7 @@ def _run(asked: argparse.Namespace) -> None:
         "device": asked.device,
         "threads": asked.threads,
         "batching.max_batch": asked.max_batch,
+        "batching.instances": asked.instances,
         "batching.max_wait_ms": asked.max_wait_ms,
         "batching.max_queue": asked.max_queue,
         "batching.timeout_ms": asked.timeout_ms,

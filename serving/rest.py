@@ -20,6 +20,7 @@ from serving.tensors import Array, TensorSpec, datatype_of, from_binary, from_li
 HEADER_LENGTH = "inference-header-content-length"
 JSON, OCTETS = b"application/json", b"application/octet-stream"
 _NOT_HERE = ("classification", "shared_memory_region")
+_MOST_LOOKED_AT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def decode(body: bytes, header: int | None, inputs: Sequence[TensorSpec], output
         raise malformed("the body is no JSON object with inputs")
     parameters = _map(asked, "parameters", "the request")
     tail = memoryview(body)[len(text) :]
-    arrays = _inputs(asked.get("inputs"), inputs, tail, b"true" in text or b"false" in text)
+    arrays = _inputs(asked.get("inputs"), inputs, tail, _may_hold_booleans(text))
     identifier = asked.get("id", "")
     if not isinstance(identifier, str):
         raise malformed("id is a text")
@@ -128,6 +129,20 @@ def _half(value: object) -> object:
     if hasattr(value, "astype"):
         return value.astype("float32")
     raise TypeError(type(value).__name__)
+
+
+def _may_hold_booleans(text: bytes) -> bool:
+    """Whether `true` or `false` is in it."""
+    # By their last letter: looking for a word in a long text of numbers costs more than packing them, for a letter nothing.
+    at = -1
+    for _ in range(_MOST_LOOKED_AT):
+        at = text.find(b"e", at + 1)
+        if at < 0:
+            return False
+        if text.endswith((b"true", b"false"), 0, at + 1):
+            return True
+    # Names, or numbers such as 1e-05.
+    return b"true" in text or b"false" in text
 
 
 def _inputs(asked: object, specs: Sequence[TensorSpec], tail: memoryview, booleans: bool) -> list[Array]:

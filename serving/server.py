@@ -76,6 +76,8 @@ async def serve(repository: Repository, settings: Settings, tracer: Tracer) -> N
         server_header=False,
         date_header=False,
         ws="none",
+        # Nobody here asks who the client is.
+        proxy_headers=False,
         # Longer than load balancers' 60 s, so that they close first: a request must not meet a closed connection.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, round(settings.drain_s)),

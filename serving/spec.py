@@ -62,6 +62,9 @@ class ModelFileSpec(FileSpec):
 
 class BatchingSpec(_Spec):
     max_batch: StrictInt = Field(default=32, ge=1, le=4096, description="Rows that run together at most; 1 for no batching.")
+    instances: StrictInt = Field(
+        default=1, ge=1, le=64, description="Batches that run at the same time, each on `threads` of its own; onnx only."
+    )
     max_wait_ms: Milliseconds = Field(
         default=0, description="How long a batch may wait for more, straight after another; an idle model never waits."
     )

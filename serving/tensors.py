@@ -77,7 +77,7 @@ def shape_of(spec: TensorSpec, datatype: object, shape: object) -> tuple[int, ..
     """
     if datatype != spec.datatype:
         raise malformed(f"input '{spec.name}': datatype {datatype!s:.40} was given, the model takes {spec.datatype}")
-    if not isinstance(shape, Sequence) or isinstance(shape, str | bytes) or len(shape) > _MOST_DIMENSIONS:
+    if not isinstance(shape, list) or len(shape) > _MOST_DIMENSIONS:
         raise malformed(f"input '{spec.name}': shape is a list of at most {_MOST_DIMENSIONS} sizes")
     given = tuple(shape)
     for size in given:

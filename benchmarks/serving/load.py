@@ -14,6 +14,9 @@ import sys
 from time import perf_counter
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_CHUNKED = re.compile(rb"transfer-encoding: *chunked", re.IGNORECASE)
+# How an answer in chunks ends; those of JSON have it nowhere else.
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 class _Client:
@@ -40,6 +43,8 @@ class _Client:
             if at < 0:
                 return None
             found = _LENGTH.search(self._got, 0, at)
+            if found is None and _CHUNKED.search(self._got, 0, at):
+                return self._got[9:12] == b"200" if self._got.endswith(_LAST_CHUNK) else None
             if found is None:
                 raise SystemExit(f"an answer without a length: {self._got[:300]!r}")
             self._size = at + 4 + int(found[1])

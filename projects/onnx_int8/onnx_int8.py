@@ -11,10 +11,12 @@
 # %% [markdown]
 # # INT8 by post-training quantization, and a gate before it ships
 #
-# Three ONNX models: digits, trained here; magika, which tells what kind of file it is given; and the text direction
-# classifier of RapidOCR. The last two are as their wheels carry them. Each is quantized in two ways: *dynamic* turns
-# weights into INT8 and works out the range of activations anew for each input; *static* reads those ranges from a hundred
-# calibration inputs and writes them into the file as QuantizeLinear/DequantizeLinear pairs (QDQ).
+# Three trained ONNX models: digits, trained here; magika, which tells what kind of file it is given; and the text direction
+# classifier of RapidOCR, the last two as their wheels carry them. And the four that the model server is compared on with
+# others (`benchmarks/serving`): tiny, a 48 MB MLP, a transformer and a convolutional one, of random weights. Each is
+# quantized in two ways: *dynamic* turns weights into INT8 and works out the range of activations anew for each input;
+# *static* reads those ranges from a hundred calibration inputs and writes them into the file as
+# QuantizeLinear/DequantizeLinear pairs (QDQ).
 #
 # INT8 is not faster everywhere: a CPU without VNNI or AMX instructions, or a model of small operators, may well be slower.
 # So the gate ships INT8 only where it was measured faster here and loses at most one point of accuracy.
@@ -23,6 +25,8 @@
 # %%
 import json
 import logging
+import subprocess
+import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -38,6 +42,7 @@ import onnxruntime as ort
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+import projects
 from projects import digits
 from projects.measure import milliseconds
 from projects.table import Cell, Table, show, small
@@ -67,7 +72,8 @@ class Subject:
 #
 # Digits have labels. Magika is asked about files of this Python environment, whose labels are their suffixes. RapidOCR's
 # images are digits in a row, upright and upside down; it has never seen such, so what is counted is how often INT8 says what
-# FP32 says.
+# FP32 says. So it is with the server's four, on random inputs: where nothing was learned the largest of many outputs is so by
+# a little only, which makes them harder to keep than a trained network's.
 
 # %%
 SUFFIXES = {".py": "python", ".json": "json", ".pyc": "pythonbytecode", ".so": "elf", ".html": "html", ".css": "css",
@@ -112,6 +118,20 @@ def rapidocr_subject(images: int) -> Subject:
     every = [image(bool(n % 2)) for n in range(images)]
     path = next(folder_of("rapidocr").rglob("*cls_mobile.onnx"))
     return Subject("rapidocr-cls", path, every[: images // 3], [np.concatenate(every[images // 3 :])], None)
+
+
+def served_subjects(names: Sequence[str], folder: Path, rows: int) -> list[Subject]:
+    """The model server's benchmark models, written by the script that writes them for the benchmark."""
+    script = Path(projects.__file__).parents[1] / "benchmarks" / "serving" / "models.py"
+    subprocess.run([sys.executable, script, folder], check=True)
+
+    def subject(name: str) -> Subject:
+        path, random = folder / f"{name}.onnx", np.random.default_rng(0)
+        shape = session(path).get_inputs()[0].shape[1:]
+        every = random.standard_normal((100 + rows, *shape)).astype(np.float32)
+        return Subject(name, path, [every[n : n + 1] for n in range(100)], [every[100:]], None)
+
+    return [subject(name) for name in names]
 
 
 def folder_of(package: str) -> Path:
@@ -236,6 +256,8 @@ def run() -> Table:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         subjects = [digits_subject(folder), magika_subject(6 if small() else 30), rapidocr_subject(30 if small() else 150)]
+        served = ("tiny", "convolutional") if small() else ("tiny", "mlp", "transformer", "convolutional")
+        subjects += served_subjects(served, folder, 30 if small() else 400)
         for subject in subjects:
             forms = measured(subject, folder, 20 if small() else 100)
             ships, fp32 = shipped(forms), forms[0]
@@ -256,7 +278,8 @@ def run() -> Table:
     columns = ("model", "MiB", "smaller x", "ms a row", "faster x", "right %", "loss points", "gate", "")
     notes = (
         "One row at a time, one thread, medians. digits: 450 labelled images; magika: files by their suffix;",
-        "rapidocr-cls: how often it says what FP32 says. Calibration inputs are none of these.",
+        "rapidocr-cls and those of random weights, tiny to convolutional: how often it says what FP32 says.",
+        "Calibration inputs are none of these.",
     )
     return Table("INT8 post-training quantization", columns, tuple(rows), notes)
 

@@ -18,7 +18,7 @@ from serving.tensors import Array, TensorSpec
 
 
 class Runtime(Protocol):
-    """A loaded model. `run` is called from one thread at a time."""
+    """A loaded model. `run` is called from `batching.instances` threads at a time: one, but for kinds that say `concurrent`."""
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]: ...
@@ -67,12 +67,14 @@ class _Kind:
         package: what must be importable.
         extra: of this package's, that installs it.
         can: precisions by device; a device that is not there cannot be asked for.
+        concurrent: whether one loaded model may run in several threads at once.
     """
 
     module: str
     package: str
     extra: str
     can: Mapping[Device, frozenset[Precision]]
+    concurrent: bool = False
 
 
 # bf16 on a CPU: ONNX Runtime's CPU provider has next to no bfloat16 kernels; the others compute in it or fall back.
@@ -83,6 +85,8 @@ KINDS: dict[Kind, _Kind] = {
         "onnxruntime",
         "gpu",
         {Device.CPU: _EVERY - {Precision.BF16}, Device.CUDA: _EVERY, Device.TENSORRT: _EVERY},
+        # Run is safe to be called from several threads: https://github.com/microsoft/onnxruntime/pull/19301
+        concurrent=True,
     ),
     Kind.OPENVINO: _Kind("serving.runtimes.openvino", "openvino", "openvino", {Device.CPU: _EVERY}),
     Kind.TORCHSCRIPT: _Kind(
@@ -110,6 +114,12 @@ def check(spec: ModelSpec) -> None:
         could = [f"{p} on {d}" for d, can in kind.can.items() for p in sorted(can)]
         raise ModelError(
             f"model '{spec.name}': {spec.runtime} cannot run {spec.precision} on {spec.device}; it can {', '.join(could)}"
+        )
+    if spec.batching.instances > 1 and not kind.concurrent:
+        can_so = ", ".join(name for name, one in KINDS.items() if one.concurrent)
+        raise ModelError(
+            f"model '{spec.name}': batching.instances is {spec.batching.instances}, and {spec.runtime} runs one batch at a "
+            f"time; leave it out, or use runtime: {can_so}"
         )
     if util.find_spec(kind.package) is None:
         raise Missing(

@@ -41,7 +41,7 @@ def test_a_readme_says_what_ran_and_what_needs_which_hardware(script: Path) -> N
 def test_int8_ships_where_it_is_faster_and_right_alone(executed: Executed) -> None:
     names = executed("onnx_int8")
     table: Table = names["table"]
-    for model in ("digits", "magika", "rapidocr-cls"):
+    for model in ("digits", "magika", "rapidocr-cls", "tiny", "convolutional"):
         rows = [table.row(f"{model} {form}") for form in ("fp32", "dynamic", "qdq")]
         assert all(float(row["smaller x"]) > 2 for row in rows[1:]), "INT8 is smaller"
         (ships,) = [row for row in rows if row[""] == "ships"]

@@ -34,6 +34,14 @@ class Running:
     def http(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def until_ready(self) -> None:
+        """Wait until all its models are loaded.
+
+        Raises:
+            AssertionError: it ended, or is not ready after a minute.
+        """
+        _line(self, "ready")
+
     def lines(self) -> list[dict[str, Any]]:
         """What it has logged."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
@@ -67,7 +75,7 @@ def start(*flags: str, log: Path, ready: bool = True) -> Iterator[Running]:
         listens = _line(running, "listening")
         running.port, running.grpc_port = listens["http"], listens["grpc"]
         if ready:
-            _line(running, "ready")
+            running.until_ready()
         yield running
     finally:
         if process.poll() is None:

@@ -126,6 +126,46 @@ def test_straight_after_a_batch_it_waits_for_those_who_were_just_answered() -> N
     assert batching(test, max_batch=32).batches[1] == [1, 2, 3], "without a wait it did not"
 
 
+def test_who_is_waited_for_may_leave_and_the_thread_goes_on() -> None:
+    """All that waits goes while the thread waits for more: nothing is left to run, and the next request is answered."""
+
+    async def test(batcher: Batcher, gate: Gate) -> None:
+        first = await first_in(batcher, gate)
+        (leaving,) = start(batcher, 1)
+        await asyncio.sleep(0)
+        gate.open()
+        await first
+        # The thread waits for those who were just answered, and then finds nobody.
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        await asyncio.sleep(0.3)
+        answer = await batcher.infer(row(2))
+        assert answer[0].tolist() == [[4]]
+
+    assert batching(test, max_wait_ms=100, max_batch=2).batches == [[0], [2]]
+
+
+def test_as_many_batches_run_at_once_as_there_are_instances() -> None:
+    async def test(batcher: Batcher, gate: Gate) -> None:
+        both = [await first_in(batcher, gate), await first_in(batcher, gate)]
+        assert gate.entered.acquire(blocking=False) is False
+        assert batcher._state.running == 2
+        more = start(batcher, 1, 2, 3)
+        await asyncio.sleep(0)
+        assert batcher._state.waiting == 3
+        gate.may_go.release(2)
+        await asyncio.gather(*both)
+        await gate.until_entered()
+        gate.open()
+        answers = await asyncio.gather(*more)
+        assert [answer[0].tolist() for answer in answers] == [[[2]], [[4]], [[6]]]
+
+    batches = batching(test, instances=2, max_batch=2).batches
+    assert batches[:2] == [[0], [0]]
+    assert sorted(value for batch in batches[2:] for value in batch) == [1, 2, 3]
+    assert all(len(batch) <= 2 for batch in batches)
+
+
 def test_requests_of_another_shape_never_run_together_and_the_oldest_is_first() -> None:
     async def test(batcher: Batcher, gate: Gate) -> None:
         first = await first_in(batcher, gate)
@@ -312,8 +352,9 @@ def test_closing_answers_those_inside_and_lets_nobody_in() -> None:
     assert batching(test).batches == [[0], [1, 2]]
 
 
+@pytest.mark.parametrize("instances", [1, 3])
 @pytest.mark.parametrize("seed", range(3))
-def test_in_a_crowd_everyone_gets_their_own_answer_once(seed: int) -> None:
+def test_in_a_crowd_everyone_gets_their_own_answer_once(seed: int, instances: int) -> None:
     """Random rows, shapes, faults, deadlines and people who leave: each ends once, and never with another's rows."""
     chance = random.Random(seed)
     ended: list[int] = []
@@ -342,5 +383,5 @@ def test_in_a_crowd_everyone_gets_their_own_answer_once(seed: int) -> None:
         assert batcher._state.waiting == 0
         assert not batcher._state.queues
 
-    batching(test, opened=True, max_batch=8, max_queue=1000, max_wait_ms=1)
+    batching(test, opened=True, max_batch=8, max_queue=1000, max_wait_ms=1, instances=instances)
     assert sorted(ended) == list(range(300))

@@ -151,6 +151,12 @@ def test_a_gpu_that_is_not_there_is_an_error_and_no_fallback(changes: dict[str, 
         runtimes.load(models / "double.onnx", spec("m", **changes))
 
 
+def test_several_instances_of_a_runtime_that_runs_one_batch_at_a_time_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"batching\.instances is 2, and openvino runs one batch at a time"):
+        runtimes.check(spec("m", runtime="openvino", batching={"instances": 2}))
+    runtimes.check(spec("m", batching={"instances": 2}))
+
+
 def test_the_precision_picks_the_file(models: Path, tmp_path: Path) -> None:
     files = {"fp32": {"path": str(models / "double.onnx")}, "int8": {"path": str(models / "inverse.onnx")}}
     assert served(spec("m", files=files, precision="fp32"), tmp_path, [X])[0][0].shape == (2, 4)

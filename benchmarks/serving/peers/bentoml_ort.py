@@ -7,11 +7,15 @@ import numpy as np
 import onnxruntime as ort
 
 
-@bentoml.service(workers=1, traffic={"timeout": 60, "max_concurrency": 1000}, logging={"access": {"enabled": False}})
+@bentoml.service(
+    workers=int(os.environ.get("BENCH_WORKERS", "1")),
+    traffic={"timeout": 60, "max_concurrency": 1000},
+    logging={"access": {"enabled": False}},
+)
 class Model:
     def __init__(self) -> None:
         options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = int(os.environ["BENCH_THREADS"])
         self.session = ort.InferenceSession(os.environ["BENCH_MODEL"], options)
 
     @bentoml.api(batchable=True, max_batch_size=16, max_latency_ms=10_000)

@@ -1,5 +1,6 @@
 """LitServe with batching, as its documentation has it: `litserve_ort.py MODEL PORT`. https://lightning.ai/docs/litserve/features/batching"""
 
+import os
 import sys
 
 import litserve as ls
@@ -12,7 +13,7 @@ MODEL, PORT = sys.argv[1:3]
 class Api(ls.LitAPI):
     def setup(self, device):
         options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = int(os.environ["BENCH_THREADS"])
         self.session = ort.InferenceSession(MODEL, options)
 
     def decode_request(self, request):
@@ -26,5 +27,9 @@ class Api(ls.LitAPI):
 
 
 if __name__ == "__main__":
-    server = ls.LitServer(Api(max_batch_size=16, batch_timeout=0.002), accelerator="cpu", workers_per_device=1)
+    server = ls.LitServer(
+        Api(max_batch_size=16, batch_timeout=0.002),
+        accelerator="cpu",
+        workers_per_device=int(os.environ.get("BENCH_WORKERS", "1")),
+    )
     server.run(host="127.0.0.1", port=int(PORT), log_level="warning", access_log=False, generate_client_file=False)

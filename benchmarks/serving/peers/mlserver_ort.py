@@ -4,6 +4,7 @@ https://mlserver.readthedocs.io/en/latest/user-guide/adaptive-batching.html
 """
 
 import asyncio
+import os
 import sys
 
 import numpy as np
@@ -18,7 +19,7 @@ MODEL, PORT = sys.argv[1:3]
 class Model(MLModel):
     async def load(self):
         options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = int(os.environ["BENCH_THREADS"])
         self.session = ort.InferenceSession(MODEL, options)
         return True
 

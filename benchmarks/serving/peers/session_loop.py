@@ -1,6 +1,7 @@
 """The limit: the session called in a loop, at the best batch up to 16: `session_loop.py MODEL SECONDS SHAPE…`."""
 
 import json
+import os
 import sys
 from time import perf_counter
 
@@ -8,7 +9,7 @@ import numpy as np
 import onnxruntime as ort
 
 options = ort.SessionOptions()
-options.intra_op_num_threads = 1
+options.intra_op_num_threads = int(os.environ["BENCH_THREADS"])
 session = ort.InferenceSession(sys.argv[1], options)
 best = 0.0
 BATCHES = (4, 8, 16)
