@@ -38,6 +38,8 @@ class ScalingSpec(Spec):
         default=False, description="A Job for each share of the queue's messages, that runs to its end, and no replica stays."
     )
     fallback: StrictInt | None = Field(
-        default=None, ge=0, description="Replicas while nothing can be counted; default: as many as there are, min at least."
+        default=None, ge=1, description="Replicas while nothing can be counted; default: as many as there are, one at least."
     )
-    idle_s: StrictInt = Field(default=300, ge=10, le=86_400, description="Seconds without work before the last replica goes.")
+    # The third look that fails makes the fallback hold, and before it the replicas must not be idle yet: five seconds to a
+    # look, and up to 24 where nothing answers (two tries, each of three requests of three seconds and their pauses).
+    idle_s: StrictInt = Field(default=300, ge=60, le=86_400, description="Seconds without work before the last replica goes.")
