@@ -108,11 +108,13 @@ def test_from_zero_to_as_many_as_the_messages_need_through_a_lost_queue_and_back
     assert nodes(fork) == 3
     assert "no changes" in fork.fleet("up", "--expect-no-changes"), "an `up` leaves the replicas alone"
     assert replicas(fork)[0] == 3
-    # KEDA would take all of them at its first look that finds no work, and is never to find one that fails to be that.
-    fork.api(CLUSTER).patch(SCALED, {"spec": {"cooldownPeriod": 1}})
+    # As if it were idle_s: long past when three looks have failed, so that what holds is work to KEDA and begins it anew.
+    fork.api(CLUSTER).patch(SCALED, {"spec": {"cooldownPeriod": 20}})
+    looked = scaled(fork)["lastActiveTime"]
+    assert until(lambda: scaled(fork)["lastActiveTime"] > looked, 20), "KEDA begins anew after a change, with a look"
     queue.lose()
     assert until(lambda: conditions(fork).get("Fallback") == "True" or replicas(fork)[0] != 3, 60), scaled(fork)
-    assert not until(lambda: replicas(fork)[0] != 3, 20), "what nobody can count takes no replica away"
+    assert not until(lambda: replicas(fork)[0] != 3, 30), "what nobody can count takes no replica away"
     assert conditions(fork)["Fallback"] == "True"
     queue.make_again()
     assert until(lambda: replicas(fork) == (0, 0) and nodes(fork) == 0, 240), (replicas(fork), nodes(fork), scaled(fork))
