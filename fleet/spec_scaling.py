@@ -40,6 +40,6 @@ class ScalingSpec(Spec):
     fallback: StrictInt | None = Field(
         default=None, ge=1, description="Replicas while nothing can be counted; default: as many as there are, one at least."
     )
-    # The third look that fails makes the fallback hold, and before it the replicas must not be idle yet: five seconds to a
-    # look, and up to 24 where nothing answers (two tries, each of three requests of three seconds and their pauses).
+    # The third failure makes the fallback hold, and until then the replicas must not be idle yet: a look every five seconds,
+    # of two tries with up to three seconds and their repetitions each.
     idle_s: StrictInt = Field(default=300, ge=60, le=86_400, description="Seconds without work before the last replica goes.")
