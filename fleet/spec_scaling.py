@@ -38,6 +38,8 @@ class ScalingSpec(Spec):
         default=False, description="A Job for each share of the queue's messages, that runs to its end, and no replica stays."
     )
     fallback: StrictInt | None = Field(
-        default=None, ge=0, description="Replicas while nothing can be counted; default: as many as there are, min at least."
+        default=None, ge=1, description="Replicas while nothing can be counted; default: as many as there are, one at least."
     )
-    idle_s: StrictInt = Field(default=300, ge=10, le=86_400, description="Seconds without work before the last replica goes.")
+    # The third failure makes the fallback hold, and until then the replicas must not be idle yet: a look every five seconds,
+    # of two tries with up to three seconds and their repetitions each.
+    idle_s: StrictInt = Field(default=300, ge=60, le=86_400, description="Seconds without work before the last replica goes.")

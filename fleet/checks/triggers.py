@@ -119,7 +119,7 @@ def _schedule(at: Path, given: ScheduleSpec, path: Path, model: ModelSpec) -> It
 
 
 def _fallback(path: Path, model: ModelSpec) -> Iterator[Finding]:
-    fallback, low, high = model.scaling.fallback, model.replicas.min, model.replicas.max
+    fallback, low, high = model.scaling.fallback, max(model.replicas.min, 1), model.replicas.max
     if fallback is None or model.scaling.jobs or low <= fallback <= high:
         return
     where = (*path, "scaling", "fallback")

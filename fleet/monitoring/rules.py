@@ -167,6 +167,14 @@ def _of_scaling() -> list[Rule]:
             "warning",
             "KEDA cannot read the queue of {{ $labels.exported_namespace }}/{{ $labels.scaledObject }}",
         ),
+        # To KEDA 2.21.0 a failure that a fallback covers is none, and its own metrics no longer tell of it.
+        _alert(
+            "FallbackHolds",
+            'max by (namespace, scaledobject) (kube_scaledobject_status_condition{type="Fallback"}) == 1',
+            "20m",
+            "warning",
+            "KEDA cannot count the work of {{ $labels.namespace }}/{{ $labels.scaledobject }}: replicas stay as they are",
+        ),
     ]
 
 

@@ -67,6 +67,7 @@ def chart_values(replicas: Sequence[Replica]) -> dict[str, Any]:
             "prometheusSpec": {"retention": _RETENTION, **_of_all_namespaces()},
             "additionalPodMonitors": [_of_models(), gpu_metrics.monitor()],
         },
+        "kube-state-metrics": _of_scaled_objects(),
         # Empty: the chart makes a random one, in the Secret kube-prometheus-stack-grafana.
         "grafana": {"adminPassword": "", "defaultDashboardsEnabled": False},
     }
@@ -76,6 +77,30 @@ def _of_all_namespaces() -> dict[str, bool]:
     """Monitors that others bring, such as a GPU operator's, count whatever release they are of."""
     kinds = ("podMonitor", "serviceMonitor", "rule")
     return {f"{kind}SelectorNilUsesHelmValues": False for kind in kinds}
+
+
+def _of_scaled_objects() -> dict[str, Any]:
+    """Conditions of KEDA's objects, 1 where True: `kube_scaledobject_status_condition`, where there are any.
+
+    https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/extend/customresourcestate-metrics.md
+    """
+    conditions = {"path": ["status", "conditions"], "labelsFromPath": {"type": ["type"]}, "valueFrom": ["status"]}
+    metric = {
+        "name": "scaledobject_status_condition",
+        "help": "A condition of a ScaledObject.",
+        "each": {"type": "Gauge", "gauge": conditions},
+    }
+    resource = {
+        "groupVersionKind": {"group": "keda.sh", "version": "v1alpha1", "kind": "ScaledObject"},
+        "metricNamePrefix": "kube",
+        "labelsFromPath": {"namespace": ["metadata", "namespace"], "scaledobject": ["metadata", "name"]},
+        "metrics": [metric],
+    }
+    state = {"kind": "CustomResourceStateMetrics", "spec": {"resources": [resource]}}
+    return {
+        "customResourceState": {"enabled": True, "config": state},
+        "rbac": {"extraRules": [{"apiGroups": ["keda.sh"], "resources": ["scaledobjects"], "verbs": ["list", "watch"]}]},
+    }
 
 
 def _of_models() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pulumi
 
-from fleet.carbon.ceiling import GRID, WAITING, Ceiling
+from fleet.carbon.ceiling import GRID, THERE, WAITING, Ceiling
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.servers import WAITING_PER_REPLICA
 from fleet.queues import Queue, queue
@@ -83,17 +83,28 @@ def _keda(demand: Demand) -> dict[str, Any]:
     }
     if demand.ceiling is not None:
         made["triggers"] = [_named(WAITING, of_work), {"name": GRID, **carbon_exporter.TRIGGER}]
-        made |= {"formula": demand.ceiling.formula(each), "target": str(each)}
+        if spec.fallback is None:
+            made["triggers"].append({"name": THERE, **_pods(demand.model)})
+        made |= {"formula": demand.ceiling.formula(each, spec.fallback), "target": str(each)}
     if by_queue:
         made["identity"] = {"provider": _PROVIDERS[demand.cloud]}
     return made
 
 
 def _when_blind(demand: Demand) -> str:
-    """Nobody knows how much work there is: as many replicas stay as there are, unless the stack file says how many."""
+    """Nobody knows how much work there is: as many replicas stay as there are, unless the stack file says how many.
+
+    To KEDA a fallback is work, so that at zero it brings one replica. Without any it would take all of them: a look that the
+    HPA's own failed question cuts short counts as no work (`ErrCacheClosed` in its scale_handler.go, 2.21.0).
+    """
     if demand.ceiling is not None:
         return "scalingModifiers"
     return "currentReplicasIfHigher" if demand.spec.fallback is None else "static"
+
+
+def _pods(model: str) -> dict[str, Any]:
+    """A formula knows no replicas but by a trigger that counts them. https://keda.sh/docs/2.21/scalers/kubernetes-workload/"""
+    return {"type": "kubernetes-workload", "metadata": {"podSelector": f"app.kubernetes.io/instance={model}", "value": "1"}}
 
 
 def _named(name: str, trigger: Any) -> Any:

@@ -181,7 +181,7 @@ def test_keda_can_go_by_a_formula_of_its_triggers(render):
     scaled = render(with_(autoscaling={"kind": "keda", "keda": keda}, replicas={"min": 2, "max": 5}))["ScaledObject"]["spec"]
     made = {"formula": keda["formula"], "target": "4", "metricType": "AverageValue"}
     assert scaled["advanced"]["scalingModifiers"] == made
-    assert scaled["fallback"] == {"failureThreshold": 3, "replicas": 2, "behavior": "scalingModifiers"}
+    assert scaled["fallback"] == {"failureThreshold": 2, "replicas": 2, "behavior": "scalingModifiers"}
     plain = render(with_(autoscaling={"kind": "keda", "keda": {"triggers": [TRIGGER]}}, replicas={"min": 1, "max": 5}))
     assert "scalingModifiers" not in plain["ScaledObject"]["spec"]["advanced"]
 
@@ -207,12 +207,13 @@ def test_where_none_may_be_none_is_made(render):
 
 @pytest.mark.sandbox
 def test_what_cannot_be_counted_takes_no_replica_away(render):
-    def fallback(**keda):
+    def fallback(least, **keda):
         scaling = {"kind": "keda", "keda": {"triggers": [TRIGGER], **keda}}
-        return render(with_(autoscaling=scaling, replicas={"min": 2, "max": 5}))["ScaledObject"]["spec"]["fallback"]
+        return render(with_(autoscaling=scaling, replicas={"min": least, "max": 5}))["ScaledObject"]["spec"]["fallback"]
 
-    assert fallback() == {"failureThreshold": 3, "replicas": 2, "behavior": "currentReplicasIfHigher"}
-    assert fallback(fallback={"replicas": 4, "behavior": "static"})["replicas"] == 4
+    assert fallback(2) == {"failureThreshold": 2, "replicas": 2, "behavior": "currentReplicasIfHigher"}
+    assert fallback(2, fallback={"replicas": 4, "behavior": "static"})["replicas"] == 4
+    assert fallback(0)["replicas"] == 1, "with 0, KEDA takes a failure for no work until the fallback holds"
 
 
 @pytest.mark.sandbox

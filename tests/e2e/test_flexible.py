@@ -27,8 +27,12 @@ clusters:
     pools:
       l4:
         accelerator: nvidia-l4
-        nodes: {min: 0, max: 3}
+        nodes: {min: 0, max: 6}
     models:
+      chat:
+        pool: l4
+        autoscaler: keda
+        replicas: {min: 1, max: 3}
       batch:
         pool: l4
         autoscaler: keda
@@ -37,6 +41,7 @@ clusters:
         carbon: {clean: 150, dirty: 400}
 """
 CLUSTER, ZONE = "aws/green-main", "US-MIDA-PJM"
+SCALED = "/apis/keda.sh/v1alpha1/namespaces/models/scaledobjects"
 
 
 @pytest.fixture(scope="module")
@@ -52,42 +57,64 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork]:
         made.close()
 
 
-def replicas(fork: Fork) -> int:
+def replicas(fork: Fork) -> tuple[int, int]:
+    """Of the flexible model and of the interactive one."""
     found = fork.api(CLUSTER).call("GET", "/api/v1/namespaces/models/pods")["items"]
-    return sum(p["metadata"].get("deletionTimestamp") is None for p in found)
+    there = [p["metadata"] for p in found if p["metadata"].get("deletionTimestamp") is None]
+    batch, chat = (sum(p["labels"]["app.kubernetes.io/instance"] == model for p in there) for model in ("batch", "chat"))
+    return batch, chat
 
 
-def state(fork: Fork) -> tuple[int, Any]:
-    path = "/apis/keda.sh/v1alpha1/namespaces/models/scaledobjects/batch"
-    return replicas(fork), fork.api(CLUSTER).call("GET", path)["status"]
+def scaled(fork: Fork) -> list[Any]:
+    return [fork.api(CLUSTER).call("GET", f"{SCALED}/{model}") for model in ("batch", "chat")]
+
+
+def state(fork: Fork) -> tuple[tuple[int, int], list[Any]]:
+    return replicas(fork), [s["status"] for s in scaled(fork)]
+
+
+def are(fork: Fork, kind: str) -> bool:
+    """Whether a condition holds for both."""
+    return all({c["type"]: c["status"] for c in s["status"]["conditions"]}.get(kind) == "True" for s in scaled(fork))
 
 
 def grid(fork: Fork, gco2: int) -> None:
     fork.run("sandbox", "grid", ZONE, str(gco2))
 
 
-def test_the_exporter_runs_and_the_model_is_scaled(fork: Fork) -> None:
+def test_the_exporter_runs_and_the_models_are_scaled(fork: Fork) -> None:
     pods = fork.api(CLUSTER).items("/api/v1/namespaces/carbon/pods")
     assert len(pods) == 2
     assert all(is_ready(p) for p in pods)
-    assert until(lambda: {c["type"]: c["status"] for c in state(fork)[1]["conditions"]}["Ready"] == "True", 60), state(fork)
+    assert until(lambda: are(fork, "Ready"), 60), state(fork)
 
 
-def test_on_a_clean_grid_the_queue_gets_what_it_asks_for(fork: Fork) -> None:
+def test_on_a_clean_grid_both_queues_get_what_they_ask_for(fork: Fork) -> None:
     grid(fork, 100)
-    fork.run("sandbox", "load", "green-main", "batch", "40")
-    assert until(lambda: replicas(fork) == 3, 120), state(fork)
+    for model in ("batch", "chat"):
+        fork.run("sandbox", "load", "green-main", model, "40")
+    assert until(lambda: replicas(fork) == (3, 3), 120), state(fork)
 
 
-def test_a_dirty_grid_holds_it_back_to_the_floor_and_no_further(fork: Fork) -> None:
+def test_a_dirty_grid_holds_the_flexible_one_back_to_the_floor_and_no_further_and_nobody_else(fork: Fork) -> None:
     grid(fork, 500)
-    assert until(lambda: replicas(fork) == 1, 120), state(fork)
-    assert not until(lambda: replicas(fork) != 1, 10), state(fork)
+    assert until(lambda: replicas(fork) == (1, 3), 120), state(fork)
+    assert not until(lambda: replicas(fork) != (1, 3), 10), state(fork)
 
 
 def test_in_between_it_has_some(fork: Fork) -> None:
     grid(fork, 275)
-    assert until(lambda: replicas(fork) == 2, 120), state(fork)
+    assert until(lambda: replicas(fork) == (2, 3), 120), state(fork)
+
+
+def test_requests_that_nobody_can_count_any_more_take_no_replica_away(fork: Fork) -> None:
+    for model in scaled(fork):
+        waiting, *others = model["spec"]["triggers"]
+        waiting["metadata"]["url"] = "http://nobody.models.svc:8000/metrics"
+        fork.api(CLUSTER).patch(f"{SCALED}/{model['metadata']['name']}", {"spec": {"triggers": [waiting, *others]}})
+    assert until(lambda: are(fork, "Fallback") or replicas(fork) != (2, 3), 120), state(fork)
+    assert not until(lambda: replicas(fork) != (2, 3), 25), state(fork)
+    assert are(fork, "Fallback")
 
 
 def test_a_second_run_changes_nothing(fork: Fork) -> None:

@@ -40,9 +40,9 @@ MODEL = """
         replicas: {{min: 0, max: 3}}
         scaling:
           queue: {{address: "https://sqs.us-east-1.amazonaws.com/123456789012/jobs", messages: 5}}
-          idle_s: 10
 """
 CLUSTER = "aws/backlog-main"
+SCALED = "/apis/keda.sh/v1alpha1/namespaces/models/scaledobjects/batch"
 
 
 class Queue:
@@ -58,8 +58,12 @@ class Queue:
         for number in range(count):
             self._sqs.send_message(QueueUrl=self._url, MessageBody=json.dumps({"job": number}))
 
-    def empty(self) -> None:
-        self._sqs.purge_queue(QueueUrl=self._url)
+    def lose(self) -> None:
+        """Its owner deletes it by mistake."""
+        self._sqs.delete_queue(QueueUrl=self._url)
+
+    def make_again(self) -> None:
+        self._sqs.create_queue(QueueName="jobs")
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +89,14 @@ def nodes(fork: Fork) -> int:
 
 
 def scaled(fork: Fork) -> dict[str, Any]:
-    return fork.api(CLUSTER).call("GET", "/apis/keda.sh/v1alpha1/namespaces/models/scaledobjects/batch")["status"]
+    return fork.api(CLUSTER).call("GET", SCALED)["status"]
 
 
 def conditions(fork: Fork) -> dict[str, str]:
     return {c["type"]: c["status"] for c in scaled(fork)["conditions"]}
 
 
-def test_from_zero_to_as_many_as_the_messages_need_and_back(fork: Fork) -> None:
+def test_from_zero_to_as_many_as_the_messages_need_through_a_lost_queue_and_back(fork: Fork) -> None:
     queue = Queue(fork)
     fork.write(BEFORE + MODEL.format())
     fork.fleet("up")
@@ -104,6 +108,16 @@ def test_from_zero_to_as_many_as_the_messages_need_and_back(fork: Fork) -> None:
     assert nodes(fork) == 3
     assert "no changes" in fork.fleet("up", "--expect-no-changes"), "an `up` leaves the replicas alone"
     assert replicas(fork)[0] == 3
-    queue.empty()
+    # As if it were idle_s: long past when three looks have failed, so that what holds is work to KEDA and begins it anew.
+    fork.api(CLUSTER).patch(SCALED, {"spec": {"cooldownPeriod": 20}})
+    looked = scaled(fork)["lastActiveTime"]
+    assert until(lambda: scaled(fork)["lastActiveTime"] > looked, 20), "KEDA begins anew after a change, with a look"
+    queue.lose()
+    assert until(lambda: conditions(fork).get("Fallback") == "True" or replicas(fork)[0] != 3, 60), scaled(fork)
+    assert not until(lambda: replicas(fork)[0] != 3, 30), "what nobody can count takes no replica away"
+    assert conditions(fork)["Fallback"] == "True"
+    queue.make_again()
     assert until(lambda: replicas(fork) == (0, 0) and nodes(fork) == 0, 240), (replicas(fork), nodes(fork), scaled(fork))
+    queue.lose()
+    assert until(lambda: replicas(fork)[0] == 1, 60), "nobody knows that there is no work, and one looks"
     fork.fleet("destroy")

@@ -37,12 +37,25 @@ BOUNDS = st.tuples(st.integers(1, 500), st.integers(1, 500), st.integers(1, 9), 
 INTENSITY = st.one_of(st.none(), st.floats(0, 2000))
 
 
-@given(BOUNDS, INTENSITY, st.integers(0, 400))
-def test_the_formula_is_the_ceiling_in_kedas_words(ceiling: Ceiling, gco2: float | None, waiting: int) -> None:
-    # `??` is Python's `or` where the left side is nil; the functions are alike.
-    text = ceiling.formula(4).replace("(grid ?? 0.0)", "(grid or 0.0)").replace("waiting ?? 0.0", "waiting")
-    value = eval(text, {"min": min, "max": max, "floor": math.floor, "grid": gco2, "waiting": waiting})
-    assert math.ceil(value / 4) == min(math.ceil(waiting / 4), ceiling.at(gco2))
+def replicas_by(formula: str, gco2: float | None, waiting: int | None, there: int) -> int:
+    """What KEDA and the HPA make of it, at four requests a replica."""
+    # `??` is Python's `or` where the left side is nil, and its right side where that is not; the functions are alike.
+    text = formula.replace("(grid ?? 0.0)", "(grid or 0.0)").replace("waiting ??", "waiting if waiting is not None else")
+    known = {"min": min, "max": max, "floor": math.floor, "grid": gco2, "waiting": waiting, "there": there}
+    return math.ceil(eval(text, known) / 4)
+
+
+@given(BOUNDS, INTENSITY, st.integers(0, 400), st.integers(0, 20))
+def test_the_formula_is_the_ceiling_in_kedas_words(ceiling: Ceiling, gco2: float | None, waiting: int, there: int) -> None:
+    assert replicas_by(ceiling.formula(4), gco2, waiting, there) == min(math.ceil(waiting / 4), ceiling.at(gco2))
+
+
+@given(BOUNDS, INTENSITY, st.integers(0, 20), st.integers(1, 20))
+def test_what_nobody_can_count_leaves_those_that_are_there_below_the_ceiling(
+    ceiling: Ceiling, gco2: float | None, there: int, fallback: int
+) -> None:
+    assert replicas_by(ceiling.formula(4), gco2, None, there) == min(max(1, there), ceiling.at(gco2))
+    assert replicas_by(ceiling.formula(4, fallback), gco2, None, there) == min(fallback, ceiling.at(gco2))
 
 
 @given(BOUNDS, st.floats(0, 2000), st.floats(0, 2000))

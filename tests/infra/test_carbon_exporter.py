@@ -73,8 +73,8 @@ def test_a_flexible_model_goes_by_its_queue_and_the_grid(made):
     batch = keda(recorded, "batch")
     assert batch["formula"] == Ceiling(150, 400, 1, 4).formula(WAITING_PER_REPLICA)
     assert batch["target"] == str(WAITING_PER_REPLICA)
-    queue, grid = batch["triggers"]
-    assert (queue["name"], grid["name"]) == ("waiting", "grid")
+    queue, grid, there = batch["triggers"]
+    assert (queue["name"], grid["name"], there["name"]) == ("waiting", "grid", "there")
     (service,) = recorded.of("kubernetes:core/v1:Service").values()
     meta, (port,) = service["metadata"], service["spec"]["ports"]
     place = f"{meta['name']}.{meta['namespace']}.svc:{int(port['port'])}"

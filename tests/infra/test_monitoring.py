@@ -49,6 +49,22 @@ def test_the_release_has_the_rules_of_every_model_and_scrapes_them_all(made):
     assert MONITORING in deployments["values"]["networkPolicy"]["fromNamespaces"]
 
 
+def test_what_an_alert_says_of_a_fallback_is_told_by_somebody(made):
+    values = made("prometheus").all("kubernetes:helm.sh/v3:Release")["main-monitoring"].inputs["values"]
+    (resource,) = values["kube-state-metrics"]["customResourceState"]["config"]["spec"]["resources"]
+    (metric,) = resource["metrics"]
+    name = f"{resource['metricNamePrefix']}_{metric['name']}"
+    (alert,) = [r for r in groups_of(values) if r.get("alert") == "FallbackHolds"]
+    assert f"({name}{{" in alert["expr"]
+    assert {*resource["labelsFromPath"]} == {"namespace", "scaledobject"}, "the labels that it goes by"
+    (rule,) = values["kube-state-metrics"]["rbac"]["extraRules"]
+    assert (rule["apiGroups"], rule["resources"]) == ([resource["groupVersionKind"]["group"]], ["scaledobjects"])
+
+
+def groups_of(values):
+    return [rule for group in values["additionalPrometheusRulesMap"]["accelfleet"]["groups"] for rule in group["rules"]]
+
+
 def test_no_password_is_anybodys(made):
     values = made("prometheus").all("kubernetes:helm.sh/v3:Release")["main-monitoring"].inputs["values"]
     assert values["grafana"]["adminPassword"] == ""

@@ -136,8 +136,9 @@ def test_a_queue_that_is_not_made_yet_gives_its_trigger_once_it_is(deploy):
         pulumi.Output.from_input(made["keda"]["triggers"]).apply(seen.append)
 
     deploy(program)
-    ((waiting, grid),) = seen
+    ((waiting, grid, there),) = seen
     assert (waiting["name"], waiting["type"], grid["name"]) == ("waiting", "aws-sqs-queue", "grid")
+    assert there["type"] == "kubernetes-workload"
 
 
 def test_a_schedule_stands_beside_the_requests_and_the_larger_counts():
@@ -164,7 +165,15 @@ def test_what_nobody_can_count_takes_no_replica_away(spec, fallback):
 def test_a_flexible_models_formula_says_what_holds():
     keda = values(demand(ceiling=Ceiling(100, 400, 1, 4)))["keda"]
     assert keda["fallback"]["behavior"] == "scalingModifiers"
+    waiting, grid, there = keda["triggers"]
+    assert (waiting["name"], grid["name"], there["name"]) == ("waiting", "grid", "there")
+    assert there["metadata"]["podSelector"] == "app.kubernetes.io/instance=batch", "it holds as many as there are"
+
+
+def test_a_flexible_models_own_fallback_takes_the_place_of_those_that_are_there():
+    keda = values(demand(spec=ScalingSpec(fallback=3), ceiling=Ceiling(100, 400, 1, 4)))["keda"]
     assert [t["name"] for t in keda["triggers"]] == ["waiting", "grid"]
+    assert "waiting ?? (12.0)" in keda["formula"], "three replicas, each for four requests"
 
 
 @pytest.mark.parametrize(("start_s", "wait"), [(220, 0), (300, 0), (301, 301), (820, 820), (7620, 3600)])

@@ -131,6 +131,7 @@ REPLICAS = 'kube_deployment_status_replicas_available{namespace="models", deploy
 WAITING = f'vllm:num_requests_waiting{{{ON_CHAT}, pod="chat-a"}}'
 REQUESTS = 'serving_requests_total{namespace="models", model_name="chat", code="%d"}'
 POD = 'namespace="models", pod="chat-a"'
+CONDITION = 'kube_scaledobject_status_condition{namespace="models", scaledobject="chat", type="%s"}'
 # Alert -> (series where it comes, when it is looked at, series where it must not come).
 ALERTS: dict[str, tuple[dict[str, str], str, dict[str, str]]] = {
     "ModelDown": ({REPLICAS: "1x5 0x60"}, "45m", {REPLICAS: "1x5 0x20 1x60"}),
@@ -170,6 +171,11 @@ ALERTS: dict[str, tuple[dict[str, str], str, dict[str, str]]] = {
         {'keda_scaler_detail_errors_total{exported_namespace="models", scaledObject="chat"}': "0+1x60"},
         "25m",
         {'keda_scaler_detail_errors_total{exported_namespace="models", scaledObject="chat"}': "0x10 1x50"},
+    ),
+    "FallbackHolds": (
+        {CONDITION % "Fallback": "0x5 1x60"},
+        "45m",
+        {CONDITION % "Fallback": "1x10 0x60", CONDITION % "Active": "1x60"},
     ),
 }
 
