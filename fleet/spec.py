@@ -18,6 +18,7 @@ from fleet.catalog.numa import Numa
 from fleet.catalog.sharing import MOST_CLIENTS
 from fleet.commitments import CommitmentSpec
 from fleet.spec_base import Cidr, HostName, Instant, Name, Owner, PoolName, Spec, TaintText
+from fleet.spec_carbon import CarbonSpec
 from fleet.spec_policies import PoliciesSpec
 from fleet.spec_scaling import ScalingSpec
 from fleet.spec_services import ServicesSpec
@@ -236,13 +237,6 @@ class Tier(StrEnum):
     FLEXIBLE = "flexible"
 
 
-class CarbonSpec(Spec):
-    """Where the grid holds a flexible model back: gCO2e a kWh, as Electricity Maps gives them (life cycle)."""
-
-    clean: StrictInt = Field(ge=1, le=2000, description="Up to here all replicas.")
-    dirty: StrictInt = Field(ge=1, le=2000, description="From here on the fewest; in between evenly.")
-
-
 class ModelSpec(Spec):
     """A model served on a pool of the same cluster."""
 
@@ -258,8 +252,11 @@ class ModelSpec(Spec):
     replicas: ReplicasSpec = Field(default=ReplicasSpec())
     autoscaler: Autoscaler = Autoscaler.NONE
     scaling: ScalingSpec = Field(default=ScalingSpec(), description="What KEDA goes by; default: requests that wait.")
-    tier: Tier = Field(default=Tier.INTERACTIVE, description="flexible: fewer replicas while the grid is dirty; with keda.")
-    carbon: CarbonSpec | None = Field(default=None, description="Of a flexible model: from where to where it is held back.")
+    tier: Tier = Field(
+        default=Tier.INTERACTIVE,
+        description="flexible: fewer replicas while the grid is dirty, or its work put off; with keda.",
+    )
+    carbon: CarbonSpec | None = Field(default=None, description="Of a flexible model: what holds it back.")
 
 
 class Priority(StrEnum):
