@@ -198,3 +198,32 @@ def test_the_program_serves_and_ends(tmp_path: Path) -> None:
     finally:
         running.terminate()
         assert running.wait(10) == 0
+
+
+def test_the_sandboxs_answers_are_read_as_electricity_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sandbox.cloud import electricity_maps
+    from sandbox.cloud.records import Records
+
+    records, source = Records(tmp_path / "records.db"), Source("", "DE", lambda: "")
+    told = {"latest": electricity_maps.latest, "forecast": electricity_maps.forecast}
+
+    def answered(what: str, **more: int) -> dict[str, Any]:
+        hours = [str(more["horizonHours"])] if more else []
+        status, answer = told[what](records, "sandbox", "DE", *hours)
+        assert status == 200
+        return answer
+
+    monkeypatch.setattr(source, "_ask", answered)
+    flat, _ = source.forecast(24)
+    assert (len(flat.starts), len(set(flat.gco2_kwh))) == (24, 1), "until somebody says otherwise"
+    electricity_maps.put(records, "DE", 500, [400, 100])
+    found, at = source.forecast(6)
+    assert found.gco2_kwh == (500, 400, 100, 100, 100, 100)
+    assert found.ends - found.starts[0] == pytest.approx(6 * HOUR, abs=0.01)
+    assert source.latest()[0] == 500
+    monkeypatch.setattr(time, "time", lambda: at + HOUR)
+    assert source.latest()[0] == 400, "an hour later the next one's figure"
+    assert source.forecast(6)[0].gco2_kwh[:2] == (400, 100)
+    assert electricity_maps.forecast(records, "other", "DE", "24")[0] == 401
+    assert electricity_maps.forecast(records, "sandbox", "XX", "24")[0] == 404
+    assert electricity_maps.forecast(records, "sandbox", "DE", "25")[0] == 400
