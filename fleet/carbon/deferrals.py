@@ -68,6 +68,7 @@ class Deferrals:
                 if found := document["rules"].get(rule.key):
                     since = found["held_since"]
                     memory.since, memory.until = None if since is None else float(since), float(found["runs_until"])
+                    memory.window = memory.until - memory.work
 
     def document(self, now: float) -> dict[str, Any]:
         """What `/v1/deferral` answers. Of two replicas KEDA takes the lesser figure, by which work goes on."""
