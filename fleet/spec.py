@@ -18,10 +18,11 @@ from fleet.catalog.numa import Numa
 from fleet.catalog.sharing import MOST_CLIENTS
 from fleet.commitments import CommitmentSpec
 from fleet.spec_base import Cidr, HostName, Instant, Name, Owner, PoolName, Spec, TaintText
+from fleet.spec_carbon import CarbonSpec
 from fleet.spec_policies import PoliciesSpec
 from fleet.spec_scaling import ScalingSpec
 from fleet.spec_services import ServicesSpec
-from fleet.spec_serving import CarbonSpec, PodMonitorSpec, RouteSpec, WeightsSpec
+from fleet.spec_serving import PodMonitorSpec, RouteSpec, WeightsSpec
 from fleet.spec_terraform import SECRET, TerraformSpec
 from fleet.spec_tpu import TpuVmSpec
 
@@ -240,8 +241,11 @@ class ModelSpec(Spec):
     replicas: ReplicasSpec = Field(default=ReplicasSpec())
     autoscaler: Autoscaler = Autoscaler.NONE
     scaling: ScalingSpec = Field(default=ScalingSpec(), description="What KEDA goes by; default: requests that wait.")
-    tier: Tier = Field(default=Tier.INTERACTIVE, description="flexible: fewer replicas while the grid is dirty; with keda.")
-    carbon: CarbonSpec | None = Field(default=None, description="Of a flexible model: from where to where it is held back.")
+    tier: Tier = Field(
+        default=Tier.INTERACTIVE,
+        description="flexible: fewer replicas while the grid is dirty, or its work put off; with keda.",
+    )
+    carbon: CarbonSpec | None = Field(default=None, description="Of a flexible model: what holds it back.")
     route: RouteSpec | None = Field(default=None, description="How it is reached from outside; default: not at all.")
     pod_monitor: PodMonitorSpec | None = Field(default=None, description="For a Prometheus operator of yours.")
 

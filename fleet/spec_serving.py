@@ -80,10 +80,3 @@ class PodMonitorSpec(Spec):
     )
     labels: dict[str, str] = Field(default_factory=dict, description="By which that Prometheus chooses its PodMonitors.")
     interval_s: StrictInt = Field(default=15, ge=1, le=300, description="Seconds between two looks.")
-
-
-class CarbonSpec(Spec):
-    """Where the grid holds a flexible model back: gCO2e a kWh, as Electricity Maps gives them (life cycle)."""
-
-    clean: StrictInt = Field(ge=1, le=2000, description="Up to here all replicas.")
-    dirty: StrictInt = Field(ge=1, le=2000, description="From here on the fewest; in between evenly.")

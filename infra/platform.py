@@ -11,6 +11,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from fleet import naming, weights
+from fleet.carbon.deferrals import Rule
 from fleet.catalog.tpu_vms import tpu_vm_type
 from fleet.contract import AcceleratorPool
 from fleet.cost import grid_zone
@@ -258,7 +259,8 @@ class _Cluster(pulumi.ComponentResource):
         if not self.spec.grid_token or not any(model.carbon for model in self.spec.models.values()):
             return []
         token = self.stack.secret(self.spec.grid_token)
-        return [CarbonExporter(f"{self.name}-carbon", grid_zone(self.spec.cloud, self.spec.region), token, opts)]
+        rules = [Rule(*model.carbon.deferral) for model in self.spec.models.values() if model.carbon and model.carbon.deferral]
+        return [CarbonExporter(f"{self.name}-carbon", grid_zone(self.spec.cloud, self.spec.region), token, rules, opts)]
 
     def _queue(self, model: ModelSpec) -> pulumi.Input[str] | None:
         """The address of a model's queue; where `services:` makes it, known once it is made."""

@@ -24,7 +24,7 @@ CLUSTER_AUTOSCALER_IMAGES = {
 KEDA_CHART_REPOSITORY = "https://kedacore.github.io/charts"
 KEDA_CHART_VERSION = "2.21.0"
 
-# What runs the exporter of the grid's carbon intensity, which is one file: docker.io/library/python, read 2026-11-24.
+# What runs the exporter of the grid's carbon intensity, plain Python: docker.io/library/python, read 2026-11-24.
 PYTHON_IMAGE = "docker.io/library/python:3.12-slim"
 
 # Karpenter, for clusters with `provisioning: auto`: https://karpenter.sh/docs/upgrading/compatibility/, Kubernetes 1.26 to

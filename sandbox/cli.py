@@ -121,16 +121,25 @@ def load(
 def grid(
     zone: Annotated[str, typer.Argument(help="A grid by Electricity Maps' name, such as US-MIDA-PJM.")],
     gco2_kwh: Annotated[float, typer.Argument(min=0, max=2000, help="Its carbon intensity, gCO2e a kWh.")],
+    forecast: Annotated[
+        str, typer.Option("--forecast", help="Of the next hours, by commas; the last one stays. Default: it stays as it is.")
+    ] = "",
 ) -> None:
-    """Make a grid dirty or clean: flexible models on it have fewer replicas, or all of them.
+    """Make a grid dirty or clean: flexible models on it have fewer replicas, or all of them, or put their work off.
 
-    Example: `fleet sandbox grid US-MIDA-PJM 500`
+    Example: `fleet sandbox grid US-MIDA-PJM 500 --forecast 400,100,300`
     """
+    try:
+        ahead = [float(hour) for hour in forecast.split(",")] if forecast else []
+    except ValueError:
+        ahead = [-1.0]
+    if not all(0 <= hour <= 2000 for hour in ahead):
+        raise typer.BadParameter("intensities from 0 to 2000, such as 400,100,300", param_hint="--forecast")
     if zone not in regions(Cloud.EXISTING):
         known = ", ".join(regions(Cloud.EXISTING))
         raise typer.BadParameter(f"no region of the catalogue hangs on {zone}; there are {known}", param_hint="ZONE")
-    _call("grid", zone=zone, gco2_kwh=gco2_kwh)
-    Console().print(f"{zone}: {gco2_kwh:g} gCO2e a kWh", highlight=False, markup=False)
+    _call("grid", zone=zone, gco2_kwh=gco2_kwh, forecast=ahead)
+    Console().print(f"{zone}: {gco2_kwh:g} gCO2e a kWh{f', then {forecast}' if ahead else ''}", highlight=False, markup=False)
 
 
 @app.command()

@@ -55,3 +55,15 @@ def test_a_quota_that_nothing_counts_against_is_refused(asked: list[tuple[str, d
     assert "no machine counts against L-DB2E81BA" in said
     assert "NVIDIA_L4_GPUS" in said
     assert asked == []
+
+
+def test_a_grid_has_hours_ahead(asked: list[tuple[str, dict[str, Any]]]) -> None:
+    assert run("grid", "DE", "500", "--forecast", "400,100.5")[0] == 0
+    assert run("grid", "DE", "90") == (0, "DE: 90 gCO2e a kWh\n")
+    assert asked == [
+        ("grid", {"zone": "DE", "gco2_kwh": 500.0, "forecast": [400.0, 100.5]}),
+        ("grid", {"zone": "DE", "gco2_kwh": 90.0, "forecast": []}),
+    ]
+    for wrong in ("400,,100", "clean", "400,-1", "400,nan", "2001"):
+        code, said = run("grid", "DE", "500", "--forecast", wrong)
+        assert (code, "--forecast" in said) == (2, True), wrong

@@ -1,8 +1,8 @@
-"""How many replicas a flexible model may have at a grid's intensity: here, and as the formula that KEDA works out.
+"""How many replicas a flexible model may have: by a grid's intensity here, and as the formulas that KEDA works out.
 
-All of them up to `clean`, the fewest from `dirty` on, and evenly in between, rounded down. What nobody knows holds
-nobody back and takes nothing away: a dead exporter or an old figure leaves the ceiling where it was without carbon, and a
-queue that nobody can count leaves the replicas that are there.
+By thresholds: all of them up to `clean`, the fewest from `dirty` on, and evenly in between, rounded down. By a deadline: the
+fewest while work is put off, else all. What nobody knows holds nobody back and takes nothing away: a dead exporter or an old
+figure leaves the ceiling where it was without carbon, and a queue that nobody can count leaves the replicas that are there.
 https://keda.sh/docs/2.21/reference/scaledobject-spec/#scalingmodifiers, https://expr-lang.org/docs/language-definition
 """
 
@@ -11,8 +11,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from fleet.carbon.deferrals import Rule
+
 # Names of KEDA's triggers, which the formula calls them by.
-WAITING, GRID, THERE = "waiting", "grid", "there"
+WAITING, GRID, DEFERRED, THERE = "waiting", "grid", "deferred", "there"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,26 @@ class Ceiling:
         Args:
             fallback: replicas while nobody can count what waits; None: as many as there are, and one at least.
         """
-        held = f"{waiting_per_replica} * max(1.0, {THERE})" if fallback is None else f"{waiting_per_replica * fallback}.0"
         room = f"({self.dirty} - ({GRID} ?? 0.0)) / {self.dirty - self.clean}"
         replicas = f"{self.least} + floor({self.most - self.least} * max(0.0, min(1.0, {room})))"
-        return f"min({WAITING} ?? ({held}), {waiting_per_replica} * ({replicas}))"
+        return f"min({_counted(waiting_per_replica, fallback)}, {waiting_per_replica} * ({replicas}))"
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """Bounds of one model whose work is put off; least, most: replicas."""
+
+    rule: Rule
+    least: int
+    most: int
+
+    def formula(self, waiting_per_replica: int, fallback: int | None = None) -> str:
+        """As `Ceiling.formula`, by the exporter's figure: 1 while work is put off, and 0 or nil while it is not."""
+        held = f"{float(self.most - self.least)} * max(0.0, min(1.0, {DEFERRED} ?? 0.0))"
+        return f"min({_counted(waiting_per_replica, fallback)}, {waiting_per_replica} * ({self.most} - {held}))"
+
+
+def _counted(waiting_per_replica: int, fallback: int | None) -> str:
+    """What waits; while nobody can count it, what would keep as many replicas as there are, or as the fallback says."""
+    held = f"{waiting_per_replica} * max(1.0, {THERE})" if fallback is None else f"{waiting_per_replica * fallback}.0"
+    return f"{WAITING} ?? ({held})"

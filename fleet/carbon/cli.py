@@ -30,18 +30,27 @@ def carbon(
     ] = 0.5,
     deadline: Annotated[
         int | None,
-        typer.Option("--deadline", min=1, max=168, help="Hours that work may wait: do it in the cleanest of them."),
+        typer.Option("--deadline", min=2, max=168, help="Put work off to the cleanest window that ends so many hours on."),
+    ] = None,
+    work: Annotated[
+        int | None,
+        typer.Option(
+            "--work", min=1, max=167, help="Of them, hours that what gathers takes; default: as few as the load leaves."
+        ),
     ] = None,
     as_: AsFormat = Format.TEXT,
 ) -> None:
     """Tell what holding flexible models back on a dirty grid would have saved, and what waited for it. Offline.
 
-    With `--deadline` by another rule: all work waits for the cleanest hours of a forecast (one that comes true) before it.
+    A model with a deadline puts its work off by the cluster's own rule, and a forecast that comes true; with `--deadline`
+    every flexible model does.
 
     Example: `fleet carbon --stack 'prod-*' --week week.csv --load 0.4`
     """
     from fleet.carbon.replay import hours  # noqa: PLC0415 - `fleet check` need not pay for it
 
+    if work is not None and (deadline is None or work >= deadline):
+        raise typer.BadParameter("the work takes less than its --deadline leaves", param_hint="--work")
     try:
         intensities = hours(week)
     except ValueError as wrong:
@@ -51,7 +60,7 @@ def carbon(
         f"{name}/{key}/{model}": effect
         for name, spec in specs.items()
         for key, cluster in spec.clusters.items()
-        for model, effect in _effects(name, key, cluster, intensities, load, deadline)
+        for model, effect in _effects(name, key, cluster, intensities, load, (deadline, work))
     }
     if as_ is Format.JSON:
         made = {name: {**asdict(e), "kg_saved": e.kg_saved} if e else None for name, e in found.items()}
@@ -61,7 +70,7 @@ def carbon(
     if not found:
         console.print("no flexible model")
         return
-    rule = f"put off by {deadline} h at most, by a forecast that comes true" if deadline else "held back by clean and dirty"
+    rule = f"put off by {deadline} h at most, by a forecast that comes true" if deadline else "held back as the stack file says"
     said = f"{len(intensities)} hours at {load:.0%} load, {rule}; TDP x 0.6 x PUE, accelerators alone"
     table = Table(caption=said, caption_justify="left")
     for head in ("Model", "kg without", "kg saved", "Hours held", "Delayed, replica hours", "Longest, h", "Left at the end"):
@@ -84,10 +93,10 @@ def _row(effect: Effect) -> tuple[str, ...]:
 
 
 def _effects(
-    stack: str, key: str, cluster: ClusterSpec, intensities: list[float], load: float, deadline: int | None
+    stack: str, key: str, cluster: ClusterSpec, intensities: list[float], load: float, asked: tuple[int | None, int | None]
 ) -> Iterator[tuple[str, Effect | None]]:
     from fleet.carbon.ceiling import Ceiling  # noqa: PLC0415
-    from fleet.carbon.defer import deferred  # noqa: PLC0415
+    from fleet.carbon.defer import deferred, work_hours  # noqa: PLC0415
     from fleet.carbon.replay import effect  # noqa: PLC0415
 
     for name, model in cluster.models.items():
@@ -95,13 +104,14 @@ def _effects(
             continue
         kw = _kw(stack, key, cluster, model)
         least, most = model.replicas.min, model.replicas.max
-        bounds = Ceiling(model.carbon.clean, model.carbon.dirty, least, most)
+        deadline, work = asked if asked[0] else model.carbon.deferral or (None, None)
         if kw is None:
             yield name, None
-        elif deadline is None:
-            yield name, effect(intensities, bounds, load, float(kw))
-        else:
-            yield name, deferred(intensities, load * most, least, most, float(kw), deadline)
+        elif deadline is not None:
+            takes = work or work_hours(load, least, most, deadline)
+            yield name, deferred(intensities, load, least, most, float(kw), deadline, takes)
+        elif thresholds := model.carbon.thresholds:
+            yield name, effect(intensities, Ceiling(*thresholds, least, most), load, float(kw))
 
 
 def _kw(stack: str, key: str, cluster: ClusterSpec, model: ModelSpec) -> Decimal | None:

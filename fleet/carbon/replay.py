@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,25 +38,29 @@ class Effect:
         return self.kg_plain - self.kg_flexible
 
 
-def effect(intensities: list[float], ceiling: Ceiling, load: float, kw: float) -> Effect:
+def effect(intensities: Sequence[float], ceiling: Ceiling, load: float, kw: float) -> Effect:
+    """Replay the hours under thresholds; arguments as `worked_off`'s."""
+    return worked_off(intensities, [ceiling.at(intensity) for intensity in intensities], ceiling.most, load, kw)
+
+
+def worked_off(intensities: Sequence[float], ceilings: Sequence[int], all_: int, load: float, kw: float) -> Effect:
     """Replay the hours.
 
     Args:
-        intensities: gCO2e a kWh, hour by hour. load: of the most replicas, the part that arriving work keeps busy.
-        kw: of one busy replica, its building's overhead in it.
+        intensities: gCO2e a kWh, hour by hour. ceilings: replicas at most, of `all_`, hour by hour.
+        load: of all replicas, the part that arriving work keeps busy. kw: of one busy replica, its building's overhead in it.
 
     Raises:
         ValueError: no hours.
     """
     if not intensities:
         raise ValueError("a replay needs one hour at least")
-    arriving = load * ceiling.most
+    arriving = load * all_
     waiting: list[tuple[int, float]] = []
     plain = flexible = delayed = 0.0
     held = longest = 0
-    for hour, intensity in enumerate(intensities):
-        most = ceiling.at(intensity)
-        held += most < ceiling.most
+    for hour, (intensity, most) in enumerate(zip(intensities, ceilings, strict=True)):
+        held += most < all_
         plain += arriving * kw * intensity / 1000
         waiting.append((hour, arriving))
         room, done = float(most), 0.0

@@ -72,16 +72,17 @@ def _jobs(path: Path, model: ModelSpec) -> Iterator[Finding]:
     if not model.scaling.jobs:
         return
     where = (*path, "scaling", "jobs")
-    image, tier, least = fields(path, "image", "tier", "replicas.min")
+    image, tier, least, carbon = fields(path, "image", "tier", "replicas.min", "carbon")
     if model.scaling.queue is None:
         message, remedy = "no queue says how many Jobs there should be", "add scaling.queue"
         yield Finding(where, message, "true", "scaling.queue", remedy, needs=(where, (*path, "scaling", "queue")))
     elif server_in(model.image) is not Server.OTHER:
         message = f"a Job runs to its end, and {model.image} serves for ever"
         yield Finding(where, message, "true", "an image that ends", "set jobs: false", needs=(where, image))
-    elif model.tier is Tier.FLEXIBLE:
-        message = "the grid holds replicas back, and Jobs by deadline alone"
-        yield Finding(where, message, "true", "tier: interactive", "set jobs: false", needs=(where, tier))
+    elif model.tier is Tier.FLEXIBLE and not (model.carbon and model.carbon.deferral):
+        message = "the grid holds replicas back, and Jobs by a deadline alone"
+        remedy = "write deadline_h and work_h under carbon:, or set jobs: false"
+        yield Finding(where, message, "true", "tier: interactive, or a deadline", remedy, needs=(where, tier, carbon))
     elif model.replicas.min > 0:
         message = "Jobs come for messages, and none of them stays"
         yield Finding(least, message, str(model.replicas.min), "0", "set min: 0", needs=(where, least))

@@ -14,7 +14,8 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from fleet.carbon.ceiling import Ceiling
+from fleet.carbon.ceiling import Ceiling, Deadline
+from fleet.carbon.deferrals import Rule
 from fleet.catalog.dra import Claim
 from fleet.catalog.nodes import credential_endpoints
 from fleet.catalog.sharing import SharingMode
@@ -80,7 +81,7 @@ class ModelServingArgs:
     identity: WorkloadIdentity | None = None
     scaling: ScalingSpec = field(default=ScalingSpec())
     queue: pulumi.Input[str] | None = None
-    ceiling: Ceiling | None = None
+    ceiling: Ceiling | Deadline | None = None
     route: RouteSpec | None = None
     pod_monitor: PodMonitorSpec | None = None
     chart: str = CHART
@@ -126,10 +127,13 @@ class ModelServingArgs:
         )
 
 
-def _ceiling(model: ModelSpec) -> Ceiling | None:
+def _ceiling(model: ModelSpec) -> Ceiling | Deadline | None:
     if model.carbon is None:
         return None
-    return Ceiling(model.carbon.clean, model.carbon.dirty, model.replicas.min, model.replicas.max)
+    if hours := model.carbon.deferral:
+        return Deadline(Rule(*hours), model.replicas.min, model.replicas.max)
+    thresholds = model.carbon.thresholds
+    return Ceiling(*thresholds, model.replicas.min, model.replicas.max) if thresholds else None
 
 
 def _replicas(name: str, model: ModelSpec, pool: AcceleratorPool) -> tuple[int, int]:

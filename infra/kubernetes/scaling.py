@@ -11,7 +11,7 @@ from typing import Any
 
 import pulumi
 
-from fleet.carbon.ceiling import GRID, THERE, WAITING, Ceiling
+from fleet.carbon.ceiling import DEFERRED, GRID, THERE, WAITING, Ceiling, Deadline
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.servers import WAITING_PER_REPLICA
 from fleet.queues import Queue, queue
@@ -48,7 +48,7 @@ class Demand:
     autoscaler: Autoscaler
     spec: ScalingSpec = field(default=ScalingSpec())
     address: pulumi.Input[str] | None = None
-    ceiling: Ceiling | None = None
+    ceiling: Ceiling | Deadline | None = None
 
 
 def values(demand: Demand) -> dict[str, Any]:
@@ -81,14 +81,23 @@ def _keda(demand: Demand) -> dict[str, Any]:
         "fallback": {"replicas": low if spec.fallback is None else spec.fallback, "behavior": _when_blind(demand)},
         "triggers": [of_work, *(_times(schedule) for schedule in spec.schedule)],
     }
-    if demand.ceiling is not None:
-        made["triggers"] = [_named(WAITING, of_work), {"name": GRID, **carbon_exporter.TRIGGER}]
+    if spec.jobs and isinstance(demand.ceiling, Deadline):
+        # A ScaledJob knows no formula; of two triggers it takes the lesser, and the last asks for none while work is put off.
+        made |= {"triggers": [of_work, carbon_exporter.jobs_trigger(demand.ceiling.rule)], "multipleScalersCalculation": "min"}
+    elif demand.ceiling is not None:
+        made["triggers"] = [_named(WAITING, of_work), _held(demand.ceiling)]
         if spec.fallback is None:
             made["triggers"].append({"name": THERE, **_pods(demand.model)})
         made |= {"formula": demand.ceiling.formula(each, spec.fallback), "target": str(each)}
     if by_queue:
         made["identity"] = {"provider": _PROVIDERS[demand.cloud]}
     return made
+
+
+def _held(ceiling: Ceiling | Deadline) -> dict[str, Any]:
+    if isinstance(ceiling, Deadline):
+        return {"name": DEFERRED, **carbon_exporter.deferral_trigger(ceiling.rule)}
+    return {"name": GRID, **carbon_exporter.TRIGGER}
 
 
 def _when_blind(demand: Demand) -> str:

@@ -153,8 +153,8 @@ def _exhaust(world: World, q: dict[str, Any]) -> Any:
 
 
 def _grid(world: World, q: dict[str, Any]) -> Any:
-    """The carbon intensity of a grid, from now on."""
-    electricity_maps.put(world.records, q["zone"], float(q["gco2_kwh"]))
+    """The carbon intensity of a grid, from now on, and in the hours that follow."""
+    electricity_maps.put(world.records, q["zone"], float(q["gco2_kwh"]), [float(hour) for hour in q.get("forecast") or []])
 
 
 _ROUTES: dict[str, Handler] = {
@@ -213,10 +213,15 @@ def app(world: World) -> ASGIApp:
 
     async def electricity(request: Request) -> Response:
         token, zone = request.headers.get("auth-token"), request.query_params.get("zone", "")
-        status, answer = await anyio.to_thread.run_sync(electricity_maps.latest, world.records, token, zone)
+        if request.url.path.endswith("/latest"):
+            answered = partial(electricity_maps.latest, world.records, token, zone)
+        else:
+            answered = partial(electricity_maps.forecast, world.records, token, zone, request.query_params.get("horizonHours"))
+        status, answer = await anyio.to_thread.run_sync(answered)
         return JSONResponse(answer, status)
 
-    routes.append(Route(f"{electricity_maps.PATH}/v3/carbon-intensity/latest", electricity))
+    for what in ("latest", "forecast"):
+        routes.append(Route(f"{electricity_maps.PATH}/v3/carbon-intensity/{what}", electricity))
     clouds = Starlette(routes=[*routes, Route(f"{aws_api.PATH}{{rest:path}}", aws, methods=["GET", "POST"])])
 
     async def either(scope: Scope, receive: Receive, send: Send) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fleet.carbon import exporter
+from fleet.carbon import source
 from sandbox.cloud import (
     aws,
     aws_node_groups,
@@ -63,7 +63,7 @@ class World:
 
     def _environment(self, url: str) -> dict[str, str]:
         """What leads a pod's program from an address in the world to what stands for it here."""
-        if url == exporter.URL:
+        if url == source.URL:
             return electricity_maps.environment(self.home, self.url)
         return self.buckets.environment(url)
 

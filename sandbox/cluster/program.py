@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fleet.carbon import EXPORTER, exporter
+from fleet.carbon import EXPORTER, exporter, source
 from fleet.catalog.servers import Server, server_in
 from fleet.workspace import ROOT
 from sandbox import processes
@@ -96,7 +96,7 @@ class Program:
                 "PYTHONPATH": str(ROOT),
                 "HOST": "127.0.0.1",
                 "PORT": str(self.ports[numbers[0]]),
-                **self._stores(exporter.URL),
+                **self._stores(source.URL),
             }
             self._run([sys.executable, "-m", exporter.__name__], env, now)
             return

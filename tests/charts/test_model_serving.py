@@ -97,6 +97,10 @@ WRONG = [
     ({"autoscaling": {"kind": "keda", "keda": {"triggers": [{"type": "cron"}]}}}, "/autoscaling/keda/triggers/0"),
     ({"autoscaling": {"keda": {"fallback": {"behavior": "none"}}}}, "/autoscaling/keda/fallback/behavior"),
     ({"autoscaling": {"keda": {"identity": {"provider": "aws-eks"}}}}, "/autoscaling/keda/identity/provider"),
+    (
+        {"autoscaling": {"keda": {"multipleScalersCalculation": "least"}}},
+        "/autoscaling/keda/multipleScalersCalculation",
+    ),
     ({"autoscaling": {"scaleDown": {"percent": 0}}}, "/autoscaling/scaleDown/percent"),
     ({"autoscaling": {"scaleDown": {"stabilizationSeconds": 7200}}}, "/autoscaling/scaleDown/stabilizationSeconds"),
     ({"route": {"canary": {"percent": 10}}}, "/route/canary"),
@@ -240,6 +244,7 @@ def test_jobs_have_the_replicas_pod_and_serve_nobody(render):
     assert set(objects) == {"ScaledJob", "ServiceAccount", "NetworkPolicy"}
     job = objects["ScaledJob"]["spec"]
     assert (job["minReplicaCount"], job["maxReplicaCount"], job["triggers"]) == (0, 5, [QUEUE])
+    assert job["scalingStrategy"] == {"multipleScalersCalculation": "max"}
     pod = job["jobTargetRef"]["template"]["spec"]
     assert pod["restartPolicy"] == "Never"
     for key in ("tolerations", "securityContext", "serviceAccountName", "volumes"):

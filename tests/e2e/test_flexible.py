@@ -1,7 +1,14 @@
-"""A flexible model under load: a grid that gets dirty holds it back, a clean one lets it go, and both real programs do it."""
+"""A flexible model under load: a grid that gets dirty holds it back, a clean one lets it go, and both real programs do it.
+
+Beside it two models whose work waits in a queue: replicas that wait for the cleanest hour, and Jobs whose deadline is before
+that. An hour lasts six seconds.
+"""
 
 from __future__ import annotations
 
+import json
+import time
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +18,7 @@ from sandbox import toolchain
 from sandbox.addons import TOOLS
 from sandbox.cluster.api import is_ready
 from tests.e2e.conftest import Fork
+from tests.e2e.test_queue import Queue
 from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
@@ -39,7 +47,22 @@ clusters:
         replicas: {min: 1, max: 3}
         tier: flexible
         carbon: {clean: 150, dirty: 400}
+      night: &waits
+        pool: l4
+        image: registry.example/ml/scorer:1.0
+        autoscaler: keda
+        replicas: {min: 0, max: 1}
+        tier: flexible
+        scaling:
+          queue: &queue {address: "https://sqs.us-east-1.amazonaws.com/123456789012/jobs", messages: 5}
+          idle_s: 60
+        carbon: {deadline_h: 12, work_h: 2}
+      archive:
+        <<: *waits
+        scaling: {queue: *queue, jobs: true}
+        carbon: {deadline_h: 7, work_h: 2}
 """
+HOUR_S = 6.0
 CLUSTER, ZONE = "aws/green-main", "US-MIDA-PJM"
 SCALED = "/apis/keda.sh/v1alpha1/namespaces/models/scaledobjects"
 
@@ -47,7 +70,7 @@ SCALED = "/apis/keda.sh/v1alpha1/namespaces/models/scaledobjects"
 @pytest.fixture(scope="module")
 def fork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork]:
     toolchain.ensure(TOOLS["keda"])
-    made = Fork(tmp_path_factory.mktemp("fork"), "green", STACK, ACCELFLEET_IDLE_S="5")
+    made = Fork(tmp_path_factory.mktemp("fork"), "green", STACK, ACCELFLEET_IDLE_S="5", ACCELFLEET_HOUR_S=str(HOUR_S))
     # The ciphertext is nobody's: in the sandbox another value takes its place.
     (made.root / "stacks" / "Pulumi.green.yaml").write_text("config: {accelfleet:em-token: {secure: AAABAKx}}")
     try:
@@ -57,12 +80,15 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fork]:
         made.close()
 
 
-def replicas(fork: Fork) -> tuple[int, int]:
-    """Of the flexible model and of the interactive one."""
+def count(fork: Fork, model: str) -> int:
     found = fork.api(CLUSTER).call("GET", "/api/v1/namespaces/models/pods")["items"]
     there = [p["metadata"] for p in found if p["metadata"].get("deletionTimestamp") is None]
-    batch, chat = (sum(p["labels"]["app.kubernetes.io/instance"] == model for p in there) for model in ("batch", "chat"))
-    return batch, chat
+    return sum(p["labels"]["app.kubernetes.io/instance"] == model for p in there)
+
+
+def replicas(fork: Fork) -> tuple[int, int]:
+    """Of the flexible model and of the interactive one."""
+    return count(fork, "batch"), count(fork, "chat")
 
 
 def scaled(fork: Fork) -> list[Any]:
@@ -78,8 +104,22 @@ def are(fork: Fork, kind: str) -> bool:
     return all({c["type"]: c["status"] for c in s["status"]["conditions"]}.get(kind) == "True" for s in scaled(fork))
 
 
-def grid(fork: Fork, gco2: int) -> None:
-    fork.run("sandbox", "grid", ZONE, str(gco2))
+def grid(fork: Fork, gco2: int, *ahead: int) -> None:
+    fork.run("sandbox", "grid", ZONE, str(gco2), *(["--forecast", ",".join(map(str, ahead))] if ahead else []))
+
+
+def exporter(fork: Fork) -> str:
+    ports = json.loads(fork.run("sandbox", "status", "--json"))["clusters"][0]["services"]
+    return next(str(port["address"]) for port in ports if port["service"] == "carbon-exporter")
+
+
+def put_off(address: str, rule: str) -> list[dict[str, Any]]:
+    """What both replicas say of a deadline, as they answer by turns; KEDA goes by the one that lets go."""
+    found = []
+    for _ in range(2):
+        with urllib.request.urlopen(f"http://{address}/v1/deferral", timeout=5) as reply:
+            found.append(json.load(reply)["rules"][rule])
+    return found
 
 
 def test_the_exporter_runs_and_the_models_are_scaled(fork: Fork) -> None:
@@ -115,6 +155,34 @@ def test_requests_that_nobody_can_count_any_more_take_no_replica_away(fork: Fork
     assert until(lambda: are(fork, "Fallback") or replicas(fork) != (2, 3), 120), state(fork)
     assert not until(lambda: replicas(fork) != (2, 3), 25), state(fork)
     assert are(fork, "Fallback")
+
+
+def test_work_that_waits_is_done_in_the_cleanest_hour_or_by_its_deadline(fork: Fork) -> None:
+    queue, address = Queue(fork), exporter(fork)
+    hours = [*range(500, 300, -20), 100, 100, 500]
+    told = time.time()
+    grid(fork, *hours)
+
+    def held(rule: str) -> bool:
+        return all(found["deferred"] for found in put_off(address, rule))
+
+    assert until(lambda: held("12h-2h") and held("7h-2h"), 60), put_off(address, "12h-2h")
+    # The last moments: of the cleanest hour's beginning, and of five hours after the hold's.
+    cleanest = told + hours.index(100) * HOUR_S
+    latest = min(found["held_since"] or 0.0 for found in put_off(address, "7h-2h")) + 5 * HOUR_S
+    queue.put(10)
+    came: dict[str, float] = {}
+
+    def both() -> bool:
+        for model in ("night", "archive"):
+            if count(fork, model):
+                came.setdefault(model, time.time())
+        return len(came) == 2
+
+    assert until(both, 180), (came, cleanest, latest, put_off(address, "12h-2h"))
+    assert came["night"] >= cleanest, "no replica before the cleanest hour, though messages wait"
+    assert latest <= came["archive"] < came["night"], "a deadline before that hour is kept, and nothing is done sooner"
+    queue.empty()
 
 
 def test_a_second_run_changes_nothing(fork: Fork) -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,10 +21,14 @@ from typer.testing import CliRunner
 
 import fleet.arguments
 from fleet.carbon import exporter
+from fleet.carbon.answers import Ahead, Grid, gauges
 from fleet.carbon.ceiling import Ceiling
-from fleet.carbon.exporter import Grid, Source, keep_asking, retry_after, server
+from fleet.carbon.deferrals import Deferrals
+from fleet.carbon.exporter import keep_asking, server
 from fleet.carbon.replay import effect, hours
+from fleet.carbon.source import Source, retry_after
 from fleet.cli import app
+from tests.fleet.conftest import Answer
 from tests.waiting import until
 
 pytestmark = pytest.mark.enable_socket
@@ -69,34 +70,6 @@ def test_clean_dirty_and_unknown() -> None:
     assert [ceiling.at(g) for g in (None, 0, 150, 151, 275, 399, 400, 900)] == [5, 5, 5, 4, 3, 1, 1, 1]
 
 
-Answer = tuple[int, dict[str, str], bytes]
-
-
-@pytest.fixture
-def maps() -> Iterator[tuple[str, list[Answer], list[dict[str, str]]]]:
-    """A server in the place of Electricity Maps: its address, its answers in turn (the last for good), what it was asked."""
-    answers: list[Answer] = []
-    asked: list[dict[str, str]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append({"path": self.path, "token": self.headers.get("auth-token", "")})
-            status, headers, body = answers.pop(0) if len(answers) > 1 else answers[0]
-            self.send_response(status)
-            for name, value in {**headers, "content-length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None: ...
-
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=made.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{made.server_port}", answers, asked
-    made.shutdown()
-    made.server_close()
-
-
 def said(intensity: object, at: str | None = None) -> Answer:
     when = at or datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return 200, {}, json.dumps({"zone": "DE", "carbonIntensity": intensity, "datetime": when}).encode()
@@ -105,7 +78,7 @@ def said(intensity: object, at: str | None = None) -> Answer:
 def ask(url: str, grid: Grid, done: Any) -> None:
     """Keep asking until `done`, or for ten seconds."""
     stop = threading.Event()
-    work = threading.Thread(target=keep_asking, args=(grid, Source(url, "DE", lambda: "secret-token"), 0.05, stop))
+    work = threading.Thread(target=keep_asking, args=(grid, Source(url, "DE", lambda: "secret-token").latest, 0.05, stop))
     work.start()
     found = until(done, 10)
     stop.set()
@@ -117,11 +90,11 @@ def test_the_answer_is_kept_and_told(maps: tuple[str, list[Answer], list[dict[st
     url, answers, asked = maps
     answers.append(said(302.5))
     grid = Grid("DE", 7200)
-    ask(url, grid, lambda: grid.gco2_kwh is not None)
+    ask(url, grid, lambda: grid.value is not None)
     assert asked[0] == {"path": "/v3/carbon-intensity/latest?zone=DE", "token": "secret-token"}
     known = grid.document(time.time())
     assert (known["gco2_per_kwh"], known["capping"], known["stale"]) == (302.5, 302.5, False)
-    assert 'grid_intensity_gco2_per_kwh{zone="DE"} 302.5' in grid.metrics(time.time())
+    assert 'grid_intensity_gco2_per_kwh{zone="DE"} 302.5' in gauges("DE", grid.rows(time.time()))
 
 
 @pytest.mark.parametrize(
@@ -148,9 +121,9 @@ def test_no_answer_holds_nobody_back_and_is_asked_again(
     ask(url, grid, lambda: grid.failures > 0)
     known = grid.document(time.time())
     assert (known["gco2_per_kwh"], known["capping"], known["stale"]) == (None, 0.0, True)
-    assert "grid_intensity_gco2_per_kwh" not in grid.metrics(time.time())
+    assert "grid_intensity_gco2_per_kwh" not in gauges("DE", grid.rows(time.time()))
     answers[:] = [said(100)]
-    ask(url, grid, lambda: grid.gco2_kwh == 100)
+    ask(url, grid, lambda: grid.value == 100)
     assert grid.failures == 0
     assert "secret-token" not in capfd.readouterr().err
 
@@ -166,7 +139,7 @@ def test_an_old_answer_counts_no_more() -> None:
     grid.know(500, 1000)
     assert grid.document(1100)["capping"] == 500
     assert grid.document(1101)["capping"] == 0.0
-    assert "grid_intensity_stale" in grid.metrics(1101)
+    assert "grid_intensity_stale" in gauges("DE", grid.rows(1101))
 
 
 def test_a_refusal_says_how_long_to_wait() -> None:
@@ -186,38 +159,9 @@ def test_a_refusal_says_how_long_to_wait() -> None:
     assert retry_after(OSError(), now) is None
 
 
-def test_the_program_serves_and_ends(tmp_path: Path) -> None:
-    """As a cluster runs it: the file alone, with nothing of ours on the path."""
-    week = tmp_path / "week.json"
-    week.write_text(json.dumps([123.0] * 168))
-    alone = tmp_path / "exporter.py"
-    alone.write_text(Path(exporter.__file__).read_text())
-    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as free:
-        port = free.server_port
-    env = {"ELECTRICITYMAPS_ZONE": "DE", "REPLAY_FILE": str(week), "PORT": str(port), "HOST": "127.0.0.1"}
-    running = subprocess.Popen([sys.executable, "-I", str(alone)], env=env, cwd=tmp_path)
-    try:
-
-        def answer() -> dict[str, Any]:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/intensity", timeout=2) as reply:
-                    return dict(json.load(reply))
-            except OSError:
-                return {}
-
-        assert until(lambda: answer().get("gco2_per_kwh") == 123.0, 20)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2) as reply:
-            assert reply.status == 200
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/other", timeout=2)
-    finally:
-        running.terminate()
-        assert running.wait(10) == 0
-
-
 def test_a_port_that_is_taken_is_said_at_once() -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as taken, pytest.raises(OSError, match="in use"):
-        server(Grid("DE", 1), taken.server_port, "127.0.0.1")
+        server(Grid("DE", 1), Deferrals(Ahead("DE", 1), [], 3600, 0), taken.server_port, "127.0.0.1")
 
 
 def test_held_back_work_is_done_later_and_cleaner() -> None:
@@ -307,15 +251,38 @@ def test_a_replay_of_a_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert CliRunner().invoke(app, words).exit_code == 2
 
 
-def test_a_replay_by_a_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def green(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stack with a flexible model, and hours of its grid."""
     (tmp_path / "green.yaml").write_text(STACK)
     (tmp_path / "Pulumi.green.yaml").write_text("config: {accelfleet:em-token: {secure: AAAB}}")
     monkeypatch.setattr(fleet.arguments, "STACKS", tmp_path)
-    week = tmp_path / "week.json"
-    week.write_text("[500, 500, 100, 100, 100, 100]")
-    words = ["carbon", "--stack", "green", "--week", str(week), "--load", "0.5", "--deadline", "3"]
+    (tmp_path / "week.json").write_text("[500, 500, 100, 500, 100, 100]")
+    return tmp_path
+
+
+# By hand: after the first hour, which is let go, what comes in dirty hours and the floor does not do waits for the next hour.
+SAVED = 2 * 0.4 * 0.036 * 0.6 * 1.14
+
+
+def test_a_replay_by_a_deadline(green: Path) -> None:
+    words = ["carbon", "--stack", "green", "--week", str(green / "week.json"), "--load", "0.5", "--deadline", "3"]
     document = json.loads(CliRunner().invoke(app, [*words, "--format", "json"]).stdout)
     assert document["deadline_h"] == 3
-    # One of the two that come is the floor's; the other waits for a clean hour: 2 x 0.4 kg for a replica of one kW.
-    assert document["models"]["green/main/batch"]["kg_saved"] == pytest.approx(0.8 * 0.036 * 0.6 * 1.14)
+    found = document["models"]["green/main/batch"]
+    assert found["kg_saved"] == pytest.approx(SAVED)
+    assert (found["hours_held"], found["delayed_replica_hours"], found["longest_h"]) == (2, 2, 1)
     assert "put off by 3 h at most" in CliRunner().invoke(app, words).stdout
+    refused = CliRunner().invoke(app, [*words, "--work", "3"])
+    assert (refused.exit_code, "--work" in refused.output) == (2, True)
+
+
+def test_a_model_with_a_deadline_is_replayed_by_it(green: Path) -> None:
+    queue = "https://sqs.us-east-1.amazonaws.com/123456789012/jobs"
+    text = STACK.replace("{clean: 150, dirty: 400}", "{deadline_h: 3, work_h: 1}")
+    (green / "green.yaml").write_text(
+        text.replace("tier: flexible", f"tier: flexible\n        scaling: {{queue: {{address: '{queue}'}}}}")
+    )
+    words = ["carbon", "--stack", "green", "--week", str(green / "week.json"), "--load", "0.5", "--format", "json"]
+    done = CliRunner().invoke(app, words)
+    assert json.loads(done.stdout)["models"]["green/main/batch"]["kg_saved"] == pytest.approx(SAVED), done.output

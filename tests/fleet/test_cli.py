@@ -29,7 +29,7 @@ OPTIONS = {
     "status": {"--stack", "--sandbox", "--format"},
     "check": {"--stack", "--format"},
     "quota": {"--stack", "--format"},
-    "carbon": {"--stack", "--week", "--load", "--deadline", "--format"},
+    "carbon": {"--stack", "--week", "--load", "--deadline", "--work", "--format"},
     "place": {"--cloud", "--region", "--spot", "--hours", "--max-usd", "--max-kg", "--together", "--explain", "--write"},
     "fit": {"--precision", "--tokens", "--train", "--rank", "--format"},
     "import-terraform": {"--out", "--fill", "--format"},

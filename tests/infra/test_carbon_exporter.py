@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pulumi
 import pytest
 
 from fleet.carbon import EXPORTER
-from fleet.carbon.ceiling import Ceiling
+from fleet.carbon.ceiling import Ceiling, Deadline
+from fleet.carbon.deferrals import Rule
 from fleet.catalog.servers import WAITING_PER_REPLICA
 from fleet.load import load_stack
 from infra import versions
@@ -109,6 +113,63 @@ def test_its_pods_may_do_nothing_but_ask(made):
     assert pod["automountServiceAccountToken"] is False
     policies = recorded.of("kubernetes:networking.k8s.io/v1:NetworkPolicy")
     (policy,) = [p["spec"] for p in policies.values() if p["metadata"]["namespace"] == CARBON]
-    froms = [one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for one in policy["ingress"][0]["from"]]
-    assert froms == [KEDA, MONITORING]
-    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 443}
+    *others, peers = policy["ingress"][0]["from"]
+    assert [one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for one in others] == [KEDA, MONITORING]
+    itself = {"podSelector": policy["podSelector"]}
+    assert peers == itself
+    assert [port["port"] for rule in policy["egress"] if "to" not in rule for port in rule["ports"]] == [53, 53, 443]
+    assert [(rule["to"], rule["ports"][0]["port"]) for rule in policy["egress"] if "to" in rule] == [([itself], "http")]
+
+
+QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/jobs"
+DEADLINE = TEXT.replace(
+    "{clean: 150, dirty: 400}",
+    f"{{deadline_h: 24, work_h: 4}}\n        scaling: {{queue: {{address: '{QUEUE}', messages: 7}}}}",
+)
+
+
+def test_a_model_with_a_deadline_goes_by_its_queue_and_the_window(made):
+    recorded = made(DEADLINE)
+    batch = keda(recorded, "batch")
+    assert batch["formula"] == Deadline(Rule(24, 4), 1, 4).formula(7)
+    assert batch["target"] == "7"
+    waiting, deferred = batch["triggers"]
+    assert (waiting["name"], waiting["type"], deferred["name"]) == ("waiting", "aws-sqs-queue", "deferred")
+    about = deferred["metadata"]
+    assert (about["valueLocation"], about["aggregationType"]) == ("rules.24h-4h.deferred", "min")
+    assert about["url"].endswith("/v1/deferral")
+    assert "formula" not in keda(recorded, "chat")
+
+
+def test_jobs_with_a_deadline_go_by_the_trigger_with_the_least(made):
+    text = DEADLINE.replace("min: 1, max: 4", "min: 0, max: 4", 1).replace("messages: 7}", "messages: 7}, jobs: true")
+    batch = keda(made(text.replace("pool: l4", "pool: l4\n        image: registry.example/ml/scorer:1.0", 1)), "batch")
+    assert batch["multipleScalersCalculation"] == "min"
+    assert "formula" not in batch
+    waiting, window = batch["triggers"]
+    assert waiting["type"] == "aws-sqs-queue"
+    assert (window["metadata"]["valueLocation"], window["metadata"]["activationTargetValue"]) == ("rules.24h-4h.jobs", "-0.5")
+
+
+def test_the_exporter_knows_the_deadlines_and_its_program_runs_from_its_config_map_alone(made, tmp_path):
+    recorded = made(DEADLINE)
+    pod = recorded.of("kubernetes:apps/v1:Deployment")["main-carbon-deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    env = {e["name"]: e["value"] for e in container["env"]}
+    assert env["DEFER"] == "24/4"
+    (service,) = recorded.of("kubernetes:core/v1:Service").values()
+    meta = service["metadata"]
+    assert (
+        env["PEER_URL"]
+        == f"http://{meta['name']}.{meta['namespace']}.svc:{int(service['spec']['ports'][0]['port'])}/v1/deferral"
+    )
+    data = recorded.of("kubernetes:core/v1:ConfigMap")["main-carbon-program"]["data"]
+    (files,) = [volume["configMap"]["items"] for volume in pod["volumes"] if volume["name"] == "program"]
+    for file in files:
+        path = tmp_path / "alone" / file["path"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(data[file["key"]])
+    command = [sys.executable, "-S", *container["command"][1:]]
+    done = subprocess.run(command, cwd=tmp_path / "alone", env={}, capture_output=True, text=True, timeout=60, check=False)
+    assert "KeyError: 'ELECTRICITYMAPS_ZONE'" in done.stderr, "all its modules are there, and it asks for its settings"
+    assert container["workingDir"] == next(m["mountPath"] for m in container["volumeMounts"] if m["name"] == "program")
