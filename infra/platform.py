@@ -11,6 +11,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from fleet import naming, weights
+from fleet.admission.facts import Facts
 from fleet.catalog.tpu_vms import tpu_vm_type
 from fleet.contract import AcceleratorPool
 from fleet.cost import grid_zone
@@ -19,6 +20,7 @@ from fleet.plan import network_zones, pools, rung_names
 from fleet.queues import OF_SERVICE
 from fleet.spec import Autoscaler, ClusterSpec, Environment, ModelSpec, Provisioning
 from fleet.spec import Monitoring as Watched
+from fleet.spec_admission import AdmissionMode
 from infra import versions
 from infra.clouds import kit
 from infra.clouds.base import (
@@ -34,6 +36,7 @@ from infra.clouds.base import (
     WorkloadIdentityArgs,
 )
 from infra.kubernetes import cluster_autoscaler
+from infra.kubernetes.admission import Admission
 from infra.kubernetes.carbon_exporter import CarbonExporter
 from infra.kubernetes.compute_class import ComputeClass
 from infra.kubernetes.device_plugins import DevicePlugins
@@ -97,7 +100,10 @@ class _Cluster(pulumi.ComponentResource):
         claimed = [rung for rung in rungs if rung.dra]
         drivers = [DraDriver(f"{name}-dra-driver", claimed, opts=in_kubernetes)] if claimed else []
         beside = any(rung.neuron_scheduler for rung in rungs)
-        neuron = [NeuronScheduler(f"{name}-neuron", self._minor, in_kubernetes)] if beside else []
+        before_pods = [
+            *self._admission(accelerators, in_kubernetes),
+            *([NeuronScheduler(f"{name}-neuron", self._minor, in_kubernetes)] if beside else []),
+        ]
         self._autoscaler(cluster, list(grouped.values()), in_cloud, in_kubernetes)
         if auto:
             args = ProvisionArgs(
@@ -124,7 +130,7 @@ class _Cluster(pulumi.ComponentResource):
         tenancy = Tenancy(name, spec, list(accelerators.values()), in_kubernetes) if spec.teams else None
         for key, model in spec.models.items():
             tenant, place = (tenancy.tenants[model.team], tenancy) if tenancy and model.team else (NO_TEAM, namespace)
-            before = [*node_pools[model.pool], *classes, plugins, *drivers, *fabric, *neuron, *keda, place]
+            before = [*node_pools[model.pool], *before_pods, *classes, plugins, *drivers, *fabric, *keda, place]
             ready = pulumi.ResourceOptions(parent=self, providers=self.providers, depends_on=before)
             self._model(key, model, accelerators[model.pool], cluster, stores, tenant, ready)
 
@@ -235,6 +241,13 @@ class _Cluster(pulumi.ComponentResource):
             by_claims=any(pool.dra for pool in accelerators),
             opts=pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[role])),
         )
+
+    def _admission(self, accelerators: dict[str, AcceleratorPool], opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+        """Who refuses pods that break the accelerator rules, where there are accelerators."""
+        if not accelerators or self.spec.admission_mode is AdmissionMode.NONE:
+            return []
+        facts = Facts.of(accelerators.values(), self.spec)
+        return [Admission(f"{self.name}-admission", facts, self.stack.spec.policies.limits.host_namespaces, opts)]
 
     def _grid(self, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
         """Who asks the grid, where a model goes by it."""

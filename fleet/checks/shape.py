@@ -62,6 +62,7 @@ _ITEM_STAND_INS: dict[str, Any] = {
     "stores": "unknown",
     "steps": "unknown",
     "emails": "unknown@example.com",
+    "without": "offered",
     "waivers": {"rule": "unknown", "resource": "unknown", "reason": "nobody knows", "expires": "2999-01-01"},
 }
 
