@@ -12,6 +12,7 @@ import pulumi_kubernetes as kubernetes
 
 from fleet import naming, weights
 from fleet.admission.facts import Facts
+from fleet.catalog.nodes import credential_endpoints
 from fleet.catalog.tpu_vms import tpu_vm_type
 from fleet.contract import AcceleratorPool
 from fleet.cost import grid_zone
@@ -102,7 +103,7 @@ class _Cluster(pulumi.ComponentResource):
         beside = any(rung.neuron_scheduler for rung in rungs)
         before_pods = [
             *self._admission(accelerators, in_kubernetes),
-            *([NeuronScheduler(f"{name}-neuron", self._minor, in_kubernetes)] if beside else []),
+            *([NeuronScheduler(f"{name}-neuron", self._minor, self.protect, in_kubernetes)] if beside else []),
         ]
         self._autoscaler(cluster, list(grouped.values()), in_cloud, in_kubernetes)
         if auto:
@@ -120,10 +121,7 @@ class _Cluster(pulumi.ComponentResource):
         classes = [
             ComputeClass(f"{name}-{key}-class", pool, opts=in_kubernetes) for key, pool in grouped.items() if pool.compute_class
         ]
-        scaled = any(model.autoscaler is Autoscaler.KEDA for model in spec.models.values())
-        reader = self._queue_reader(cluster)
-        keda: list[pulumi.Resource] = [Keda(f"{name}-keda", in_kubernetes, reader)] if scaled else []
-        keda += self._grid(in_kubernetes)
+        keda = [*self._keda(cluster, in_kubernetes), *self._grid(in_kubernetes)]
         if spec.monitoring is Watched.PROMETHEUS:
             Monitoring(f"{name}-monitoring", replicas(spec, accelerators), in_kubernetes)
         namespace = ModelsNamespace(f"{name}-models", opts=in_kubernetes)
@@ -239,6 +237,7 @@ class _Cluster(pulumi.ComponentResource):
             env=role.env,
             by_priority=bool(priorities),
             by_claims=any(pool.dra for pool in accelerators),
+            doubled=self.protect,
             opts=pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[role])),
         )
 
@@ -248,6 +247,13 @@ class _Cluster(pulumi.ComponentResource):
             return []
         facts = Facts.of(accelerators.values(), self.spec)
         return [Admission(f"{self.name}-admission", facts, self.stack.spec.policies.limits.host_namespaces, opts)]
+
+    def _keda(self, cluster: Any, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+        """Who scales models, where some model is scaled by it."""
+        reader = self._queue_reader(cluster)
+        if not any(model.autoscaler is Autoscaler.KEDA for model in self.spec.models.values()):
+            return []
+        return [Keda(f"{self.name}-keda", opts, reader, credential_endpoints(self.spec.cloud))]
 
     def _grid(self, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
         """Who asks the grid, where a model goes by it."""

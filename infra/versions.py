@@ -11,7 +11,8 @@ NEURON_DEVICE_PLUGIN_IMAGE = "public.ecr.aws/neuron/neuron-device-plugin:2.27.7.
 GAUDI_DEVICE_PLUGIN_IMAGE = "vault.habana.ai/docker-k8s-device-plugin/docker-k8s-device-plugin:1.14.0"
 EFA_DEVICE_PLUGIN_IMAGE = "602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/aws-efa-k8s-device-plugin:v0.5.8"
 # On GKE, for pools with `allocation: dra`: what stays beside a driver that was installed.
-PAUSE_IMAGE = "registry.k8s.io/pause:3.10.1"
+# The digest as a dozen projects have it that know nothing of each other, read 2026-11-30.
+PAUSE_IMAGE = "registry.k8s.io/pause:3.10@sha256:ee6521f290b2168b6e0935a181d4cff9be1ac3f505666ef0e3c98fae8199917a"
 # By the cluster's minor, as it simulates that minor's scheduler; patch releases by kubernetes/kops' table and the project's
 # own releases, 2026-07.
 CLUSTER_AUTOSCALER_IMAGES = {
@@ -59,7 +60,6 @@ NCCL_GIB_IMAGE = f"{_GCE_AI}/gpudirect-gib/nccl-plugin-gib:v1.1.0"
 NRI_DEVICE_INJECTOR_IMAGE = (
     "gcr.io/gke-release/nri-device-injector@sha256:6e79483d52abdc28454bf186320b10a56b0f117a10e8d65d5c74dbb821a76970"
 )
-PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
 
 # InfiniBand on AKS, all of one release: Azure/aks-rdma-infiniband@20f3999f, read 2026-11-23.
 NETWORK_OPERATOR_REPOSITORY = "https://helm.ngc.nvidia.com/nvidia"

@@ -16,6 +16,7 @@ import pulumi_kubernetes as kubernetes
 from fleet.carbon import EXPORTER as NAME
 from fleet.carbon import exporter
 from infra import versions
+from infra.kubernetes import traffic
 from infra.kubernetes.namespaces import CARBON, KEDA, LABELS, MONITORING, namespace
 
 PORT = 8080
@@ -54,7 +55,9 @@ class CarbonExporter(pulumi.ComponentResource):
         program = kubernetes.core.v1.ConfigMap(f"{name}-program", metadata=meta, data={"exporter.py": text}, opts=after)
         # Another program is another pod; a token is read anew each time.
         marked = {"labels": _LABELS, "annotations": {"accelfleet.io/program": hashlib.sha256(text.encode()).hexdigest()[:16]}}
-        kubernetes.networking.v1.NetworkPolicy(f"{name}-traffic", metadata=meta, spec=_traffic(), opts=after)
+        # In: KEDA and Prometheus. Out: names, and Electricity Maps.
+        asked = [traffic.scraped(asker, PORT) for asker in (KEDA, MONITORING)]
+        traffic.close(name, CARBON, after, ingress=asked)
         kubernetes.core.v1.Service(
             f"{name}-service",
             metadata=meta,
@@ -121,16 +124,4 @@ def _pod(zone: str, secret: kubernetes.core.v1.Secret, program: kubernetes.core.
             {"name": "program", "configMap": {"name": program.metadata["name"]}},
             {"name": "token", "secret": {"secretName": secret.metadata["name"]}},
         ],
-    }
-
-
-def _traffic() -> dict[str, Any]:
-    """In: KEDA and Prometheus. Out: names, and HTTPS."""
-    askers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}} for name in (KEDA, MONITORING)]
-    names = [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
-    return {
-        "podSelector": {"matchLabels": _SELECTOR},
-        "policyTypes": ["Ingress", "Egress"],
-        "ingress": [{"from": askers, "ports": [{"port": "http", "protocol": "TCP"}]}],
-        "egress": [{"ports": names}, {"ports": [{"port": 443, "protocol": "TCP"}]}],
     }

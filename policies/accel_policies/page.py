@@ -39,12 +39,14 @@ before it came, and rules marked *stack* speak when everything stands: they need
 
 ## Configuration
 
-In the stack file. By default critical rules refuse a change and the others advise. `high: mandatory` is for stacks that meet
-them all: add-ons of this platform are named by tag, and some of their namespaces have no NetworkPolicy, so it takes waivers.
+In the stack file. By default critical rules refuse a change, in `environment: prod` those of high severity do, too, and the
+others advise. A production stack therefore names its models' images by digest, and says of a dear pool (`labels:`) whose it is
+and when it ends. What add-ons of this platform do not meet is waived by the pack itself, with a reason and an end
+(`policies/accel_policies/own_waivers.py`): images whose digest nobody could look up are named by their makers' release tags.
 
 ```yaml
 policies:
-  enforce: {{high: mandatory, k8s-labels: disabled}}
+  enforce: {{medium: mandatory, k8s-labels: disabled}}
   limits: {{usd_hour: 120, registries: [registry.example/], accelerators: {{nvidia-h100-80gb: 16}}}}
   waivers:
     - rule: accel-pool-idle

@@ -108,7 +108,9 @@ def test_its_pods_may_do_nothing_but_ask(made):
     assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
     assert pod["automountServiceAccountToken"] is False
     policies = recorded.of("kubernetes:networking.k8s.io/v1:NetworkPolicy")
-    (policy,) = [p["spec"] for p in policies.values() if p["metadata"]["namespace"] == CARBON]
-    froms = [one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for one in policy["ingress"][0]["from"]]
-    assert froms == [KEDA, MONITORING]
-    assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, 443}
+    found = {p["metadata"]["name"]: p["spec"] for p in policies.values() if p["metadata"]["namespace"] == CARBON}
+    assert found["default-deny"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    _, *askers = [rule["from"][0] for rule in found["addon-traffic"]["ingress"]]
+    assert [one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for one in askers] == [KEDA, MONITORING]
+    outward = [port["port"] for rule in found["addon-traffic"]["egress"] for port in rule.get("ports", ())]
+    assert sorted(outward) == [53, 53, 443, 6443]

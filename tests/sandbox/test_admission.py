@@ -200,7 +200,7 @@ def test_the_api_server_finds_no_fault_in_the_expressions(cluster: Cluster) -> N
 # Ours.
 
 
-@pytest.mark.parametrize("name", ["aws-dev", "gcp-dev", "azure-dev"])
+@pytest.mark.parametrize("name", ["aws-dev", "gcp-dev"])
 def test_everything_that_a_stack_of_ours_runs_is_let_in(
     cluster: Cluster, deploy: Callable[..., Recorder], tmp_path: Path, name: str
 ) -> None:
