@@ -78,3 +78,6 @@ class PoliciesSpec(Spec):
     )
     limits: LimitsSpec = Field(default=LimitsSpec())
     waivers: list[WaiverSpec] = Field(default_factory=list)
+    remediate: list[str] = Field(
+        default_factory=list, description="Rules whose remedy the pack applies by itself, to fields that nobody set."
+    )

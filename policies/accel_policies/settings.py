@@ -31,13 +31,18 @@ class Settings:
     limits: LimitsSpec = field(default_factory=LimitsSpec)
     enforce: Mapping[str, Enforcement] = field(default_factory=dict)
     waivers: tuple[WaiverSpec, ...] = ()
+    remediate: tuple[str, ...] = ()
     today: date = field(default_factory=_today)
 
     @classmethod
     def of(cls, spec: StackSpec) -> Settings:
         told = spec.policies
         return cls(
-            environment=str(spec.environment), limits=told.limits, enforce=dict(told.enforce), waivers=tuple(told.waivers)
+            environment=str(spec.environment),
+            limits=told.limits,
+            enforce=dict(told.enforce),
+            waivers=tuple(told.waivers),
+            remediate=tuple(told.remediate),
         )
 
     def enforcement(self, rule: Rule) -> Enforcement:
