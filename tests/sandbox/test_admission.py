@@ -43,6 +43,12 @@ GROUPS = {"Pod": "/api/v1", "Job": "/apis/batch/v1", "CronJob": "/apis/batch/v1"
 HERE, TPU, TEAM, STRANGER = "research", "tpus", "team-ads", "strangers"
 STANDS = {"metadata": {"name": "stands"}}
 Json = dict[str, Any]
+KARPENTER: Json = {
+    "replicas": 1,
+    "serviceAccount": {"name": "karpenter"},
+    "settings": {"clusterName": "c", "interruptionQueue": "q", "eksControlPlane": True, "isolatedVPC": False},
+    "controller": {"env": [], "resources": {}},
+}
 
 
 class Cluster:
@@ -256,7 +262,7 @@ def test_the_training_chart_is_let_in(cluster: Cluster, tmp_path: Path) -> None:
     [
         ("keda", "keda", {}),
         ("kueue", "kueue-system", {"managerConfig": {"controllerManagerConfigYaml": "{}"}}),
-        ("karpenter", "kube-system", {"settings": {}, "serviceAccount": {"name": "karpenter"}, "controller": {"env": []}}),
+        ("karpenter", "kube-system", KARPENTER),
         ("dra-driver-nvidia-gpu", dra_driver.NAMESPACE, dra_driver.values([replace(examples.POOLS[1], dra=True)])),
     ],
 )
