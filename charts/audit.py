@@ -1,7 +1,7 @@
 """Every render of our charts before kube-score, and with `--checkov` before checkov: `python charts/audit.py`.
 
 Owns what is rendered and which findings stand (`audit.yaml`, each with its reason). kube-score is a program of the toolchain
-and fast enough for every run of the tests; checkov is 200 MB of Python, so it has an environment of its own in the cache, made
+and fast enough for every run of the tests; checkov is 290 MB of Python, so it has an environment of its own in the cache, made
 when it is first asked for, and no test waits for it.
 """
 
@@ -23,7 +23,7 @@ import yaml
 CHARTS = Path(__file__).parent
 sys.path.insert(0, str(CHARTS.parent))
 WAIVERS = CHARTS / "audit.yaml"
-_CHECKOV = "3.3.8"
+_CHECKOV = "3.3.30"
 _MINOR = "1.35"
 _TRIGGER = {"type": "prometheus", "metadata": {"serverAddress": "http://prometheus", "query": "q", "threshold": "1"}}
 # Chart -> name of a render -> values on top of the chart's own least ones.
@@ -87,15 +87,18 @@ def renders() -> Iterator[tuple[str, str]]:
             yield f"{chart}-{name}", done.stdout
 
 
-def kube_score(text: str) -> Iterator[Finding]:
+def kube_score(texts: dict[str, str]) -> Iterator[Finding]:
     """https://github.com/zegl/kube-score/blob/master/README_CHECKS.md; its grades below 10 are findings."""
     from sandbox import toolchain  # noqa: PLC0415
 
     command = [toolchain.path("kube-score"), "score", "--kubernetes-version", f"v{_MINOR}", "-o", "json", "-"]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-    if not done.stdout.startswith("["):
-        raise SystemExit(f"kube-score: {done.stderr or done.stdout}")
-    for one in json.loads(done.stdout):
+    answers = []
+    for text in texts.values():
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        if not done.stdout.startswith("["):
+            raise SystemExit(f"kube-score: {done.stderr or done.stdout}")
+        answers += json.loads(done.stdout)
+    for one in answers:
         place = f"{one['type_meta']['kind']}/{one['object_meta']['name']}"
         for check in one["checks"]:
             for said in (check["comments"] or []) if check["grade"] < 10 and not check["skipped"] else []:
@@ -103,8 +106,8 @@ def kube_score(text: str) -> Iterator[Finding]:
                 yield Finding("kube-score", check["check"]["id"], where, said["summary"])
 
 
-def checkov(text: str) -> Iterator[Finding]:
-    """https://www.checkov.io/5.Policy%20Index/kubernetes.html, offline: with no key it sends nothing."""
+def checkov(texts: dict[str, str]) -> Iterator[Finding]:
+    """https://www.checkov.io/5.Policy%20Index/kubernetes.html; offline, and all at once: its start is most of its time."""
     from sandbox import toolchain  # noqa: PLC0415
 
     place = toolchain.cache() / f"checkov-{_CHECKOV}"
@@ -113,9 +116,13 @@ def checkov(text: str) -> Iterator[Finding]:
         install = [place / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", f"checkov=={_CHECKOV}"]
         subprocess.run(install, check=True)
     with tempfile.TemporaryDirectory() as scratch:
-        (Path(scratch) / "render.yaml").write_text(text)
-        command = [place / "bin" / "checkov", "-d", scratch, "--framework", "kubernetes", "-o", "json", "--compact", "--quiet"]
+        for name, text in texts.items():
+            (Path(scratch) / f"{name}.yaml").write_text(text)
+        command = [place / "bin" / "python", "-m", "checkov.main", "-d", scratch, "--framework", "kubernetes"]
+        command += ["--skip-download", "--compact", "--quiet", "-o", "json"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if not done.stdout.startswith("{"):
+        raise SystemExit(f"checkov: {done.stderr or done.stdout}")
     for failed in json.loads(done.stdout)["results"]["failed_checks"]:
         kind, _, name = failed["resource"].partition(".")
         yield Finding("checkov", failed["check_id"], f"{kind}/{name.rpartition('.')[2]}", failed["check_name"])
@@ -125,7 +132,8 @@ def audit(tools: tuple[str, ...]) -> list[str]:
     """What is neither mended nor waived, and rows that waive nothing; sorted, each once."""
     runs = {"kube-score": kube_score, "checkov": checkov}
     told = [one for one in waivers() if one.tool in tools]
-    found = {finding for _, text in renders() for tool in tools for finding in runs[tool](text)}
+    texts = dict(renders())
+    found = {finding for tool in tools for finding in runs[tool](texts)}
     new = [f for f in sorted(found) if not any(waiver.speaks_of(f) for waiver in told)]
     idle = [w for w in told if not any(w.speaks_of(finding) for finding in found)]
     return [
