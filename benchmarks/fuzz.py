@@ -31,12 +31,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="accelfleet-fuzz-") as scratch:
         place = Path(scratch)
 
-        @settings(max_examples=asked.stacks, **many)
+        @settings(max_examples=max(1, asked.stacks), **many)
         @given(content=stack_files())
         def stacks(content: bytes) -> None:
             counted["sound" if check_stack_file(place / "fuzzed.yaml", content) else "refused"] += 1
 
-        @settings(max_examples=asked.reports, **many)
+        @settings(max_examples=max(1, asked.reports), **many)
         @given(after=sound_stacks(), before=sound_stacks() | trees())
         def reports(after: dict[str, Any], before: Any) -> None:
             known = check_report(place, yaml.safe_dump(after).encode(), yaml.safe_dump(before).encode())

@@ -17,6 +17,7 @@ from fleet.catalog.fabric import Fabric
 from fleet.catalog.numa import Numa
 from fleet.catalog.sharing import MOST_CLIENTS
 from fleet.commitments import CommitmentSpec
+from fleet.spec_admission import AdmissionMode, AdmissionSpec
 from fleet.spec_base import Cidr, HostName, Instant, Name, Owner, PoolName, Spec, TaintText
 from fleet.spec_carbon import CarbonSpec
 from fleet.spec_policies import PoliciesSpec
@@ -325,12 +326,21 @@ class ClusterSpec(Spec):
     services: ServicesSpec = Field(default=ServicesSpec(), description="Cloud services beside the cluster.")
     queueing: Queueing = Queueing.NONE
     monitoring: Monitoring = Monitoring.NONE
+    admission: AdmissionSpec = Field(
+        default=AdmissionSpec(), description="Whether the API server refuses pods that break the accelerator rules."
+    )
     grid_token: str | None = Field(
         default=None,
         pattern=SECRET,
         description="The secret that holds an Electricity Maps token, for flexible models, which stands under `secrets:`, too; "
         "or terraform:<state>.<output>.",
     )
+
+    @property
+    def admission_mode(self) -> AdmissionMode:
+        """What stands in a cluster that is not ours is warned, and not refused."""
+        default = AdmissionMode.AUDIT if self.cloud is Cloud.EXISTING else AdmissionMode.ENFORCE
+        return self.admission.mode or default
 
 
 class StackSpec(Spec):

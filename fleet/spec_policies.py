@@ -55,8 +55,8 @@ class LimitsSpec(Spec):
         default=1, ge=1, le=2, description="Network hops to an EC2 instance's metadata; 2 lets pods have the node's rights."
     )
     host_namespaces: list[str] = Field(
-        default=["accelerators", "kube-system", "dra-driver-nvidia-gpu", "network-operator"],
-        description="Namespaces whose pods may touch their nodes: device plugins.",
+        default=["accelerators", "kube-system", "dra-driver-nvidia-gpu", "network-operator", "monitoring"],
+        description="Namespaces whose pods may touch their nodes: device plugins, node exporters; admission lets them alone.",
     )
 
 
@@ -74,7 +74,10 @@ class PoliciesSpec(Spec):
 
     enforce: dict[str, Enforcement] = Field(
         default_factory=dict,
-        description="By rule id or severity: mandatory, advisory, disabled. Default: critical is mandatory.",
+        description="By rule id or severity: mandatory, advisory, disabled. Default: critical is mandatory, in prod high, too.",
     )
     limits: LimitsSpec = Field(default=LimitsSpec())
     waivers: list[WaiverSpec] = Field(default_factory=list)
+    remediate: list[str] = Field(
+        default_factory=list, description="Rules whose remedy the pack applies by itself, to fields that nobody set."
+    )

@@ -11,7 +11,9 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from fleet import naming, weights
+from fleet.admission.facts import Facts
 from fleet.carbon.deferrals import Rule
+from fleet.catalog.nodes import credential_endpoints
 from fleet.catalog.tpu_vms import tpu_vm_type
 from fleet.contract import AcceleratorPool
 from fleet.cost import grid_zone
@@ -20,6 +22,7 @@ from fleet.plan import network_zones, pools, rung_names
 from fleet.queues import OF_SERVICE
 from fleet.spec import Autoscaler, ClusterSpec, Environment, ModelSpec, Provisioning
 from fleet.spec import Monitoring as Watched
+from fleet.spec_admission import AdmissionMode
 from infra import versions
 from infra.clouds import kit
 from infra.clouds.base import (
@@ -35,6 +38,7 @@ from infra.clouds.base import (
     WorkloadIdentityArgs,
 )
 from infra.kubernetes import cluster_autoscaler, gpu_metrics, weights_volume
+from infra.kubernetes.admission import Admission
 from infra.kubernetes.carbon_exporter import CarbonExporter
 from infra.kubernetes.compute_class import ComputeClass
 from infra.kubernetes.device_plugins import DevicePlugins
@@ -100,7 +104,10 @@ class _Cluster(pulumi.ComponentResource):
         claimed = [rung for rung in rungs if rung.dra]
         drivers = [DraDriver(f"{name}-dra-driver", claimed, opts=in_kubernetes)] if claimed else []
         beside = any(rung.neuron_scheduler for rung in rungs)
-        neuron = [NeuronScheduler(f"{name}-neuron", self._minor, in_kubernetes)] if beside else []
+        before_pods = [
+            *self._admission(accelerators, in_kubernetes),
+            *([NeuronScheduler(f"{name}-neuron", self._minor, self.protect, in_kubernetes)] if beside else []),
+        ]
         self._autoscaler(cluster, list(grouped.values()), in_cloud, in_kubernetes)
         if auto:
             args = ProvisionArgs(
@@ -117,17 +124,14 @@ class _Cluster(pulumi.ComponentResource):
         classes = [
             ComputeClass(f"{name}-{key}-class", pool, opts=in_kubernetes) for key, pool in grouped.items() if pool.compute_class
         ]
-        scaled = any(model.autoscaler is Autoscaler.KEDA for model in spec.models.values())
-        reader = self._queue_reader(cluster)
-        keda: list[pulumi.Resource] = [Keda(f"{name}-keda", in_kubernetes, reader)] if scaled else []
-        keda += self._grid(in_kubernetes)
+        keda = [*self._keda(cluster, in_kubernetes), *self._grid(in_kubernetes)]
         if spec.monitoring is Watched.PROMETHEUS:
             Monitoring(f"{name}-monitoring", replicas(spec, accelerators), in_kubernetes)
         namespace = ModelsNamespace(f"{name}-models", opts=in_kubernetes)
         tenancy = Tenancy(name, spec, list(accelerators.values()), in_kubernetes) if spec.teams else None
         for key, model in spec.models.items():
             tenant, place = (tenancy.tenants[model.team], tenancy) if tenancy and model.team else (NO_TEAM, namespace)
-            before = [*node_pools[model.pool], *classes, plugins, *drivers, *fabric, *neuron, *keda, *directories, place]
+            before = [*node_pools[model.pool], *before_pods, *classes, plugins, *drivers, *fabric, *keda, *directories, place]
             ready = pulumi.ResourceOptions(parent=self, providers=self.providers, depends_on=before)
             self._model(key, model, accelerators[model.pool], cluster, stores, tenant, ready)
 
@@ -237,6 +241,7 @@ class _Cluster(pulumi.ComponentResource):
             env=role.env,
             by_priority=bool(priorities),
             by_claims=any(pool.dra for pool in accelerators),
+            doubled=self.protect,
             opts=pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[role])),
         )
 
@@ -253,6 +258,20 @@ class _Cluster(pulumi.ComponentResource):
         if not kept:
             return plugins, []
         return plugins, [WeightsDirectories(f"{self.name}-weights", kept, rungs, after)]
+
+    def _admission(self, accelerators: dict[str, AcceleratorPool], opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+        """Who refuses pods that break the accelerator rules, where there are accelerators."""
+        if not accelerators or self.spec.admission_mode is AdmissionMode.NONE:
+            return []
+        facts = Facts.of(accelerators.values(), self.spec)
+        return [Admission(f"{self.name}-admission", facts, self.stack.spec.policies.limits.host_namespaces, opts)]
+
+    def _keda(self, cluster: Any, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+        """Who scales models, where some model is scaled by it."""
+        reader = self._queue_reader(cluster)
+        if not any(model.autoscaler is Autoscaler.KEDA for model in self.spec.models.values()):
+            return []
+        return [Keda(f"{self.name}-keda", opts, reader, credential_endpoints(self.spec.cloud))]
 
     def _grid(self, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
         """Who asks the grid, where a model goes by it."""

@@ -11,7 +11,8 @@ NEURON_DEVICE_PLUGIN_IMAGE = "public.ecr.aws/neuron/neuron-device-plugin:2.27.7.
 GAUDI_DEVICE_PLUGIN_IMAGE = "vault.habana.ai/docker-k8s-device-plugin/docker-k8s-device-plugin:1.14.0"
 EFA_DEVICE_PLUGIN_IMAGE = "602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/aws-efa-k8s-device-plugin:v0.5.8"
 # What stays on a node where an agent's work is done by its init containers, or by its mounts.
-PAUSE_IMAGE = "registry.k8s.io/pause:3.10.1"
+# The digest as a dozen projects have it that know nothing of each other, read 2026-11-30.
+PAUSE_IMAGE = "registry.k8s.io/pause:3.10@sha256:ee6521f290b2168b6e0935a181d4cff9be1ac3f505666ef0e3c98fae8199917a"
 # By the cluster's minor, as it simulates that minor's scheduler; patch releases by kubernetes/kops' table and the project's
 # own releases, 2026-07.
 CLUSTER_AUTOSCALER_IMAGES = {

@@ -20,7 +20,7 @@ def check(told: PoliciesSpec) -> Iterator[Finding]:
             where: Path = ("policies", "limits", "accelerators", name)
             remedy = nearest(name, ACCELERATORS, "use a name of docs/accelerators.md")
             yield Finding(where, f"'{name}' is no accelerator", allowed=listed(ACCELERATORS), remedy=remedy, at_key=True)
-    if told.enforce or told.waivers:
+    if told.enforce or told.waivers or told.remediate:
         yield from _rules(told)
     latest = datetime.now(UTC).date() + _LONGEST
     for i, waiver in enumerate(told.waivers):
@@ -32,6 +32,7 @@ def check(told: PoliciesSpec) -> Iterator[Finding]:
 
 def _rules(told: PoliciesSpec) -> Iterator[Finding]:
     from policies.accel_policies.judge import RULES  # noqa: PLC0415 - most stack files say nothing about rules
+    from policies.accel_policies.remedies import REMEDIES  # noqa: PLC0415
     from policies.accel_policies.rule import Severity  # noqa: PLC0415
 
     known = [*Severity, *RULES]
@@ -42,6 +43,10 @@ def _rules(told: PoliciesSpec) -> Iterator[Finding]:
             yield Finding(
                 where, f"'{key}' is neither a rule nor a severity", allowed="an id or a severity", remedy=remedy, at_key=True
             )
+    for i, rule in enumerate(told.remediate):
+        if rule not in REMEDIES:
+            remedy = nearest(rule, REMEDIES, "take one that is allowed, or set the field yourself")
+            yield Finding(("policies", "remediate", i), "has no remedy", repr(rule), listed(REMEDIES), remedy)
     for i, waiver in enumerate(told.waivers):
         if waiver.rule not in RULES:
             remedy = nearest(waiver.rule, RULES, "use an id that `fleet policies` lists")

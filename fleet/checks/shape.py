@@ -66,6 +66,8 @@ _ITEM_STAND_INS: dict[str, Any] = {
     "steps": "unknown",
     "emails": "unknown@example.com",
     "hosts": "unknown",
+    "without": "offered",
+    "remediate": "aws-node-imdsv2",
     "waivers": {"rule": "unknown", "resource": "unknown", "reason": "nobody knows", "expires": "2999-01-01"},
 }
 

@@ -18,6 +18,7 @@ from fleet.carbon import EXPORTER as NAME
 from fleet.carbon import exporter, source
 from fleet.carbon.deferrals import Rule
 from infra import versions
+from infra.kubernetes import traffic
 from infra.kubernetes.namespaces import CARBON, KEDA, LABELS, MONITORING, namespace
 
 PORT = 8080
@@ -81,7 +82,9 @@ class CarbonExporter(pulumi.ComponentResource):
         # Another program is another pod; a token is read anew each time.
         digest = hashlib.sha256("".join(files.values()).encode()).hexdigest()[:16]
         marked = {"labels": _LABELS, "annotations": {"accelfleet.io/program": digest}}
-        kubernetes.networking.v1.NetworkPolicy(f"{name}-traffic", metadata=meta, spec=_traffic(), opts=after)
+        # In: KEDA and Prometheus. Out: names, and Electricity Maps. Both: each other.
+        asked = [traffic.scraped(asker, PORT) for asker in (KEDA, MONITORING)]
+        traffic.close(name, CARBON, after, ingress=asked)
         kubernetes.core.v1.Service(
             f"{name}-service",
             metadata=meta,
@@ -154,22 +157,5 @@ def _pod(
         "volumes": [
             {"name": "program", "configMap": {"name": program.metadata["name"], "items": files}},
             {"name": "token", "secret": {"secretName": secret.metadata["name"]}},
-        ],
-    }
-
-
-def _traffic() -> dict[str, Any]:
-    """In: KEDA and Prometheus. Out: names, and HTTPS. Both: each other."""
-    askers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}} for name in (KEDA, MONITORING)]
-    here = {"podSelector": {"matchLabels": _SELECTOR}}
-    names = [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
-    return {
-        "podSelector": {"matchLabels": _SELECTOR},
-        "policyTypes": ["Ingress", "Egress"],
-        "ingress": [{"from": [*askers, here], "ports": [{"port": "http", "protocol": "TCP"}]}],
-        "egress": [
-            {"ports": names},
-            {"ports": [{"port": 443, "protocol": "TCP"}]},
-            {"to": [here], "ports": [{"port": "http", "protocol": "TCP"}]},
         ],
     }

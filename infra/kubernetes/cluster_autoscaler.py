@@ -16,7 +16,7 @@ import pulumi_kubernetes as kubernetes
 from fleet.catalog.clouds import Cloud
 from fleet.contract import AcceleratorPool
 from infra import versions
-from infra.kubernetes.namespaces import LABELS
+from infra.kubernetes.namespaces import LABELS, budget
 
 NAMESPACE = "kube-system"
 SERVICE_ACCOUNT = "cluster-autoscaler"
@@ -114,13 +114,14 @@ class PriorityExpander(pulumi.ComponentResource):
 
 
 class ClusterAutoscaler(pulumi.ComponentResource):
-    """One replica that moves the cluster's node groups between their bounds.
+    """Moves the cluster's node groups between their bounds.
 
     Args:
         cluster: the cluster's physical name, as on the groups' tags. minor: its Kubernetes, such as 1.35.
         env: what the cloud package says its container needs.
         by_priority: whether some pool has a fallback, and a PriorityExpander says which comes first.
         by_claims: whether some pool's accelerators are claimed (DRA).
+        doubled: whether a second replica waits to take the lease: one that went with its node else stops all growth.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
         env: dict[str, str],
         by_priority: bool = False,
         by_claims: bool = False,
+        doubled: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("accelfleet:kubernetes:ClusterAutoscaler", name, {}, opts)
@@ -140,7 +142,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
             name,
             metadata={"name": _NAME, "namespace": NAMESPACE, "labels": _LABELS},
             spec={
-                "replicas": 1,
+                "replicas": 2 if doubled else 1,
                 "selector": {"matchLabels": _SELECTOR},
                 "template": {
                     "metadata": {"labels": _LABELS},
@@ -149,6 +151,8 @@ class ClusterAutoscaler(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=rights),
         )
+        if doubled:
+            budget(f"{name}-budget", _NAME, NAMESPACE, pulumi.ResourceOptions(parent=self))
         self.register_outputs({})
 
     def _rights(self, name: str) -> list[pulumi.Resource]:

@@ -20,7 +20,7 @@ from fleet.catalog.drivers import DriverOwner, driver_owner
 from fleet.catalog.sharing import SharingMode
 from fleet.contract import AcceleratorPool
 from infra import versions
-from infra.kubernetes import gpu_sharing
+from infra.kubernetes import gpu_sharing, traffic
 from infra.kubernetes.namespaces import ACCELERATORS, LABELS, namespace
 from infra.kubernetes.node_agents import on_nodes_of
 
@@ -96,6 +96,7 @@ class DevicePlugins(pulumi.ComponentResource):
         # What a fabric needs on its nodes is there, too, though GKE brings the plugins themselves.
         if groups or place or any(pool.fabric for pool in pools):
             made = namespace(f"{name}-namespace", ACCELERATORS, "privileged", self)
+            traffic.close(name, ACCELERATORS, pulumi.ResourceOptions(parent=self, depends_on=[made]))
             for (family, way, runtime), of_group in sorted(groups.items(), key=lambda item: item[0]):
                 apart = "-".join(filter(None, (way, runtime)))
                 self._plugin("-".join(filter(None, (name, family, apart))), family, apart, of_group, made)

@@ -17,6 +17,7 @@ from fleet.catalog import dra
 from fleet.catalog.drivers import DriverOwner, driver_owner
 from fleet.contract import AcceleratorPool
 from infra import versions
+from infra.kubernetes import traffic
 from infra.kubernetes.gke_driver import driver_installer
 from infra.kubernetes.namespaces import LABELS, namespace
 from infra.kubernetes.node_agents import on_nodes_of
@@ -40,7 +41,8 @@ class DraDriver(pulumi.ComponentResource):
         super().__init__("accelfleet:kubernetes:DraDriver", name, {}, opts)
         # Its kubelet plugin makes device files and CDI specifications on the node.
         place = namespace(f"{name}-namespace", NAMESPACE, "privileged", self)
-        before: list[pulumi.Resource] = [place]
+        in_place = pulumi.ResourceOptions(parent=self, depends_on=[place])
+        before: list[pulumi.Resource] = [place, *traffic.close(name, NAMESPACE, in_place)]
         if dra.kernel_driver_is_ours(pools[0].cloud):
             before.append(self._critical_pods(name, place))
             before.append(driver_installer(f"{name}-kernel-driver", NAMESPACE, pools, self, before))

@@ -19,6 +19,7 @@ import pulumi_kubernetes as kubernetes
 from fleet.catalog.fabric import INFINIBAND_RESOURCE
 from fleet.contract import FABRIC_LABEL, AcceleratorPool
 from infra import versions
+from infra.kubernetes import traffic
 from infra.kubernetes.fabric_daemon import fabric_daemon
 from infra.kubernetes.namespaces import LABELS, namespace
 from infra.kubernetes.node_agents import tolerations
@@ -27,6 +28,8 @@ _NAMESPACE = "network-operator"
 _LABEL = "infiniband"
 _REGISTRY = "nvcr.io/nvidia/mellanox"
 _INSTALL_S = 600
+# Where the operator's admission listens, as controller-runtime has it.
+_WEBHOOK = 9443
 _MELLANOX = "15b3"  # PCI vendor
 
 
@@ -46,6 +49,8 @@ class InfiniBand(pulumi.ComponentResource):
     ) -> None:
         super().__init__("accelfleet:kubernetes:InfiniBand", name, {}, opts)
         place = namespace(f"{name}-namespace", _NAMESPACE, "privileged", self)
+        in_place = pulumi.ResourceOptions(parent=self, depends_on=[place])
+        closed = traffic.close(name, _NAMESPACE, in_place, ingress=[traffic.webhook(_WEBHOOK)])
         operator = kubernetes.helm.v3.Release(
             f"{name}-operator",
             name="network-operator",
@@ -62,7 +67,7 @@ class InfiniBand(pulumi.ComponentResource):
             atomic=True,
             skip_await=False,
             timeout=_INSTALL_S,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[place]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[place, *closed]),
         )
         kubernetes.apiextensions.CustomResource(
             f"{name}-policy",

@@ -16,11 +16,13 @@ import pulumi_kubernetes as kubernetes
 from fleet.monitoring import dashboards, rules
 from fleet.monitoring.figures import Replica
 from infra import versions
-from infra.kubernetes import gpu_metrics
-from infra.kubernetes.namespaces import LABELS, MONITORING, namespace
+from infra.kubernetes import gpu_metrics, traffic
+from infra.kubernetes.namespaces import KEDA, LABELS, MONITORING, namespace
 
 _INSTALL_S = 900
 _RETENTION = "15d"
+# The operator's webhook as the chart has it, and Prometheus itself, which KEDA may ask.
+_WEBHOOK, _PROMETHEUS = 10250, 9090
 
 
 class Monitoring(pulumi.ComponentResource):
@@ -30,6 +32,13 @@ class Monitoring(pulumi.ComponentResource):
         super().__init__("accelfleet:kubernetes:Monitoring", name, {}, opts)
         place = namespace(name, MONITORING, "privileged", self)
         after = pulumi.ResourceOptions(parent=self, depends_on=[place])
+        closed = traffic.close(
+            name,
+            MONITORING,
+            after,
+            ingress=[traffic.webhook(_WEBHOOK), traffic.scraped(KEDA, _PROMETHEUS)],
+            egress=[traffic.NAMES, traffic.APIS, traffic.PODS, traffic.NODES],
+        )
         for uid, dashboard in dashboards.dashboards().items():
             kubernetes.core.v1.ConfigMap(
                 f"{name}-{uid}",
@@ -49,7 +58,7 @@ class Monitoring(pulumi.ComponentResource):
             atomic=True,
             skip_await=False,
             timeout=_INSTALL_S,
-            opts=after,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[place, *closed]),
         )
         self.register_outputs({})
 

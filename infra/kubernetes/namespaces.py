@@ -41,6 +41,17 @@ def namespace(
     )
 
 
+def budget(name: str, app: str, namespace: str, opts: pulumi.ResourceOptions) -> kubernetes.policy.v1.PodDisruptionBudget:
+    """Of two replicas of an app one stays while nodes are drained."""
+    selector = {"app.kubernetes.io/name": app}
+    return kubernetes.policy.v1.PodDisruptionBudget(
+        name,
+        metadata={"name": app, "namespace": namespace, "labels": {**LABELS, **selector}},
+        spec={"maxUnavailable": 1, "selector": {"matchLabels": selector}},
+        opts=opts,
+    )
+
+
 def serving_namespace(
     name: str, physical: str, parent: pulumi.Resource, labels: Mapping[str, str] | None = None
 ) -> kubernetes.core.v1.Namespace:

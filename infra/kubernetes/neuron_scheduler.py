@@ -18,7 +18,7 @@ import pulumi_kubernetes as kubernetes
 from fleet.catalog.accelerators import Family
 from fleet.catalog.neuron import CORE_RESOURCE, SCHEDULER
 from infra import versions
-from infra.kubernetes.namespaces import LABELS
+from infra.kubernetes.namespaces import LABELS, budget
 
 NAMESPACE = "kube-system"
 _EXTENDER = "k8s-neuron-scheduler"
@@ -65,13 +65,15 @@ def configuration() -> dict[str, Any]:
 
 
 class NeuronScheduler(pulumi.ComponentResource):
-    """Both parts, one replica each.
+    """Both parts.
 
     Args:
         minor: the cluster's Kubernetes, such as 1.35.
+        doubled: whether a second scheduler waits to take the lease. The extender is alone in any case: what it handed out
+            it knows from its own memory.
     """
 
-    def __init__(self, name: str, minor: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, minor: str, doubled: bool = False, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("accelfleet:kubernetes:NeuronScheduler", name, {}, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         extender = self._extender(f"{name}-extender")
@@ -94,7 +96,10 @@ class NeuronScheduler(pulumi.ComponentResource):
             "volumeMounts": [{"name": "config", "mountPath": "/etc/neuron-scheduler", "readOnly": True}],
         }
         volumes = [{"name": "config", "configMap": {"name": SCHEDULER}}]
-        self._deployment(f"{name}-second", SCHEDULER, container, [*scheduler, config, extender], volumes)
+        before = [*scheduler, config, extender]
+        self._deployment(f"{name}-second", SCHEDULER, container, before, volumes, replicas=2 if doubled else 1)
+        if doubled:
+            budget(f"{name}-second-budget", SCHEDULER, NAMESPACE, self._child)
         self.register_outputs({})
 
     def _extender(self, name: str) -> pulumi.Resource:
@@ -115,7 +120,14 @@ class NeuronScheduler(pulumi.ComponentResource):
         return self._deployment(name, _EXTENDER, container, rights, [])
 
     def _deployment(
-        self, name: str, called: str, container: dict[str, Any], after: list[pulumi.Resource], volumes: list[dict[str, Any]]
+        self,
+        name: str,
+        called: str,
+        container: dict[str, Any],
+        after: list[pulumi.Resource],
+        volumes: list[dict[str, Any]],
+        *,
+        replicas: int = 1,
     ) -> pulumi.Resource:
         selector = {"app.kubernetes.io/name": called}
         labels = {**LABELS, **selector}
@@ -123,7 +135,7 @@ class NeuronScheduler(pulumi.ComponentResource):
             name,
             metadata={"name": called, "namespace": NAMESPACE, "labels": labels},
             spec={
-                "replicas": 1,
+                "replicas": replicas,
                 # Two extenders would each hold their own list of free devices.
                 "strategy": {"type": "Recreate"},
                 "selector": {"matchLabels": selector},

@@ -19,6 +19,7 @@ from fleet.catalog.fabric import EFA_RESOURCE, GKE_NETWORK_RESOURCES, INFINIBAND
 from fleet.contract import ACCELERATOR_LABEL, AcceleratorPool
 from fleet.spec import ClusterSpec
 from infra import versions
+from infra.kubernetes import traffic
 from infra.kubernetes.namespaces import LABELS, namespace
 
 _NAMESPACE = "kueue-system"
@@ -74,9 +75,8 @@ class Queues(pulumi.ComponentResource):
 
     def _kueue(self, name: str) -> kubernetes.helm.v3.Release:
         place = namespace(f"{name}-kueue", _NAMESPACE, "restricted", self)
-        # Egress stays open: it talks to the API server alone, whose address is each cloud's own.
-        webhook = {"ports": [{"protocol": "TCP", "port": _WEBHOOK_PORT}]}
-        closed = [self._ingress(name, policy, rules, place) for policy, rules in (("default-deny", []), ("webhook", [webhook]))]
+        after = pulumi.ResourceOptions(parent=self, depends_on=[place])
+        closed = traffic.close(f"{name}-kueue", _NAMESPACE, after, ingress=[traffic.webhook(_WEBHOOK_PORT)])
         return kubernetes.helm.v3.Release(
             f"{name}-kueue",
             name="kueue",
@@ -89,16 +89,6 @@ class Queues(pulumi.ComponentResource):
             skip_await=False,
             timeout=_INSTALL_S,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[place, *closed]),
-        )
-
-    def _ingress(
-        self, name: str, policy: str, rules: list[dict[str, Any]], place: pulumi.Resource
-    ) -> kubernetes.networking.v1.NetworkPolicy:
-        return kubernetes.networking.v1.NetworkPolicy(
-            f"{name}-kueue-{policy}",
-            metadata={"name": policy, "namespace": _NAMESPACE, "labels": LABELS},
-            spec={"podSelector": {}, "policyTypes": ["Ingress"], "ingress": rules},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[place]),
         )
 
     def _object(

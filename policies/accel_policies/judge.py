@@ -129,7 +129,7 @@ class _Verdict:
                 self._unknown.append((rule.id, about, str(why)))
 
     def _add(self, rule: Rule, resource: Resource, path: str, value: Any, enforcement: Enforcement) -> None:
-        message, waiver = rule.message(resource, path, value), self._settings.waiver(rule.id, resource.name)
+        message, waiver = rule.message(resource, path, value), self._settings.waiver(rule.id, resource.name, value)
         if waiver and waiver.expires < self._settings.today:
             message, waiver = f"{message} Its waiver ended on {waiver.expires}.", None
         self._violations.append(

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
-from google.protobuf import empty_pb2, json_format
+from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc, plugin_pb2
 
 from fleet.spec_policies import Enforcement
 from policies.accel_policies.judge import RULES, Judgement, Violation, of_resource, of_stack
-from policies.accel_policies.rule import Resource, Severity, Stack
+from policies.accel_policies.remedies import remedied
+from policies.accel_policies.rule import Resource, Rule, Severity, Stack
 from policies.accel_policies.settings import Settings
 from policies.accel_policies.wire import plain
 
@@ -98,7 +99,17 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         return _response(of_stack(stack, self._settings))
 
     def Remediate(self, request: Any, context: Any) -> Any:
-        return analyzer_pb2.RemediateResponse()
+        """What the stack file wants set by itself; the engine goes on with the last answer's properties."""
+        done = []
+        raw = json_format.MessageToDict(request.properties) if self._settings.remediate else {}
+        for rule in self._settings.remediate:
+            one = Resource(type=request.type, name=request.name, urn=request.urn, props=plain(raw))
+            if request.type not in RULES[rule].types or self._settings.waiver(rule, request.name):
+                continue
+            if (changed := remedied(rule, one, raw)) is not None:
+                raw = changed
+                done.append(_remediation(RULES[rule], raw))
+        return analyzer_pb2.RemediateResponse(remediations=done)
 
 
 def settings_of(stacks: Path, stack: str) -> Settings:
@@ -116,6 +127,18 @@ def _response(judgement: Judgement) -> Any:
     return analyzer_pb2.AnalyzeResponse(diagnostics=[_diagnostic(v) for v in judgement.unwaived])
 
 
+def _remediation(rule: Rule, props: dict[str, Any]) -> Any:
+    struct = struct_pb2.Struct()
+    struct.update(props)
+    return analyzer_pb2.Remediation(
+        policyName=rule.id,
+        policyPackName=NAME,
+        policyPackVersion=_VERSION,
+        description=f"{rule.what} Set by itself: {rule.mend}.",
+        properties=struct,
+    )
+
+
 def _diagnostic(violation: Violation) -> Any:
     rule = violation.rule
     return analyzer_pb2.AnalyzeDiagnostic(
@@ -130,10 +153,10 @@ def _diagnostic(violation: Violation) -> Any:
     )
 
 
-def main() -> None:
+def main(stacks: Path = _ROOT / "stacks") -> None:
     """Serve on a free loopback port, written to stdout as the engine expects, until the engine ends it."""
     server = grpc.server(ThreadPoolExecutor(4), options=_GRPC_CHANNEL_OPTIONS)
-    analyzer_pb2_grpc.add_AnalyzerServicer_to_server(Analyzer(_ROOT / "stacks"), server)
+    analyzer_pb2_grpc.add_AnalyzerServicer_to_server(Analyzer(stacks), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     sys.stdout.write(f"{port}\n")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fleet.generated import keep
 from policies.accel_policies.judge import MODULES, RULES
+from policies.accel_policies.remedies import REMEDIES
 from policies.accel_policies.rule import Rule, Severity
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "policies.md"
@@ -39,19 +40,26 @@ before it came, and rules marked *stack* speak when everything stands: they need
 
 ## Configuration
 
-In the stack file. By default critical rules refuse a change and the others advise. `high: mandatory` is for stacks that meet
-them all: add-ons of this platform are named by tag, and some of their namespaces have no NetworkPolicy, so it takes waivers.
+In the stack file. By default critical rules refuse a change, in `environment: prod` those of high severity do, too, and the
+others advise. A production stack therefore names its models' images by digest, and says of a dear pool (`labels:`) whose it is
+and when it ends. What add-ons of this platform do not meet is waived by the pack itself, with a reason and an end
+(`policies/accel_policies/own_waivers.py`): images whose digest nobody could look up are named by their makers' release tags.
 
 ```yaml
 policies:
-  enforce: {{high: mandatory, k8s-labels: disabled}}
+  enforce: {{medium: mandatory, k8s-labels: disabled}}
   limits: {{usd_hour: 120, registries: [registry.example/], accelerators: {{nvidia-h100-80gb: 16}}}}
+  remediate: [aws-node-imdsv2, k8s-labels]
   waivers:
     - rule: accel-pool-idle
       resource: main-v5e-slice-*
       reason: a slice of four hosts is made whole or not at all
       expires: 2027-03-31
 ```
+
+`remediate:` names rules whose remedy the pack applies by itself, in a preview as in an update, and the engine says so:
+{remedies}. It sets only what nobody set: a value that somebody wrote is refused or told as before. The state then has what was
+set, and a run without the pack would take it away again.
 
 A waiver ends: from the day after `expires` on the violation counts again and says so, and `waiver-expired` with it; two weeks
 before that `waiver-ends-soon` says it. `fleet check` refuses a waiver of a rule that there is not, and one of over a year."""
@@ -61,7 +69,8 @@ def text() -> str:
     """The page as it should stand."""
     count = {severity: sum(r.severity is severity for r in RULES.values()) for severity in Severity}
     severities = ", ".join(f"{number} {severity}" for severity, number in count.items())
-    parts = [_HEAD.format(count=len(RULES), severities=severities)]
+    remedies = ", ".join(f"`{rule}`" for rule in REMEDIES)
+    parts = [_HEAD.format(count=len(RULES), severities=severities, remedies=remedies)]
     for module in MODULES:
         parts += [f"## {_TITLES[module.rules.topic]}", "\n".join(_rows(list(module.rules.made.values())))]
     return "\n\n".join(parts) + "\n"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Severity(StrEnum):
-    """By default the first two refuse a change, the others advise."""
+    """By default the first refuses a change, in production the second, too; the others advise."""
 
     CRITICAL = "critical"
     HIGH = "high"

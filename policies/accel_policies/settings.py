@@ -9,12 +9,14 @@ from fnmatch import fnmatchcase
 
 from fleet.spec import StackSpec
 from fleet.spec_policies import Enforcement, LimitsSpec, WaiverSpec
+from policies.accel_policies.own_waivers import OWN
 from policies.accel_policies.rule import Rule, Severity
 
 
-def _default(severity: Severity) -> Enforcement:
-    """What nobody may do is refused; the rest is told, until a stack says `enforce: {high: mandatory}`."""
-    return Enforcement.MANDATORY if severity is Severity.CRITICAL else Enforcement.ADVISORY
+def _default(severity: Severity, environment: str | None) -> Enforcement:
+    """What nobody may do is refused, and in production what is risky, too; the rest is told."""
+    refused = (Severity.CRITICAL, Severity.HIGH) if environment == "prod" else (Severity.CRITICAL,)
+    return Enforcement.MANDATORY if severity in refused else Enforcement.ADVISORY
 
 
 def _today() -> date:
@@ -29,20 +31,26 @@ class Settings:
     limits: LimitsSpec = field(default_factory=LimitsSpec)
     enforce: Mapping[str, Enforcement] = field(default_factory=dict)
     waivers: tuple[WaiverSpec, ...] = ()
+    remediate: tuple[str, ...] = ()
     today: date = field(default_factory=_today)
 
     @classmethod
     def of(cls, spec: StackSpec) -> Settings:
         told = spec.policies
         return cls(
-            environment=str(spec.environment), limits=told.limits, enforce=dict(told.enforce), waivers=tuple(told.waivers)
+            environment=str(spec.environment),
+            limits=told.limits,
+            enforce=dict(told.enforce),
+            waivers=tuple(told.waivers),
+            remediate=tuple(told.remediate),
         )
 
     def enforcement(self, rule: Rule) -> Enforcement:
         """The rule's own word goes before its severity's."""
-        return self.enforce.get(rule.id) or self.enforce.get(rule.severity) or _default(rule.severity)
+        return self.enforce.get(rule.id) or self.enforce.get(rule.severity) or _default(rule.severity, self.environment)
 
-    def waiver(self, rule: str, resource: str) -> WaiverSpec | None:
-        """The waiver that speaks of them; of several the one that lasts longest."""
-        found = [w for w in self.waivers if w.rule == rule and fnmatchcase(resource, w.resource)]
+    def waiver(self, rule: str, resource: str, value: object = None) -> WaiverSpec | None:
+        """The waiver that speaks of them, the stack's or the pack's own; of several the one that lasts longest."""
+        own = [w.spec for w in OWN if w.found == value]
+        found = [w for w in (*self.waivers, *own) if w.rule == rule and fnmatchcase(resource, w.resource)]
         return max(found, key=lambda w: w.expires, default=None)

@@ -27,6 +27,11 @@ _NOT_YET = frozenset(
 )
 
 
+def is_marked(value: Mapping[str, Any]) -> bool:
+    """Whether a map is one of the protocol's marks, and no map of the program's."""
+    return _SIGNATURE in value
+
+
 def plain(value: Any) -> Any:
     """What JSON holds of a protobuf Struct, without the protocol's marks."""
     if isinstance(value, list):

@@ -82,6 +82,11 @@ def pods(one: Resource) -> list[View]:
     return [found] if isinstance(found, View) else []
 
 
+def pod_path(type_: str) -> list[str]:
+    """Where a workload's pod stands in its properties."""
+    return _POD_IN[type_].split(".")
+
+
 def containers(one: Resource) -> list[Container]:
     """Those that stay and those that come before."""
     return [Container(view, pod) for pod in pods(one) for kind in ("containers", "initContainers") for view in pod.maps(kind)]

@@ -190,6 +190,7 @@ TOOLS: dict[str, Tool] = {
             # Of its two dozen ways to find what to watch, none is needed to check rules.
             tags="remove_all_sd",
         ),
+        Tool("kube-score", "kube-score", "github.com/zegl/kube-score/cmd/kube-score", "1.20.0", 30),
     )
 }
 

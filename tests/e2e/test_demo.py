@@ -107,7 +107,8 @@ def test_status_shows_why_a_pod_waits(sandbox: Sandbox, standing: dict[str, Any]
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "greedy", "namespace": "default"},
+        # Where the admission rules let pods alone: elsewhere the API server refuses it at once.
+        "metadata": {"name": "greedy", "namespace": "accelerators"},
         "spec": {
             "nodeSelector": {"accelfleet.io/pool": "l4"},
             "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
@@ -121,10 +122,10 @@ def test_status_shows_why_a_pod_waits(sandbox: Sandbox, standing: dict[str, Any]
     reasons: list[str] = []
     while time.monotonic() < deadline and not any("Insufficient nvidia.com/gpu" in r for r in reasons):
         waiting = sandbox.json("status", "--sandbox", "--stack", "aws-dev")["waiting"]
-        reasons = [w["reason"] for w in waiting if w["pod"] == "default/greedy"]
+        reasons = [w["reason"] for w in waiting if w["pod"] == "accelerators/greedy"]
         time.sleep(0.5)
     assert any("Insufficient nvidia.com/gpu" in r for r in reasons), reasons
-    subprocess.run([*kubectl, "delete", "pod", "greedy", "--now"], check=True, capture_output=True)
+    subprocess.run([*kubectl, "-n", "accelerators", "delete", "pod", "greedy", "--now"], check=True, capture_output=True)
 
 
 def test_fifteen_hand_edits_are_found_and_nothing_else(sandbox: Sandbox, standing: dict[str, Any]) -> None:

@@ -68,3 +68,31 @@ def test_without_a_preview_the_engine_still_makes_no_resource_that_breaks_one(wo
     made = there(workspace)
     # What stands by itself may have come before; not that one, nor what waits for it.
     assert not [kind for kind in made if "PublicAccessBlock" in kind or "BucketPolicy" in kind], made
+
+
+def test_the_engine_makes_what_the_pack_has_remedied(workspace: Workspace, tmp_path: Path) -> None:
+    """Its own pack and stack file: the remedy is asked for there."""
+    flags = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+    stacks, program, pack = (tmp_path / name for name in ("stacks", "program", "pack"))
+    for directory in (stacks, program, pack):
+        directory.mkdir()
+    told = "owner: ml\nenvironment: dev\nclusters: {main: {cloud: aws, region: us-east-1, api: {private: true}}}\n"
+    (stacks / "dev.yaml").write_text(f"{told}policies: {{remediate: [aws-bucket-block-flags]}}\n")
+    made = (
+        'bucket = aws.s3.Bucket("plain")\naws.s3.BucketPublicAccessBlock("plain", bucket=bucket.id, block_public_acls=True)\n'
+    )
+    (program / "__main__.py").write_text(f"import pulumi_aws as aws\n\n{made}")
+    (pack / "PulumiPolicy.yaml").write_text((POLICIES / "PulumiPolicy.yaml").read_text().replace("../", f"{POLICIES.parent}/"))
+    run = f"from pathlib import Path\nfrom policies.accel_policies.pack import main\nmain(Path({str(stacks)!r}))\n"
+    (pack / "__main__.py").write_text(f"import sys\nsys.path.insert(0, {str(POLICIES.parent)!r})\n{run}")
+    project = workspace.sandbox / "plain" if workspace.sandbox else tmp_path
+    (project / "config").mkdir(parents=True)
+    shadow = shadow_project(project.parent / "bin", program, "plain")
+    (project / "Pulumi.yaml").write_text(yaml.safe_dump(shadow))
+    (project / "config" / "Pulumi.dev.yaml").write_text(yaml.safe_dump({"config": {"aws:region": "us-east-1"}}))
+    engine = Engine(replace(workspace, project=project), "dev")
+    engine.init()
+    outcome = engine.run("up", "--policy-pack", str(pack))
+    assert not any(said.startswith("aws-bucket-block-flags") for said in outcome.broken), outcome.broken
+    (block,) = [r for r in engine.export()["deployment"]["resources"] if "PublicAccessBlock" in r["type"]]
+    assert {flag: block["inputs"].get(flag) for flag in flags} == dict.fromkeys(flags, True)

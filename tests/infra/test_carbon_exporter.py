@@ -112,13 +112,12 @@ def test_its_pods_may_do_nothing_but_ask(made):
     assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
     assert pod["automountServiceAccountToken"] is False
     policies = recorded.of("kubernetes:networking.k8s.io/v1:NetworkPolicy")
-    (policy,) = [p["spec"] for p in policies.values() if p["metadata"]["namespace"] == CARBON]
-    *others, peers = policy["ingress"][0]["from"]
-    assert [one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for one in others] == [KEDA, MONITORING]
-    itself = {"podSelector": policy["podSelector"]}
-    assert peers == itself
-    assert [port["port"] for rule in policy["egress"] if "to" not in rule for port in rule["ports"]] == [53, 53, 443]
-    assert [(rule["to"], rule["ports"][0]["port"]) for rule in policy["egress"] if "to" in rule] == [([itself], "http")]
+    found = {p["metadata"]["name"]: p["spec"] for p in policies.values() if p["metadata"]["namespace"] == CARBON}
+    assert found["default-deny"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    _, *askers = [rule["from"][0] for rule in found["addon-traffic"]["ingress"]]
+    assert [one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for one in askers] == [KEDA, MONITORING]
+    outward = [port["port"] for rule in found["addon-traffic"]["egress"] for port in rule.get("ports", ())]
+    assert sorted(outward) == [53, 53, 443, 6443]
 
 
 QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/jobs"

@@ -209,9 +209,10 @@ def test_a_queue_has_the_share_of_each_accelerator_and_borrows_only_where_it_may
 
 def test_kueues_namespace_is_closed_but_for_its_webhook(made):
     policies = by_place(made(queued()).of(POLICY))
-    closed = {"podSelector": {}, "policyTypes": ["Ingress"]}
-    assert policies["kueue-system", "default-deny"] == {**closed, "ingress": []}
-    (webhook,) = policies["kueue-system", "webhook"]["ingress"]
+    closed = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    assert policies["kueue-system", "default-deny"] == closed
+    neighbours, webhook = policies["kueue-system", "addon-traffic"]["ingress"]
+    assert neighbours == {"from": [{"podSelector": {}}]}
     assert webhook == {"ports": [{"protocol": "TCP", "port": 9443}]}, "from wherever the API server asks"
 
 

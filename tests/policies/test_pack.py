@@ -90,7 +90,7 @@ def test_a_waiver_waives_its_resource_until_its_last_day() -> None:
     (found,) = evaluate([OPEN], settings(waivers=(waiver(30, "other"),))).violations
     assert found.waiver is None
     late = evaluate([OPEN], settings(waivers=(waiver(-1),))).violations
-    assert [(v.rule.id, v.refuses) for v in late] == [("aws-bucket-acl-public", True), ("waiver-expired", False)]
+    assert [(v.rule.id, v.refuses) for v in late] == [("aws-bucket-acl-public", True), ("waiver-expired", True)]
     assert "Its waiver ended on 2026-05-31." in late[0].message
 
 
