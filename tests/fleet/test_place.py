@@ -21,7 +21,8 @@ from fleet.catalog.machines import machine, offer
 from fleet.cli import app
 from fleet.load import load_stack
 from fleet.place.candidates import Candidate, Want, Where, candidates, named
-from fleet.place.choose import Aims, Plan, front, plans
+from fleet.place.choose import Aims, Plan, plans
+from fleet.place.front import front
 from fleet.workspace import STACKS
 
 
@@ -33,7 +34,7 @@ def plain(text: str) -> str:
     return re.sub(r"[\s│]+", " ", text)
 
 
-def made(want: str, usd: int, kg: int | None, place: str = "a") -> Candidate:
+def made(want: str, usd: int, kg: int | None, place: str = "a", ms: int | None = None) -> Candidate:
     return Candidate(
         want=want,
         cloud="aws",
@@ -46,6 +47,7 @@ def made(want: str, usd: int, kg: int | None, place: str = "a") -> Candidate:
         purchase="on-demand",
         usd_hour=Decimal(usd),
         kg_hour=None if kg is None else Decimal(kg),
+        ms=None if ms is None else Decimal(ms),
         gco2_kwh=None,
         quota="",
         source="",
