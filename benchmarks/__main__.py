@@ -10,11 +10,12 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import clusters, preview, program_start, reaction, report, scale, serving, split
+from benchmarks import clusters, placement, preview, program_start, reaction, report, scale, serving, split
 from benchmarks.measure import Ratio
 
 BENCHMARKS: dict[str, Callable[[bool], list[Ratio]]] = {
-    module.NAME: module.measure for module in (program_start, preview, report, clusters, split, scale, reaction, serving)
+    module.NAME: module.measure
+    for module in (program_start, preview, report, placement, clusters, split, scale, reaction, serving)
 }
 
 

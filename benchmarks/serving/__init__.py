@@ -23,10 +23,10 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environments import environment
 from benchmarks.measure import Aim, Ratio
 from benchmarks.serving.shapes import SHAPES
 from sandbox.processes import end, free_ports, start, tail
-from sandbox.toolchain import cache
 
 NAME = "serving"
 
@@ -87,7 +87,9 @@ _SIDES = {
 
 def measure(quick: bool) -> list[Ratio]:
     rounds, seconds = (3, 2.0) if quick else (5, 4.0)
-    environments = {name: made for name, side in _SIDES.items() if (made := _environment(name, side))}
+    environments = {name: made for name, side in _SIDES.items() if (made := environment(name, side.packages))}
+    if _OURS not in environments:
+        raise RuntimeError("the server itself cannot be installed")
     found: list[Ratio] = []
     with tempfile.TemporaryDirectory(prefix="accelfleet-bench-") as scratch:
         folder = Path(scratch)
@@ -214,28 +216,6 @@ def _as_bytes(model: str) -> bytes:
     size = len(text) + len(values)
     head = f"POST {_SIDES[_OURS].path} HTTP/1.1\r\nhost: bench\r\ninference-header-content-length: {len(text)}\r\n"
     return f"{head}content-length: {size}\r\n\r\n".encode() + text + values
-
-
-def _environment(name: str, side: _Side) -> str | None:
-    """A server's Python, installed on first use; None where it cannot be, which is said."""
-    home = cache() / "benchmarks" / name.lower().replace(" ", "-")
-    wanted = " ".join(side.packages)
-    stamp = home / "packages"
-    python = str(home / "bin" / "python")
-    if stamp.exists() and stamp.read_text() == wanted:
-        return python
-    subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-    done = subprocess.run(
-        [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *side.packages],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        if name == _OURS:
-            raise RuntimeError(done.stderr)
-        sys.stderr.write(f"{name} is absent: {done.stderr.strip().splitlines()[-1]}\n")
-        return None
-    stamp.write_text(wanted)
-    return python
 
 
 def _json(command: list[Any], given: bytes = b"") -> dict[str, float]:
