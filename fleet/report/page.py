@@ -10,7 +10,9 @@ from pathlib import Path
 
 from fleet.report import words
 from fleet.report.model import Band, Estimate, Report, StackReport
+from fleet.report.regions import HEAD, regions, row, world
 from fleet.report.scatter import scatters
+from fleet.report.tree import drawn
 
 _TEMPLATE = Path(__file__).parent / "page.html"
 # Of the widest bar, in hundredths of the column.
@@ -19,7 +21,7 @@ _WIDTH = 100
 
 def page(report: Report) -> str:
     """The page, whole."""
-    stacks = "".join("".join(_stack(stack)) for stack in report.stacks)
+    stacks = "".join([*_regions(report), *("".join(_stack(stack)) for stack in report.stacks)])
     title = "What changes" if report.base else "What it costs"
     filled = {
         "title": title,
@@ -31,6 +33,13 @@ def page(report: Report) -> str:
     for name, value in filled.items():
         text = text.replace(f"{{{{{name}}}}}", value if name == "stacks" else html.escape(value))
     return text
+
+
+def _regions(report: Report) -> Iterator[str]:
+    if found := regions(report):
+        yield f"<section aria-label=Regions><h2>Where it stands</h2>{world(found)}"
+        yield _table("Regions", HEAD, map(row, found))
+        yield "</section>"
 
 
 def _stack(stack: StackReport) -> Iterator[str]:
@@ -56,8 +65,11 @@ def _stack(stack: StackReport) -> Iterator[str]:
     if ready := [(one.pool, words.ready(one), words.reasons(one)) for one in stack.readiness]:
         yield _table("Pools", ("Pool", "Verdict", "Why"), ready)
     yield f"<p>{html.escape(words.policy(stack).capitalize())}.</p>"
-    if found := [(one.level, one.policy, one.resource, one.message) for one in stack.policy.findings]:
-        yield _table("Policies", ("Level", "Policy", "Resource", "What is wrong"), found)
+    if found := [
+        (words.weight(one), one.policy, one.resource, one.message, one.mend, one.waived or "") for one in stack.policy.findings
+    ]:
+        yield _table("Policies", ("Weight", "Policy", "Resource", "What is wrong", "How to mend it", "Waived"), found)
+    yield from drawn(stack.graph)
     yield "</section>"
 
 
