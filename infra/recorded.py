@@ -20,9 +20,6 @@ from google.protobuf import json_format
 from pulumi.runtime import mocks
 
 from fleet.catalog.clouds import Cloud, zones
-from fleet.load import load_stack
-from infra.platform import deploy
-from infra.stack import Stack
 
 Json = dict[str, Any]
 ACCOUNT = "111122223333"
@@ -146,6 +143,11 @@ def registrations(name: str, program: Callable[[], Any]) -> list[Json]:
 
 def main(file: Path) -> None:
     """Print the registrations of a stack file, one JSON list."""
+    # Here, since who wants the answers alone need not load a platform.
+    from fleet.load import load_stack  # noqa: PLC0415
+    from infra.platform import deploy  # noqa: PLC0415
+    from infra.stack import Stack  # noqa: PLC0415
+
     stack = Stack(file.stem, load_stack(file))
     print(json.dumps(registrations(stack.name, lambda: deploy(stack))))  # noqa: T201
 

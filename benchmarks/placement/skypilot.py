@@ -1,7 +1,7 @@
 """SkyPilot's optimizer on a price list of ours, offline, in its own environment: a request a line in, an answer a line out.
 
 Its home is a scratch directory with the catalogue in place, so that it fetches nothing; that AWS is enabled is said in
-the place of credentials. Answers have the USD an hour and the seconds of the call to the optimizer alone.
+the place of credentials. Answers have the USD an hour and the CPU seconds of the call to the optimizer alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import sky
 from sky import check
 from sky.catalog import aws_catalog
 from sky.clouds import AWS
-from sky.optimizer import Optimizer, OptimizeTarget
+from sky.optimizer import Optimizer
+from sky.utils.common import OptimizeTarget
 
 check.get_cached_enabled_clouds_or_refresh = lambda *_, **__: [AWS()]
 aws_catalog._get_df = lambda: aws_catalog._default_df
@@ -32,9 +33,9 @@ def answer(request: dict[str, Any]) -> dict[str, float]:
                 region=request["region"],
             )
         )
-    started = time.perf_counter()
+    started = time.process_time()
     Optimizer.optimize(dag, minimize=OptimizeTarget.COST, quiet=True)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     return {"usd": task.best_resources.get_cost(3600) * request["nodes"], "seconds": seconds}
 
 

@@ -37,7 +37,7 @@ def page(report: Report) -> str:
 
 def _regions(report: Report) -> Iterator[str]:
     if found := regions(report):
-        yield f"<section aria-label=Regions><h2>Where it stands</h2>{world(found)}"
+        yield f'<section aria-label="Where it stands"><h2>Where it stands</h2>{world(found)}'
         yield _table("Regions", HEAD, map(row, found))
         yield "</section>"
 

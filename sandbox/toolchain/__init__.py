@@ -188,6 +188,7 @@ TOOLS: dict[str, Tool] = {
             # Of its two dozen ways to find what to watch, none is needed to check rules.
             tags="remove_all_sd",
         ),
+        Tool("actionlint", "actionlint", "github.com/rhysd/actionlint/cmd/actionlint", "1.7.12", 15),
     )
 }
 
