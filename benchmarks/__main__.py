@@ -10,12 +10,12 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import clusters, placement, preview, program_start, reaction, report, scale, serving, split
+from benchmarks import clusters, placement, preview, program_start, reaction, report, report_program, scale, serving, split
 from benchmarks.measure import Ratio
 
 BENCHMARKS: dict[str, Callable[[bool], list[Ratio]]] = {
     module.NAME: module.measure
-    for module in (program_start, preview, report, placement, clusters, split, scale, reaction, serving)
+    for module in (program_start, preview, report, report_program, placement, clusters, split, scale, reaction, serving)
 }
 
 

@@ -21,12 +21,14 @@ _WIDTH = 100
 
 def page(report: Report) -> str:
     """The page, whole."""
-    stacks = "".join([*_regions(report), *("".join(_stack(stack)) for stack in report.stacks)])
+    stacks = ["".join(_stack(stack)) for stack in report.stacks]
+    # What a change does is read before where things are.
+    parts = [*stacks, *_regions(report)] if report.base else [*_regions(report), *stacks]
     title = "What changes" if report.base else "What it costs"
     filled = {
         "title": title,
         "base": f"against {report.base}" if report.base else "",
-        "stacks": stacks,
+        "stacks": "".join(parts),
         "method": words.method(report),
     }
     text = _TEMPLATE.read_text(encoding="utf-8")

@@ -88,7 +88,8 @@ _NOT_YET = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 def graph(rows: Rows) -> tuple[Node, ...]:
     """The resources with what they belong to and wait for; providers are settings, no part of it."""
-    kept = [row for row in rows if not row["type"].startswith("pulumi:")]
+    # Programs register what does not wait for each other in any order.
+    kept = sorted((row for row in rows if not row["type"].startswith("pulumi:")), key=lambda row: str(row["urn"]))
     there = {row["urn"] for row in kept}
     return tuple(
         Node(

@@ -85,16 +85,13 @@ def _kind(type_: str) -> str:
 
 def _boxes(nodes: list[Node]) -> tuple[dict[str, _Box], dict[str, str]]:
     components = {node.parent for node in nodes if node.parent}
-    boxes: dict[str, _Box] = {}
-    box_of: dict[str, str] = {}
+    own = [node for node in nodes if node.urn in components or not node.parent]
+    boxes = {node.urn: _Box(name_of(node.urn), _kind(node.type)) for node in own}
+    box_of = {node.urn: node.urn for node in own}
     for node in nodes:
-        own = node.urn in components or not node.parent
-        key = node.urn if own else node.parent
-        if own:
-            boxes[key] = _Box(name_of(node.urn), _kind(node.type), [])
-        else:
-            boxes[key].inside.append(node)
-        box_of[node.urn] = key
+        if node.urn not in boxes:
+            boxes[node.parent].inside.append(node)
+            box_of[node.urn] = node.parent
     return boxes, box_of
 
 
@@ -152,9 +149,9 @@ def _columns(keys: list[str], edges: Mapping[str, set[str]]) -> list[list[str]]:
     made: list[list[str]] = [[] for _ in range(max(map(deep, keys)) + 1)]
     for key in keys:
         made[deep(key)].append(key)
-    row = {key: float(number) for number, key in enumerate(made[0])}
-    for column in made[1:]:
-        column.sort(key=lambda key: sum(row[other] for other in edges[key]) / len(edges[key]))
+    row: dict[str, float] = {}
+    for column in made:
+        column.sort(key=lambda key: (sum(row[other] for other in edges[key]) / max(1, len(edges[key])), key))
         row.update({key: float(number) for number, key in enumerate(column)})
     return made
 

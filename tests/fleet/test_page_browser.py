@@ -141,6 +141,7 @@ def test_dark_is_dark_and_light_is_light(page: Page) -> None:
             images = ROOT / "docs" / "images"
             page.screenshot(path=str(images / f"report-{scheme}.png"))
             page.locator(".wide svg").screenshot(path=str(images / f"report-resources-{scheme}.png"))
+            page.locator("section[aria-label='Where it stands']").screenshot(path=str(images / f"report-regions-{scheme}.png"))
     assert seen == {"light": ("rgb(31, 35, 40)", "rgb(255, 255, 255)"), "dark": ("rgb(240, 246, 252)", "rgb(13, 17, 23)")}
 
 

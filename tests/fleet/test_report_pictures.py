@@ -90,8 +90,9 @@ GRAPH = (
 )
 
 
-def test_a_box_is_a_component_and_a_line_is_what_it_waits_for() -> None:
-    drawn = picture(GRAPH)
+@pytest.mark.parametrize("graph", [GRAPH, GRAPH[::-1]], ids=["parents first", "children first"])
+def test_a_box_is_a_component_and_a_line_is_what_it_waits_for(graph: tuple[Node, ...]) -> None:
+    drawn = picture(graph)
     assert drawn.count("class=box") == 4
     # The pool needs the network by way of the cluster: that way is drawn.
     assert drawn.count("class=edge") == 2
