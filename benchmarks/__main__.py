@@ -10,13 +10,37 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import bad_input, clusters, fleet_size, preview, program_start, reaction, report, scale, serving, split
+from benchmarks import (
+    bad_input,
+    clusters,
+    fleet_size,
+    placement,
+    preview,
+    program_start,
+    reaction,
+    report,
+    report_program,
+    scale,
+    serving,
+    split,
+)
 from benchmarks.measure import Ratio
 
-BENCHMARKS: dict[str, Callable[[bool], list[Ratio]]] = {
-    module.NAME: module.measure
-    for module in (program_start, preview, report, fleet_size, clusters, split, scale, reaction, serving, bad_input)
-}
+_MODULES = (
+    program_start,
+    preview,
+    report,
+    report_program,
+    placement,
+    fleet_size,
+    clusters,
+    split,
+    scale,
+    reaction,
+    serving,
+    bad_input,
+)
+BENCHMARKS: dict[str, Callable[[bool], list[Ratio]]] = {module.NAME: module.measure for module in _MODULES}
 
 
 def main() -> None:

@@ -1,14 +1,12 @@
 """Pulumi's engine replaced by a recorder: what a program registers, asks and exports, and nothing provisioned.
 
-Owns canned answers for the invokes and the computed outputs that our components read. Refuses an invoke it has no
-answer for, so that a new question to a cloud is a decision somebody made.
+Owns the computed outputs that our components read; answers to invokes are `infra.recorded`'s. Refuses an invoke that has
+no answer, so that a new question to a cloud is a decision somebody made.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,11 +16,7 @@ from pulumi.runtime import mocks, rpc
 from pulumi.runtime.settings import get_root_resource
 from pulumi.runtime.stack import Stack
 
-from fleet.catalog.clouds import Cloud, zones
-
-ACCOUNT = "111122223333"
-CA = base64.b64encode(b"test certificate authority").decode()
-KUBECONFIG = json.dumps({"apiVersion": "v1", "kind": "Config", "clusters": [], "users": [], "contexts": []})
+from infra.recorded import ACCOUNT, ACCOUNTS, CA, INVOKES, KUBECONFIG
 
 Json = dict[str, Any]
 
@@ -98,61 +92,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(v) for v in value]
     return value
-
-
-def _aws_zones(args: Json) -> Json:
-    names = list(zones(Cloud.AWS, args.get("region", "us-east-1")))
-    return {"names": names, "zoneIds": names, "id": "zones"}
-
-
-# Invoke token -> answer, or a function of the arguments. Tests may add to a copy through `deploy(..., invokes=...)`.
-INVOKES: dict[str, Json | Callable[[Json], Json]] = {
-    "aws:index/getCallerIdentity:getCallerIdentity": {
-        "accountId": ACCOUNT,
-        "arn": f"arn:aws:iam::{ACCOUNT}:user/test",
-        "userId": "AIDATEST",
-        "id": ACCOUNT,
-    },
-    "aws:index/getAvailabilityZones:getAvailabilityZones": _aws_zones,
-    "aws:index/getPartition:getPartition": {
-        "partition": "aws",
-        "dnsSuffix": "amazonaws.com",
-        "reverseDnsPrefix": "com.amazonaws",
-        "id": "aws",
-    },
-    "aws:index/getRegion:getRegion": {"name": "us-east-1", "region": "us-east-1", "id": "us-east-1"},
-    "aws:iam/getPolicyDocument:getPolicyDocument": lambda args: {
-        "json": json.dumps({"Version": "2012-10-17", "Statement": args.get("statements", [])}),
-        "id": "policy",
-    },
-    "aws:ssm/getParameter:getParameter": {"value": "ami-0123456789abcdef0", "type": "String", "version": 1, "id": "ami"},
-    "gcp:organizations/getClientConfig:getClientConfig": {
-        "project": "test-project",
-        "region": "us-central1",
-        "zone": "us-central1-a",
-        "accessToken": "mock",
-        "id": "config",
-    },
-    "gcp:organizations/getProject:getProject": {
-        "projectId": "test-project",
-        "number": "123456789012",
-        "name": "test-project",
-        "id": "projects/test-project",
-    },
-    "gcp:compute/getZones:getZones": lambda args: {"names": list(zones(Cloud.GCP, args.get("region", "us-central1")))},
-    "azure-native:authorization:getClientConfig": {
-        "clientId": "00000000-0000-0000-0000-00000000c11e",
-        "objectId": "00000000-0000-0000-0000-0000000000b1",
-        "subscriptionId": "00000000-0000-0000-0000-0000000005ab",
-        "tenantId": "00000000-0000-0000-0000-00000000007e",
-    },
-    **{
-        f"azure-native:containerservice:listManagedCluster{role}Credentials": {
-            "kubeconfigs": [{"name": f"cluster{role}", "value": base64.b64encode(KUBECONFIG.encode()).decode()}]
-        }
-        for role in ("User", "Admin")
-    },
-}
 
 
 def _computed(type_: str, name: str, inputs: Json) -> Json:
@@ -285,7 +224,7 @@ class _Cloud(mocks.Mocks):
         inputs = _plain(args.args)
         self._recorder.invokes.append((args.token, inputs))
         if args.token not in self._invokes:
-            raise KeyError(f"no canned answer for the invoke {args.token}: add one to tests/mocked_engine.py")
+            raise KeyError(f"no canned answer for the invoke {args.token}: add one to infra/recorded.py")
         answer = self._invokes[args.token]
         return (answer(inputs) if callable(answer) else {**inputs, **answer}), []
 
@@ -331,9 +270,6 @@ class _Monitor(mocks.MockMonitor):
 
     def _outputs(self, urn: str) -> Json:
         return self._component_outputs.setdefault(urn, {})
-
-
-ACCOUNTS = {"gcp:project": "test-project", "azure-native:subscriptionId": "00000000-0000-0000-0000-000000000000"}
 
 
 def set_accounts() -> None:

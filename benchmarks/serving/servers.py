@@ -22,9 +22,9 @@ from typing import Any
 
 import psutil
 
+from benchmarks import environments
 from benchmarks.serving.shapes import SHAPES
 from sandbox.processes import end, free_ports, start, tail
-from sandbox.toolchain import cache
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -195,24 +195,14 @@ def as_bytes(model: str) -> bytes:
 
 
 def environment(name: str, side: Side) -> str | None:
-    """A server's Python, installed on first use; None where it cannot be, which is said."""
-    home = cache() / "benchmarks" / name.lower().replace(" ", "-")
-    wanted = " ".join(side.packages)
-    stamp = home / "packages"
-    python = str(home / "bin" / "python")
-    if stamp.exists() and stamp.read_text() == wanted:
-        return python
-    subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-    done = subprocess.run(
-        [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *side.packages],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        if name == OURS:
-            raise RuntimeError(done.stderr)
-        absent(name, done.stderr)
-        return None
-    stamp.write_text(wanted)
+    """A server's Python; None where a peer cannot be had, which is said.
+
+    Raises:
+        RuntimeError: ours cannot.
+    """
+    python = environments.environment(name, side.packages)
+    if python is None and name == OURS:
+        raise RuntimeError("the server itself cannot be installed")
     return python
 
 

@@ -41,12 +41,13 @@ def read(events: Iterable[Mapping[str, Any]], where: str) -> Program:
     """
     seen: dict[str, dict[str, Any]] = {}
     violations: list[Violation] = []
-    asked = False
+    packs: set[str] = set()
     for event in events:
         if said := event.get("policyEvent"):
             violations.append(_violation(said))
+            packs.add(said.get("policyPackName", ""))
         summary = event.get("summaryEvent") or {}
-        asked = asked or bool(summary.get("PolicyPacks") or summary.get("policyPacks"))
+        packs.update(summary.get("PolicyPacks") or summary.get("policyPacks") or ())
         step = event.get("resourcePreEvent") or event.get("resOutputsEvent")
         if step:
             _remember(seen, step["metadata"])
@@ -66,7 +67,9 @@ def read(events: Iterable[Mapping[str, Any]], where: str) -> Program:
         before=tuple(made(one["old"], places) for one in own if one["old"]),
         after=tuple(made(one["new"], places) for one in own if one["new"]),
         steps=tuple(_step(one, places) for one in own if one["op"]),
-        violations=tuple(violations) if violations or asked else None,
+        violations=tuple(violations) if packs else None,
+        packs=frozenset(packs),
+        rows=tuple(one["new"] for one in seen.values() if one["new"]),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,7 @@ def document(text: str) -> Any:
 
 def between(before: Program, after: Program) -> Program:
     """`after` with `before` as what it is compared with: what two files differ in, by URN."""
-    return Program(
-        after.name, after.told_from, after.after, before.after, tuple(_steps(before.after, after.after)), after.violations
-    )
+    return replace(after, before=before.after, steps=tuple(_steps(before.after, after.after)))
 
 
 def _steps(before: tuple[Resource, ...], after: tuple[Resource, ...]) -> Iterator[Step]:

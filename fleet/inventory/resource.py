@@ -63,7 +63,8 @@ class Program:
     Attributes:
         name: of the stack. told_from: the kind of file, in words.
         before: resources as they stand, None where the file does not tell. after: as they would be.
-        steps: what happens; violations: what policies said, None where none was asked.
+        steps: what happens; violations: what policies said, None where none was asked; packs: whose.
+        rows: what was registered, as the engine writes it, components and all; empty where nobody registered anything.
     """
 
     name: str
@@ -72,6 +73,8 @@ class Program:
     before: tuple[Resource, ...] | None = None
     steps: tuple[Step, ...] = ()
     violations: tuple[Violation, ...] | None = None
+    packs: frozenset[str] = frozenset()
+    rows: tuple[Mapping[str, Any], ...] = ()
 
 
 def plain(value: Any) -> Any:

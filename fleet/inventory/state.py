@@ -34,7 +34,7 @@ def read(document: Mapping[str, Any], where: str) -> Program:
     # One that waits to be deleted has been replaced already.
     standing = [row for row in rows or () if not row.get("delete")]
     name = next((row["urn"].split(":")[2] for row in standing), where)
-    return Program(name, "a state", resources(standing))
+    return Program(name, "a state", resources(standing), rows=tuple(standing))
 
 
 def resources(rows: Iterable[Mapping[str, Any]]) -> tuple[Resource, ...]:

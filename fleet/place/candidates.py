@@ -1,7 +1,7 @@
 """Every way to have so many accelerators: cloud, region, machine, purchase; with what it costs and emits an hour.
 
-Reads the catalogue alone. What has no price is no candidate, and is counted as such; what has no figure of carbon is
-one, with None. Capacity and latency are no part of it: nobody publishes the one, and a stack file knows no users.
+Reads the catalogue, or a price list that somebody else keeps. What has no price is no candidate, and is counted as such;
+what has no figure of carbon is one, with None. Capacity is no part of it: nobody publishes it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 
 from fleet.catalog.accelerators import ACCELERATORS, Family
 from fleet.catalog.clouds import Cloud
@@ -19,33 +20,44 @@ from fleet.catalog.machines import Offer, offers
 from fleet.catalog.tpu import TOPOLOGIES, TpuSlice, tpu_slice
 from fleet.cost import DEFAULT_PUE, UTILISATION, grid, hourly_price, tdp_of
 
-_WANT = re.compile(r"(?:(?P<name>[a-z](?:-?[a-z0-9])*)=)?(?P<accelerators>[a-z0-9.,-]+):(?P<count>[1-9][0-9]{0,4})")
+_WANT = re.compile(
+    r"(?:(?P<name>[a-z](?:-?[a-z0-9])*)=)?(?P<accelerators>[a-z0-9.,-]+):"
+    r"(?:(?P<nodes>[1-9][0-9]{0,3})x)?(?P<count>[1-9][0-9]{0,4})"
+)
 
 
 @dataclass(frozen=True)
 class Want:
-    """So many accelerators of one kind, whichever of these; they make one pool called `name`."""
+    """So many accelerators of one kind, whichever of these; they make one pool called `name`.
+
+    Attributes:
+        each: how many a node has; None where any node will do.
+    """
 
     name: str
     accelerators: tuple[str, ...]
     count: int
+    each: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> Want:
-        """`nvidia-l4:8`, or `chat=nvidia-l4,nvidia-a10g:8`.
+        """`nvidia-l4:8`, or `chat=nvidia-l4,nvidia-a10g:8`, or `train=nvidia-h100-80gb:2x8` for two nodes of eight.
 
         Raises:
             ValueError: it is no such word, or names an accelerator that the catalogue does not know.
         """
         found = _WANT.fullmatch(text)
         if found is None:
-            raise ValueError(f"{text!r} is not [POOL=]ACCELERATOR[,ACCELERATOR…]:COUNT, such as chat=nvidia-l4:8")
+            raise ValueError(f"{text!r} is not [POOL=]ACCELERATOR[,ACCELERATOR…]:[NODESx]COUNT, such as chat=nvidia-l4:8")
         names = tuple(dict.fromkeys(found["accelerators"].split(",")))
         for name in names:
             if name not in ACCELERATORS:
                 near = _near(name)
                 raise ValueError(f"the catalogue knows no {name!r}" + (f": did you mean {near}?" if near else ""))
-        return cls(found["name"] or names[0], names, int(found["count"]))
+        each = int(found["count"])
+        if found["nodes"] is None:
+            return cls(found["name"] or names[0], names, each)
+        return cls(found["name"] or names[0], names, each * int(found["nodes"]), each)
 
 
 def _near(name: str) -> str | None:
@@ -56,11 +68,17 @@ def _near(name: str) -> str | None:
 
 @dataclass(frozen=True)
 class Where:
-    """What may be chosen from: globs of clouds and regions, and ways to buy."""
+    """What may be chosen from: globs of clouds and regions, and ways to buy.
+
+    Attributes:
+        ms: how far users are from each region; None where nobody asked. max_ms: no farther than this.
+    """
 
     clouds: tuple[str, ...] = ("*",)
     regions: tuple[str, ...] = ("*",)
     purchases: tuple[str, ...] = ("on-demand",)
+    ms: Mapping[tuple[str, str], Decimal] | None = None
+    max_ms: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +88,7 @@ class Candidate:
     Attributes:
         accelerators: how many there are then, as many as are wanted or more.
         usd_hour, kg_hour: of all nodes; kg is None where nobody published the power, or the grid's figure.
+        ms: a round trip to the users; None where nobody asked for it, or it is not known.
         gco2_kwh: of the grid there, a year's mean. quota: the cloud's name; empty where the catalogue has none.
         source, as_of: of the price.
     """
@@ -85,6 +104,7 @@ class Candidate:
     purchase: str
     usd_hour: Decimal
     kg_hour: Decimal | None
+    ms: Decimal | None
     gco2_kwh: Decimal | None
     quota: str
     source: str
@@ -103,21 +123,47 @@ class Found:
     refused: Counter[str] = field(default_factory=Counter)
 
 
-def candidates(want: Want, where: Where) -> Found:
-    """Every candidate for what is wanted."""
-    found = Found()
-    for price in offers():
+Market = Mapping[str, Iterable[Offer]]
+
+
+def market(of: Iterable[Offer]) -> dict[str, list[Offer]]:
+    """Offers by their accelerator; what has none is in none."""
+    made: dict[str, list[Offer]] = {}
+    for one in of:
+        if one.machine.accelerator:
+            made.setdefault(one.machine.accelerator.name, []).append(one)
+    return made
+
+
+@cache
+def _catalogue() -> Market:
+    return market(offers())
+
+
+def candidates(want: Want, where: Where, sold: Market | None = None) -> Found:
+    """Every candidate for what is wanted.
+
+    Args:
+        sold: what there is, by accelerator; the catalogue's offers unless given.
+    """
+    found, here = Found(), _Here(where)
+    for price in (one for name in want.accelerators for one in (sold or _catalogue()).get(name, ())):
         row = price.machine
-        if row.accelerator is None or row.accelerator.name not in want.accelerators:
-            continue
-        if not _matches(row.cloud, where.clouds) or not _matches(price.region, where.regions):
+        if not here.takes(row.cloud, price.region):
             found.refused["of another cloud or region"] += 1
             continue
         if row.part != 1:
             found.refused["a part of an accelerator"] += 1
             continue
+        if want.each is not None and row.accelerators != want.each:
+            found.refused[f"not {want.each} a node"] += 1
+            continue
+        ms = where.ms.get((str(row.cloud), price.region)) if where.ms is not None else None
+        if where.max_ms is not None and (ms is None or ms > where.max_ms):
+            found.refused["too far from the users" if ms is not None else "how far from the users is not known"] += 1
+            continue
         slice_ = _slice(want, price)
-        if row.accelerator.family is Family.TPU and slice_ is None:
+        if row.accelerator and row.accelerator.family is Family.TPU and slice_ is None:
             found.refused["a machine that no slice of this size is made of"] += 1
             continue
         for purchase in where.purchases:
@@ -125,8 +171,22 @@ def candidates(want: Want, where: Where) -> Found:
             if hourly is None:
                 found.refused[f"no {purchase} price"] += 1
                 continue
-            found.candidates.append(_candidate(want, price, purchase, hourly, slice_))
+            found.candidates.append(_candidate(want, price, purchase, hourly, slice_, ms))
     return found
+
+
+class _Here:
+    """Whether a place may be chosen; a price list names each many times."""
+
+    def __init__(self, where: Where) -> None:
+        self._where = where
+        self._known: dict[tuple[str, str], bool] = {}
+
+    def takes(self, cloud: str, region: str) -> bool:
+        key = (cloud, region)
+        if key not in self._known:
+            self._known[key] = _matches(cloud, self._where.clouds) and _matches(region, self._where.regions)
+        return self._known[key]
 
 
 def _matches(word: str, globs: tuple[str, ...]) -> bool:
@@ -146,7 +206,9 @@ def _slice(want: Want, price: Offer) -> TpuSlice | None:
     return smallest if smallest.machine == price.machine else None
 
 
-def _candidate(want: Want, price: Offer, purchase: str, hourly: Decimal, slice_: TpuSlice | None) -> Candidate:
+def _candidate(
+    want: Want, price: Offer, purchase: str, hourly: Decimal, slice_: TpuSlice | None, ms: Decimal | None
+) -> Candidate:
     row = price.machine
     assert row.accelerator is not None, "its caller looked"
     nodes = slice_.hosts if slice_ else -(-want.count // row.accelerators)
@@ -167,6 +229,7 @@ def _candidate(want: Want, price: Offer, purchase: str, hourly: Decimal, slice_:
         purchase=purchase,
         usd_hour=hourly * nodes,
         kg_hour=kg,
+        ms=ms,
         gco2_kwh=intensity,
         quota=row.spot_quota if purchase == "spot" else row.quota,
         source=price.source,

@@ -11,26 +11,34 @@ from fleet.report.base import base_spec
 from fleet.report.changes import changes
 from fleet.report.estimate import NOT_COUNTED, estimate
 from fleet.report.limits import Limit
-from fleet.report.model import SCHEMA_VERSION, QuotaChange, Report, StackReport, difference
+from fleet.report.model import SCHEMA_VERSION, Policy, QuotaChange, Report, StackReport, difference
+from fleet.report.policy import Rows, graph, judged
 from fleet.report.readiness import readiness
 from fleet.spec import StackSpec
 
 Limits = Mapping[tuple[str, str, str], Limit]
 
 
-def report(after: Mapping[str, StackSpec | None], base: Path | None, shown: str | None, limits: Limits) -> Report:
+def report(
+    after: Mapping[str, StackSpec | None],
+    base: Path | None,
+    shown: str | None,
+    limits: Limits,
+    programs: Mapping[str, Rows] | None = None,
+) -> Report:
     """The report of these stacks.
 
     Args:
         after: the stacks as they would be; None for one whose file is gone.
         base: directory with the stack files to compare with; None to compare with nothing.
         shown: how the base is called.
+        programs: what the stacks' programs register, where they were run.
     """
-    made = tuple(_stack(name, spec, base, limits) for name, spec in after.items())
+    made = tuple(_stack(name, spec, base, limits, (programs or {}).get(name)) for name, spec in after.items())
     return Report(SCHEMA_VERSION, shown if base else None, made, NOT_COUNTED)
 
 
-def _stack(name: str, after: StackSpec | None, base: Path | None, limits: Limits) -> StackReport:
+def _stack(name: str, after: StackSpec | None, base: Path | None, limits: Limits, rows: Rows | None) -> StackReport:
     before, faults = base_spec(base, name) if base else (None, ())
     old = estimate(name, before) if before else None
     new = estimate(name, after) if after else None
@@ -45,7 +53,9 @@ def _stack(name: str, after: StackSpec | None, base: Path | None, limits: Limits
         changes=changes(name, before, after) if base and not faults else (),
         quotas=quotas,
         base_faults=faults,
+        policy=judged(rows, after) if rows is not None else Policy(),
         readiness=readiness(name, after, quotas),
+        graph=graph(rows or ()),
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 from contextlib import ExitStack
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -34,6 +35,7 @@ class Shape(StrEnum):
 class Gate(StrEnum):
     DESTRUCTIVE = "destructive"
     QUOTA = "quota"
+    POLICY = "policy"
 
 
 def report(
@@ -51,6 +53,9 @@ def report(
     base_from: Annotated[
         Path | None, typer.Option("--base-from", help="A state to compare --from with.", exists=True, dir_okay=False)
     ] = None,
+    program: Annotated[
+        bool, typer.Option("--program", help="Run the stacks' programs with no cloud behind: policies, and the page's graph.")
+    ] = False,
     as_: Annotated[
         Shape, typer.Option("--format", help="html: one page that needs no network; sarif: for code scanning.")
     ] = Shape.TEXT,
@@ -73,14 +78,24 @@ def report(
     """
     if base and base_dir:
         raise typer.BadParameter("give --base or --base-dir, not both", param_hint="--base")
-    if bool(stack) == bool(from_):
+    if not stack and not from_:
         raise typer.BadParameter("give --stack for stack files, or --from for a file of any program", param_hint="--stack")
+    if from_ and (program or len(stack or []) > 1):
+        raise typer.BadParameter(
+            "--from is a program already; with it --stack is the one whose file policies judge by", param_hint="--from"
+        )
     if (from_ and (base or base_dir)) or (base_from and not from_):
         raise typer.BadParameter("--base and --base-dir go with --stack, --base-from with --from", param_hint="--base-from")
-    made = _of_program(from_, base_from, limits) if from_ else _made(stack or [], base, base_dir, as_, limits)
+    if from_:
+        made = _of_program(from_, base_from, limits, stack or [])
+    else:
+        made = _made(stack or [], base, base_dir, as_, limits, program)
     compared = any(one.compared for one in made.stacks) or bool(base or base_dir)
     if not compared and (max_increase is not None or Gate.DESTRUCTIVE in (fail_on or [])):
         raise typer.BadParameter("this gate compares: give --base, --base-dir, --base-from or events", param_hint="--base")
+    unjudged = [one.stack for one in made.stacks if one.after and not one.policy.evaluated]
+    if unjudged and Gate.POLICY in (fail_on or []):
+        raise typer.BadParameter(f"no policy was asked about {', '.join(unjudged)}: add --program", param_hint="--fail-on")
     text = _text(made, as_, None if from_ else STACKS)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +110,7 @@ def report(
     raise typer.Exit(1 if refused else 0)
 
 
-def _of_program(file: Path, base: Path | None, limits_file: Path | None) -> Report:
+def _of_program(file: Path, base: Path | None, limits_file: Path | None, stack: list[str]) -> Report:
     from fleet.inventory.file import between, read  # noqa: PLC0415 - stack files need none of it
     from fleet.inventory.state import InventoryError  # noqa: PLC0415
     from fleet.report.program import report as build  # noqa: PLC0415
@@ -110,7 +125,8 @@ def _of_program(file: Path, base: Path | None, limits_file: Path | None) -> Repo
     if before is not None:
         program = between(before, program)
     shown = str(base) if base else "what stands"
-    return build(program, shown, _limits(limits_file))
+    spec = next(iter(load_or_exit(select_stacks(stack), Format.TEXT).values())) if stack else None
+    return build(program, shown, _limits(limits_file), spec)
 
 
 def _limits(file: Path | None) -> Limits:
@@ -124,7 +140,9 @@ def _limits(file: Path | None) -> Limits:
         raise typer.BadParameter(str(wrong), param_hint="--limits") from None
 
 
-def _made(patterns: list[str], base: str | None, base_dir: Path | None, as_: Shape, limits_file: Path | None) -> Report:
+def _made(
+    patterns: list[str], base: str | None, base_dir: Path | None, as_: Shape, limits_file: Path | None, program: bool
+) -> Report:
     from fleet.report.base import BaseError, at_revision  # noqa: PLC0415 - `fleet check` need not pay for it
     from fleet.report.build import report as build  # noqa: PLC0415
 
@@ -135,7 +153,22 @@ def _made(patterns: list[str], base: str | None, base_dir: Path | None, as_: Sha
         except BaseError as wrong:
             raise typer.BadParameter(str(wrong), param_hint="--base") from None
         specs = _specs(patterns, there, as_)
-        return build(specs, there, base or str(base_dir), known)
+        return build(specs, there, base or str(base_dir), known, _programs(specs) if program else None)
+
+
+def _programs(specs: dict[str, StackSpec | None]) -> dict[str, list[dict[str, Any]]]:
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
+    from fleet.report.policy import ProgramError, registrations  # noqa: PLC0415
+
+    names = [name for name, spec in specs.items() if spec]
+    try:
+        # Each loads its clouds' SDKs, a second of one core.
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            return dict(zip(names, pool.map(lambda name: registrations(STACKS / f"{name}.yaml"), names), strict=True))
+    except ProgramError as wrong:
+        Console(stderr=True, soft_wrap=True).print(str(wrong), style="red", highlight=False, markup=False)
+        raise typer.Exit(1) from None
 
 
 def _specs(patterns: list[str], base: Path | None, as_: Shape) -> dict[str, StackSpec | None]:
@@ -211,4 +244,7 @@ def _refusals(made: Report, max_increase: float | None, gates: list[Gate]) -> li
     short = [f"{q.quota} in {q.region} by {q.short_by}" for stack in made.stacks for q in stack.quotas if q.verdict == "short"]
     if Gate.QUOTA in gates and short:
         said.append(f"quota too small: {', '.join(short)} (--fail-on quota)")
+    broken = [f"{one.policy} by {one.resource}" for stack in made.stacks for one in stack.policy.findings if one.mandatory]
+    if Gate.POLICY in gates and broken:
+        said.append(f"mandatory policies violated: {', '.join(broken)} (--fail-on policy)")
     return said

@@ -79,8 +79,8 @@ def _stack(stack: StackReport) -> Iterator[str]:
 
 
 def _finding(finding: Finding) -> str:
-    said = f"{finding.policy}: {finding.message}"
-    return f"**{finding.level or 'advisory'}** {code(finding.resource)}: {code(said, 300)}"
+    said = f"{finding.policy}: {words.finding(finding)}"
+    return f"**{words.weight(finding)}** {code(finding.resource)}: {code(said, 400)}"
 
 
 def _change(change: Change) -> str:

@@ -211,24 +211,56 @@ class Readiness:
 
 @dataclass(frozen=True)
 class Finding:
-    """A policy's word on one resource."""
+    """A policy's word on one resource.
+
+    Attributes:
+        severity, mend: as the rule has them; empty of a pack that is not ours.
+        waived: why it is let pass, and until when; None where it is not.
+    """
 
     policy: str
     level: str
     resource: str
     message: str
+    severity: str = ""
+    mend: str = ""
+    waived: str | None = None
 
     @property
     def mandatory(self) -> bool:
-        return self.level == "mandatory"
+        return self.level == "mandatory" and self.waived is None
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What policies say; not evaluated is not passed."""
+    """What policies say; not evaluated is not passed.
+
+    Attributes:
+        unknown: how often a rule met a value that only an apply can tell.
+    """
 
     evaluated: bool = False
     findings: tuple[Finding, ...] = ()
+    unknown: int = 0
+
+    @property
+    def standing(self) -> tuple[Finding, ...]:
+        """Those that nobody waived."""
+        return tuple(one for one in self.findings if one.waived is None)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A resource in the program's graph.
+
+    Attributes:
+        parent: URN of the component that it belongs to, empty where there is none. needs: URNs of what it waits for.
+    """
+
+    urn: str
+    type: str
+    parent: str
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -239,6 +271,7 @@ class StackReport:
         compared: whether a base was given at all.
         usd_change, kg_change: of what is known, after less before.
         base_faults: why the base could not be read; then `before` is missing, and nothing is known of the changes.
+        graph: what the program registers; empty where only the stack file was read.
     """
 
     stack: str
@@ -252,12 +285,13 @@ class StackReport:
     base_faults: tuple[str, ...] = ()
     policy: Policy = Policy()
     readiness: tuple[Readiness, ...] = ()
+    graph: tuple[Node, ...] = ()
 
     @property
     def quiet(self) -> bool:
         """Whether it was compared and nothing differs."""
         same = not self.changes and not self.base_faults and self.before == self.after
-        return self.compared and same and not self.policy.findings
+        return self.compared and same and not self.policy.standing
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from fleet.report import words
 from fleet.report.model import Band, Estimate, Report, StackReport
+from fleet.report.regions import HEAD, regions, row, world
 from fleet.report.scatter import scatters
+from fleet.report.tree import drawn
 
 _TEMPLATE = Path(__file__).parent / "page.html"
 # Of the widest bar, in hundredths of the column.
@@ -19,18 +21,27 @@ _WIDTH = 100
 
 def page(report: Report) -> str:
     """The page, whole."""
-    stacks = "".join("".join(_stack(stack)) for stack in report.stacks)
+    stacks = ["".join(_stack(stack)) for stack in report.stacks]
+    # What a change does is read before where things are.
+    parts = [*stacks, *_regions(report)] if report.base else [*_regions(report), *stacks]
     title = "What changes" if report.base else "What it costs"
     filled = {
         "title": title,
         "base": f"against {report.base}" if report.base else "",
-        "stacks": stacks,
+        "stacks": "".join(parts),
         "method": words.method(report),
     }
     text = _TEMPLATE.read_text(encoding="utf-8")
     for name, value in filled.items():
         text = text.replace(f"{{{{{name}}}}}", value if name == "stacks" else html.escape(value))
     return text
+
+
+def _regions(report: Report) -> Iterator[str]:
+    if found := regions(report):
+        yield f'<section aria-label="Where it stands"><h2>Where it stands</h2>{world(found)}'
+        yield _table("Regions", HEAD, map(row, found))
+        yield "</section>"
 
 
 def _stack(stack: StackReport) -> Iterator[str]:
@@ -56,8 +67,11 @@ def _stack(stack: StackReport) -> Iterator[str]:
     if ready := [(one.pool, words.ready(one), words.reasons(one)) for one in stack.readiness]:
         yield _table("Pools", ("Pool", "Verdict", "Why"), ready)
     yield f"<p>{html.escape(words.policy(stack).capitalize())}.</p>"
-    if found := [(one.level, one.policy, one.resource, one.message) for one in stack.policy.findings]:
-        yield _table("Policies", ("Level", "Policy", "Resource", "What is wrong"), found)
+    if found := [
+        (words.weight(one), one.policy, one.resource, one.message, one.mend, one.waived or "") for one in stack.policy.findings
+    ]:
+        yield _table("Policies", ("Weight", "Policy", "Resource", "What is wrong", "How to mend it", "Waived"), found)
+    yield from drawn(stack.graph)
     yield "</section>"
 
 

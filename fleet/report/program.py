@@ -21,7 +21,9 @@ from fleet.report.model import (
     StackReport,
     difference,
 )
+from fleet.report.policy import PACK, graph, judged, name_of
 from fleet.report.priced import NOT_COUNTED, lines, row_of
+from fleet.spec import StackSpec
 
 # With these their data, or what runs on them, is gone.
 _LOST = {
@@ -35,11 +37,12 @@ _LOST = {
 }
 
 
-def report(program: Program, shown: str | None, limits: Limits) -> Report:
+def report(program: Program, shown: str | None, limits: Limits, spec: StackSpec | None = None) -> Report:
     """The report.
 
     Args:
         shown: how what it is compared with is called; None where it is compared with nothing.
+        spec: the stack file by which policies judge; None for their defaults.
     """
     after = tuple(things(Index(program.after)))
     before = tuple(things(Index(program.before))) if program.before is not None else ()
@@ -55,7 +58,8 @@ def report(program: Program, shown: str | None, limits: Limits) -> Report:
         kg_change=difference(new.kg if new else None, old.kg if old else None),
         changes=tuple(sorted(map(_change, program.steps), key=lambda change: not change.destructive)),
         quotas=quota_changes(_needs(before), _needs(after), limits),
-        policy=_policy(program),
+        policy=_policy(program, spec),
+        graph=graph(program.rows),
     )
     return Report(SCHEMA_VERSION, shown if stack.compared else None, (stack,), NOT_COUNTED, program.told_from)
 
@@ -76,12 +80,10 @@ def _needs(found: Iterable[Thing]) -> list[QuotaNeed]:
     )
 
 
-def _policy(program: Program) -> Policy:
-    """What policies said in the engine's events; `fleet` itself evaluates none."""
-    if program.violations is None:
-        return Policy()
-    return Policy(True, tuple(Finding(one.policy, one.level, _name(one.urn), one.message) for one in program.violations))
-
-
-def _name(urn: str) -> str:
-    return urn.rsplit("::", 1)[-1]
+def _policy(program: Program, spec: StackSpec | None) -> Policy:
+    """What was said when the program ran, and of our own pack what it says now where it was not asked then."""
+    told = tuple(Finding(one.policy, one.level, name_of(one.urn), one.message) for one in program.violations or ())
+    if not program.rows or PACK in program.packs:
+        return Policy(program.violations is not None, told)
+    own = judged(program.rows, spec)
+    return Policy(True, (*told, *own.findings), own.unknown)

@@ -14,14 +14,13 @@ from typing import Any
 from fleet.load import StackError
 from fleet.positions import Document, YamlError, parse
 from fleet.report import words
-from fleet.report.model import Change, Report, StackReport
+from fleet.report.model import Change, Finding, Report, StackReport
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _RULES = {
     "stack-file": ("error", "A stack file is wrong"),
     "destructive-change": ("warning", "Something is made anew or deleted"),
     "quota-too-small": ("error", "A quota does not hold what the change needs"),
-    "policy": ("error", "A policy is violated"),
     "price-unknown": ("note", "Something is paid for, and the catalogue has no price of it"),
 }
 _FIELDS = {"pool": "pools", "store": "stores", "model": "models", "team": "teams"}
@@ -37,10 +36,10 @@ def sarif(report: Report | None, faults: Sequence[StackError] = (), stacks: Path
     results = [*map(_fault, faults)]
     for stack in report.stacks if report else ():
         results += _stack(stack, stacks)
-    rules = [
-        {"id": name, "shortDescription": {"text": text}, "defaultConfiguration": {"level": level}}
-        for name, (level, text) in _RULES.items()
-    ]
+    rules = [*map(_own_rule, _RULES), *_policy_rules(report)]
+    index = {rule["id"]: number for number, rule in enumerate(rules)}
+    for result in results:
+        result["ruleIndex"] = index[result["ruleId"]]
     driver = {"name": "fleet", "rules": rules}
     document = {
         "$schema": _SCHEMA,
@@ -49,6 +48,41 @@ def sarif(report: Report | None, faults: Sequence[StackError] = (), stacks: Path
         "runs": [{"tool": {"driver": driver}, "automationDetails": {"id": "fleet-report/"}, "results": results}],
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def _own_rule(name: str) -> dict[str, Any]:
+    level, text = _RULES[name]
+    return {"id": name, "shortDescription": {"text": text}, "defaultConfiguration": {"level": level}}
+
+
+def _policy_rules(report: Report | None) -> list[dict[str, Any]]:
+    """A rule for each policy that something is found by, so that one of them can be dismissed without the others."""
+    first: dict[str, Finding] = {}
+    for stack in report.stacks if report else ():
+        for finding in stack.policy.findings:
+            first.setdefault(_id(finding), finding)
+    return [
+        {
+            "id": name,
+            "shortDescription": {"text": f"The policy {finding.policy} is violated"},
+            **({"help": {"text": f"Mend: {finding.mend}."}} if finding.mend else {}),
+            **({"properties": {"tags": ["policy", finding.severity]}} if finding.severity else {}),
+        }
+        for name, finding in first.items()
+    ]
+
+
+def _id(finding: Finding) -> str:
+    return f"policy/{finding.policy}"
+
+
+def _policy(finding: Finding, file: str) -> dict[str, Any]:
+    level = "error" if finding.mandatory else "note" if finding.severity == "low" else "warning"
+    made = _result(_id(finding), f"{finding.resource}: {words.finding(finding)}", file, level=level)
+    if finding.waived:
+        # The waiver stands in the stack file, which is reviewed: that is its approval.
+        made["suppressions"] = [{"kind": "external", "status": "accepted", "justification": finding.waived}]
+    return made
 
 
 def _fault(fault: StackError) -> dict[str, Any]:
@@ -69,8 +103,7 @@ def _stack(stack: StackReport, stacks: Path | None) -> Iterator[dict[str, Any]]:
             text = f"{quota.quota} in {quota.region}: needs {quota.after} {quota.unit}, {words.quota(quota)}; ask: {quota.ask}"
             yield _result("quota-too-small", text, file)
     for finding in stack.policy.findings:
-        text = f"{finding.policy}: {finding.resource}: {finding.message}"
-        yield _result("policy", text, file, level="error" if finding.mandatory else "warning")
+        yield _policy(finding, file)
     for line in stack.after.lines if stack.after else ():
         if line.kind != "by-use" and not line.usd.known:
             yield _result("price-unknown", f"{line.name}: {'; '.join(line.unknown)}", file)
@@ -80,7 +113,6 @@ def _result(rule: str, text: str, file: str, line: int = 1, column: int = 1, lev
     place = {"artifactLocation": {"uri": file}, "region": {"startLine": line, "startColumn": column}}
     return {
         "ruleId": rule,
-        "ruleIndex": list(_RULES).index(rule),
         "level": level or _RULES[rule][0],
         "message": {"text": text},
         "locations": [{"physicalLocation": place}],

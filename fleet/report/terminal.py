@@ -39,8 +39,9 @@ def terminal(report: Report) -> Iterator[RenderableType]:
             yield Text(f"  {one.pool} {words.ready(one)}: {words.reasons(one)}", style)
         yield Text(f"  {words.policy(stack)}")
         for finding in stack.policy.findings:
-            style = "bold red" if finding.mandatory else "yellow"
-            yield Text(f"      {finding.level} {finding.policy}: {finding.resource}: {finding.message}", style)
+            style = "bold red" if finding.mandatory else "dim" if finding.waived else "yellow"
+            said = f"{words.weight(finding)}: {finding.policy}: {finding.resource}: {words.finding(finding)}"
+            yield Text(f"      {said}", style)
     yield Text(words.method(report), style="dim")
 
 

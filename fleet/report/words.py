@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from fleet.report.model import Band, Change, Estimate, FieldChange, Line, QuotaChange, Readiness, Report, StackReport
+from fleet.report.model import Band, Change, Estimate, FieldChange, Finding, Line, QuotaChange, Readiness, Report, StackReport
 
 CASES = ("floor", "expected", "ceiling")
 _CASES_OF_STACKS = (
@@ -124,10 +124,28 @@ def reasons(one: Readiness) -> str:
 
 def policy(stack: StackReport) -> str:
     """What policies say, in a line."""
-    if not stack.policy.evaluated:
+    said = stack.policy
+    if not said.evaluated:
         return "policy: not evaluated"
-    count, hard = len(stack.policy.findings), sum(one.mandatory for one in stack.policy.findings)
-    return f"policy: {count} violation{'s' if count > 1 else ''}, {hard} of them mandatory" if count else "policy: passed"
+    count, hard = len(said.standing), sum(one.mandatory for one in said.findings)
+    parts = [f"{count} violation{'s' if count > 1 else ''}, {hard} of them mandatory" if count else "passed"]
+    if waived := len(said.findings) - count:
+        parts.append(f"{waived} waived")
+    if said.unknown:
+        parts.append(f"{said.unknown} not known before the apply")
+    return f"policy: {', '.join(parts)}"
+
+
+def finding(one: Finding) -> str:
+    """What is wrong, how to mend it, and why it is let pass where it is."""
+    mend = f" Mend: {one.mend}." if one.mend else ""
+    waived = f" Waived: {one.waived}." if one.waived else ""
+    return f"{one.message}{mend}{waived}"
+
+
+def weight(one: Finding) -> str:
+    """How heavy a finding is: its enforcement, and its severity where that is known."""
+    return "waived" if one.waived else ", ".join(filter(None, (one.level or "advisory", one.severity)))
 
 
 def not_counted(report: Report) -> str:

@@ -301,9 +301,10 @@ def _blocked(stack: Stack, _: Settings) -> Iterator[FoundAt]:
 
     What is not blocked is one policy away from being public.
     """
-    if len(stack.of(BLOCK)) < len(stack.of(BUCKET)):
-        for bucket in stack.of(BUCKET):
-            yield bucket, "publicAccessBlock", Told(f"on {len(stack.of(BLOCK))} of {len(stack.of(BUCKET))} buckets")
+    blocks, buckets = len(stack.of(BLOCK)), stack.of(BUCKET)
+    if blocks < len(buckets):
+        for bucket in buckets:
+            yield bucket, "publicAccessBlock", Told(f"on {blocks} of {len(buckets)} buckets")
 
 
 rules.demand(
@@ -349,9 +350,10 @@ def _tls(stack: Stack, _: Settings) -> Iterator[FoundAt]:
         for it in statements(one.view("policy", "{}"))
         if it("Effect") == "Deny" and str(it("Condition.Bool", View({})).get("aws:SecureTransport")) == "false"
     ]
-    if len(refusing) < len(stack.of(BUCKET)):
-        for bucket in stack.of(BUCKET):
-            yield bucket, "policy", Told(f"refuses plain HTTP on {len(refusing)} of {len(stack.of(BUCKET))} buckets")
+    buckets = stack.of(BUCKET)
+    if len(refusing) < len(buckets):
+        for bucket in buckets:
+            yield bucket, "policy", Told(f"refuses plain HTTP on {len(refusing)} of {len(buckets)} buckets")
 
 
 @rules.on(

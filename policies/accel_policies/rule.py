@@ -49,7 +49,17 @@ class Stack:
 
     resources: tuple[Resource, ...]
 
+    @cached_property
+    def _by_type(self) -> dict[str, list[Resource]]:
+        found: dict[str, list[Resource]] = {}
+        for one in self.resources:
+            found.setdefault(one.type, []).append(one)
+        return found
+
     def of(self, *types: str) -> list[Resource]:
+        """Those of these types, as they were registered."""
+        if len(types) == 1:
+            return list(self._by_type.get(types[0], ()))
         return [one for one in self.resources if one.type in types]
 
 

@@ -191,6 +191,7 @@ TOOLS: dict[str, Tool] = {
             tags="remove_all_sd",
         ),
         Tool("kube-score", "kube-score", "github.com/zegl/kube-score/cmd/kube-score", "1.20.0", 30),
+        Tool("actionlint", "actionlint", "github.com/rhysd/actionlint/cmd/actionlint", "1.7.12", 15),
     )
 }
 

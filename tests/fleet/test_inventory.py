@@ -391,7 +391,7 @@ def test_accelerators_carbon_and_quotas_are_those_of_the_machines(tmp_path: Path
     # 72 W x 730 h x 0.6 x PUE 1.14 x 323.05 g/kWh of us-east-1, times 1, 2, 4; each case is rounded by itself.
     assert [f"{value:.1f}" for value in (stack.after.kg.floor, stack.after.kg.expected, stack.after.kg.ceiling)] == KG
     assert [(q.quota, q.after, q.verdict) for q in stack.quotas] == [("L-DB2E81BA", 16, "unknown")]
-    assert stack.policy.evaluated is False
+    assert stack.policy.evaluated
 
 
 # Every type that is read, free or paid by use is one of its SDK's.

@@ -2,10 +2,12 @@
 
 Needs Chromium on PATH (`make browser` installs Debian's) and axe-core from npm, kept in the toolchain's cache; where
 one is not to be had, tests that need it are skipped with the reason. UPDATE_PICTURES=1 writes docs/images/report-*.png.
+The stack's program is run, too, so that its policies and its graph are on the page.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -13,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page, sync_playwright
 from typer.testing import CliRunner
 
 from fleet.cli import app
@@ -36,7 +38,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     old = text.replace("nodes: {min: 0, max: 3}", "nodes: {min: 0, max: 3}\n        disk_gib: 300")
     assert old != text
     (before / "aws-dev.yaml").write_text(old)
-    words = ["report", "--stack", "aws-dev", "--base-dir", "before", "--format", "html", "--out", str(page)]
+    words = ["report", "--stack", "aws-dev", "--base-dir", "before", "--program", "--format", "html", "--out", str(page)]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(here)
         done = CliRunner().invoke(app, words)
@@ -69,8 +71,13 @@ def page(browser: object, file: Path) -> Iterator[Page]:
     assert said == []
 
 
+def tables(page: Page) -> Locator:
+    """Those of the stack; the regions' is another section's."""
+    return page.locator("section[aria-label=aws-dev] table")
+
+
 def column(page: Page, table: int, number: int) -> list[str]:
-    rows = page.locator("table").nth(table).locator("tbody tr:not([hidden])")
+    rows = tables(page).nth(table).locator("tbody tr:not([hidden])")
     return rows.evaluate_all(f"rows => rows.map(row => row.cells[{number}].textContent)")
 
 
@@ -82,12 +89,13 @@ def test_it_opens_with_the_change_and_its_tables(page: Page) -> None:
     assert "Accelfleet" in page.title()
     assert page.locator("li.danger").count() == 1
     assert "Made anew: pool main/l4" in page.locator("li.danger").first.inner_text()
-    assert page.locator("table").count() == 3
+    assert tables(page).count() == 3
+    assert page.locator("section[aria-label='Where it stands'] table tbody tr").count() == 1
     assert page.locator("svg circle.here").count() > 0
 
 
 def test_a_click_and_a_key_sort_by_number_both_ways(page: Page) -> None:
-    head = page.locator("table").first.locator("th", has_text="USD ceiling")
+    head = tables(page).first.locator("th", has_text="USD ceiling")
     head.locator("button").click()
     up = [amount(text) for text in column(page, 0, 6)]
     assert up == sorted(up)
@@ -102,7 +110,7 @@ def test_a_click_and_a_key_sort_by_number_both_ways(page: Page) -> None:
 
 def test_the_filter_leaves_the_rows_that_hold_the_word(page: Page) -> None:
     whole = len(column(page, 0, 0))
-    box = page.locator("input[type=search]").first
+    box = page.locator("section[aria-label=aws-dev] input[type=search]").first
     box.fill("DISKS")
     left = column(page, 0, 0)
     assert 0 < len(left) < whole
@@ -114,13 +122,12 @@ def test_the_filter_leaves_the_rows_that_hold_the_word(page: Page) -> None:
 
 
 def test_every_control_is_reached_by_the_tab_key(page: Page) -> None:
-    wanted = page.locator("button, input, [tabindex='0']").count()
+    controls = "button, input, [tabindex='0'], section > details > summary"
+    wanted = page.locator(controls).count()
     reached = set()
     for _ in range(wanted + 5):
         page.keyboard.press("Tab")
-        reached.add(
-            page.evaluate("[...document.querySelectorAll('button, input, [tabindex=\"0\"]')].indexOf(document.activeElement)")
-        )
+        reached.add(page.evaluate("(all) => [...document.querySelectorAll(all)].indexOf(document.activeElement)", controls))
     assert reached >= set(range(wanted))
 
 
@@ -131,8 +138,36 @@ def test_dark_is_dark_and_light_is_light(page: Page) -> None:
         style = "(({color, backgroundColor}) => [color, backgroundColor])(getComputedStyle(document.body))"
         seen[scheme] = tuple(page.evaluate(style))
         if os.environ.get("UPDATE_PICTURES"):
-            page.screenshot(path=str(ROOT / "docs" / "images" / f"report-{scheme}.png"))
+            images = ROOT / "docs" / "images"
+            page.screenshot(path=str(images / f"report-{scheme}.png"))
+            page.locator(".wide svg").screenshot(path=str(images / f"report-resources-{scheme}.png"))
+            page.locator("section[aria-label='Where it stands']").screenshot(path=str(images / f"report-regions-{scheme}.png"))
     assert seen == {"light": ("rgb(31, 35, 40)", "rgb(255, 255, 255)"), "dark": ("rgb(240, 246, 252)", "rgb(13, 17, 23)")}
+
+
+def test_the_map_shows_the_region_and_the_graph_its_boxes_apart(page: Page) -> None:
+    assert page.locator(".world circle.site").count() == 1
+    assert "aws us-east-1 in Northern Virginia" in (page.locator(".world svg").get_attribute("aria-label") or "")
+    boxes = page.locator(".box").evaluate_all("all => all.map(one => one.getBBox()).map(b => [b.x, b.y, b.width, b.height])")
+    assert len(boxes) > 10
+    assert page.locator(".edge").count() > 10
+    for (x1, y1, w1, h1), (x2, y2, w2, h2) in itertools.combinations(boxes, 2):
+        assert x1 + w1 <= x2 or x2 + w2 <= x1 or y1 + h1 <= y2 or y2 + h2 <= y1
+    over = """all => all.filter(g => {
+        const box = g.querySelector('rect').getBBox();
+        return [...g.querySelectorAll('text')].some(text => text.getBBox().x + text.getBBox().width > box.x + box.width);
+    }).map(g => g.textContent)"""
+    assert page.locator(".wide g").evaluate_all(over) == [], "text that leaves its box"
+
+
+def test_the_outline_unfolds_by_key_to_every_resource(page: Page) -> None:
+    summary = page.locator("section > details > summary")
+    summary.focus()
+    page.keyboard.press("Enter")
+    count = int(summary.inner_text().split()[1])
+    assert count > 100
+    assert page.locator("section > details li").count() == count
+    assert page.locator("section > details > ul > li").first.is_visible()
 
 
 def test_on_paper_it_has_no_controls_and_becomes_a_document(page: Page) -> None:

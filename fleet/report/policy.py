@@ -1,0 +1,107 @@
+"""What policies say of a program's registrations, and how these hang together: by the pack's own judge, with no engine.
+
+A stack file's registrations come from a child process, since only the program can tell them and `fleet` loads no SDK.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fleet.report.model import Finding, Node, Policy
+from fleet.spec import StackSpec
+from fleet.workspace import ROOT
+
+if TYPE_CHECKING:
+    from policies.accel_policies.judge import Violation
+
+PACK = "accelfleet"
+Rows = Iterable[Mapping[str, Any]]
+# How the engine's events write what a reader may not see, or nobody knows yet.
+_HIDDEN = ("[secret]", "[unknown]")
+
+
+class ProgramError(Exception):
+    """The program did not run to its end; the message is its last words."""
+
+
+def registrations(file: Path) -> list[dict[str, Any]]:
+    """What the program of a stack file registers, as a preview would see it. Takes the SDKs of its clouds, and seconds.
+
+    Raises:
+        ProgramError: it failed.
+    """
+    # The interpreter's own warnings are nobody's rows.
+    command = [sys.executable, "-W", "ignore", "-m", "infra.recorded", str(file)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
+        raise ProgramError(f"{file.stem}: its program did not run with no cloud behind it: {last}")
+    made: list[dict[str, Any]] = json.loads(done.stdout)
+    return made
+
+
+def judged(rows: Rows, spec: StackSpec | None) -> Policy:
+    """What our pack says; by a stack file's limits, waivers and enforcement where there is one."""
+    from policies.accel_policies.judge import evaluate  # noqa: PLC0415 - a report without a program needs no rules
+    from policies.accel_policies.rule import Resource  # noqa: PLC0415
+    from policies.accel_policies.settings import Settings  # noqa: PLC0415
+    from policies.accel_policies.wire import plain  # noqa: PLC0415
+
+    resources = (
+        Resource(
+            type=row["type"],
+            name=name_of(row["urn"]),
+            props=plain(_shown(row.get("inputs") or {})),
+            urn=row["urn"],
+            parent=row.get("parent") or "",
+        )
+        for row in rows
+    )
+    found = evaluate(resources, Settings.of(spec) if spec else Settings())
+    return Policy(True, tuple(map(_finding, found.violations)), len(found.unknown))
+
+
+def _finding(one: Violation) -> Finding:
+    # The sentence names resource and remedy, which a report shows apart.
+    message = one.message.removeprefix(f"{one.resource.name}: ").replace(f" Mend: {one.rule.mend}.", "")
+    waived = f"{one.waiver.reason} (until {one.waiver.expires})" if one.waiver else None
+    return Finding(one.rule.id, str(one.enforcement), one.resource.name, message, str(one.rule.severity), one.rule.mend, waived)
+
+
+def _shown(value: Any) -> Any:
+    """The engine's words for what it hides as the protocol's mark, which rules know for unknown."""
+    if isinstance(value, list):
+        return [_shown(one) for one in value]
+    if isinstance(value, Mapping):
+        return {key: _shown(one) for key, one in value.items()}
+    return _NOT_YET if isinstance(value, str) and value in _HIDDEN else value
+
+
+# The mark of a string that is known only after the apply (sdk/go/common/resource/plugin/rpc.go).
+_NOT_YET = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+
+
+def graph(rows: Rows) -> tuple[Node, ...]:
+    """The resources with what they belong to and wait for; providers are settings, no part of it."""
+    # Programs register what does not wait for each other in any order.
+    kept = sorted((row for row in rows if not row["type"].startswith("pulumi:")), key=lambda row: str(row["urn"]))
+    there = {row["urn"] for row in kept}
+    return tuple(
+        Node(
+            row["urn"],
+            row["type"],
+            row["parent"] if row.get("parent") in there else "",
+            tuple(sorted({urn for urn in row.get("dependencies") or () if urn in there})),
+        )
+        for row in kept
+    )
+
+
+def name_of(urn: str) -> str:
+    """The last part of a URN."""
+    return urn.rsplit("::", 1)[-1]

@@ -1,0 +1,169 @@
+"""What policies say of a program, in every shape of the report: of a state, of events, and of a stack file's own program."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result as Ended
+from typer.testing import CliRunner
+
+import fleet.arguments
+import fleet.report.cli
+from fleet.cli import app
+from fleet.load import load_stack
+from fleet.report import policy
+from fleet.report.model import Finding
+from fleet.workspace import STACKS
+
+RULE = "aws-eks-api-open"
+URN = "urn:pulumi:dev::shop::accelfleet:aws:EksCluster$aws:eks/cluster:Cluster::main-cluster"
+PARENT = "urn:pulumi:dev::shop::accelfleet:aws:EksCluster::main"
+CLUSTER = {
+    "urn": URN,
+    "type": "aws:eks/cluster:Cluster",
+    "custom": True,
+    "parent": PARENT,
+    "dependencies": [],
+    "inputs": {"vpcConfig": {"endpointPublicAccess": True, "publicAccessCidrs": ["0.0.0.0/0"]}, "roleArn": "[secret]"},
+}
+COMPONENT = {"urn": PARENT, "type": "accelfleet:aws:EksCluster", "custom": False, "parent": "", "inputs": {}}
+SHAPES = ("text", "markdown", "json", "html", "sarif")
+
+
+def run(*words: str) -> Ended:
+    return CliRunner().invoke(app, ["report", *words], env={"COLUMNS": "400", "NO_COLOR": "1", "TERM": "dumb"})
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    file = tmp_path / "state.json"
+    file.write_text(json.dumps({"version": 3, "deployment": {"resources": [COMPONENT, CLUSTER]}}))
+    return file
+
+
+@pytest.fixture
+def waived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory of stacks with one that waives the rule."""
+    ends = (datetime.now(UTC) + timedelta(days=60)).date()
+    text = (STACKS / "aws-dev.yaml").read_text()
+    assert "\npolicies:" not in text
+    waiver = f"{{rule: {RULE}, resource: main-*, reason: a workshop of one week, expires: {ends}}}"
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "stacks" / "aws-dev.yaml").write_text(f"{text}\npolicies:\n  waivers:\n    - {waiver}\n")
+    for module in (fleet.arguments, fleet.report.cli):
+        monkeypatch.setattr(module, "STACKS", tmp_path / "stacks")
+    return tmp_path / "stacks"
+
+
+def findings(done: Ended) -> list[Finding]:
+    (stack,) = json.loads(done.stdout)["stacks"]
+    assert stack["policy"]["evaluated"]
+    return [Finding(**one) for one in stack["policy"]["findings"]]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_names_rule_severity_resource_and_remedy(shape: str, state: Path) -> None:
+    done = run("--from", str(state), "--format", shape)
+    assert done.exit_code == 0, done.output
+    for said in (RULE, "critical", "main-cluster", "publicAccessCidrs"):
+        assert said in done.stdout, said
+    (one,) = [one for one in findings(run("--from", str(state), "--format", "json")) if one.policy == RULE]
+    assert (one.level, one.severity, one.resource, one.waived) == ("mandatory", "critical", "main-cluster", None)
+    assert one.mend
+    assert one.mend in " ".join(done.stdout.split())
+    assert one.mend not in one.message
+
+
+def test_in_a_comment_what_refuses_is_outside_of_what_is_folded(state: Path) -> None:
+    said = run("--from", str(state), "--format", "markdown").stdout
+    assert said.index(RULE) < said.index("<details>")
+    assert "mandatory polic" in said.splitlines()[0]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_waiver_of_the_stack_file_is_shown_with_its_reason_and_end(shape: str, state: Path, waived: Path) -> None:
+    done = run("--from", str(state), "--stack", "aws-dev", "--format", shape, "--fail-on", "policy")
+    (one,) = [
+        one for one in findings(run("--from", str(state), "--stack", "aws-dev", "--format", "json")) if one.policy == RULE
+    ]
+    assert one.waived
+    assert "a workshop of one week (until 20" in " ".join(done.stdout.split())
+    assert "main-cluster" in done.stdout
+    if shape == "sarif":
+        (result,) = [one for one in json.loads(done.stdout)["runs"][0]["results"] if one["ruleId"] == f"policy/{RULE}"]
+        assert result["suppressions"][0]["justification"].startswith("a workshop of one week")
+
+
+def test_a_gate_fails_by_what_is_mandatory_and_not_by_what_is_waived(state: Path, waived: Path) -> None:
+    failed = run("--from", str(state), "--fail-on", "policy")
+    assert failed.exit_code == 1
+    assert f"{RULE} by main-cluster" in failed.output
+    passed = run("--from", str(state), "--stack", "aws-dev", "--fail-on", "policy")
+    assert RULE not in passed.stderr
+    assert run("--stack", "aws-dev", "--fail-on", "policy").exit_code == 2
+
+
+def test_code_scanning_has_a_rule_for_each_policy(state: Path) -> None:
+    (log,) = json.loads(run("--from", str(state), "--format", "sarif").stdout)["runs"]
+    rules = {rule["id"]: rule for rule in log["tool"]["driver"]["rules"]}
+    assert rules[f"policy/{RULE}"]["help"]["text"].startswith("Mend: ")
+    assert {one["ruleId"] for one in log["results"]} <= set(rules)
+    (result,) = [one for one in log["results"] if one["ruleId"] == f"policy/{RULE}"]
+    assert result["level"] == "error"
+
+
+def event(pack: str | None) -> list[dict[str, Any]]:
+    step = {"op": "create", "urn": URN, "type": CLUSTER["type"], "new": CLUSTER, "old": None}
+    said = {"policyPackName": pack, "policyName": RULE, "enforcementLevel": "mandatory", "resourceUrn": URN, "message": "open"}
+    return [{"sequence": 1, "resourcePreEvent": {"metadata": step}}, *([{"sequence": 2, "policyEvent": said}] if pack else [])]
+
+
+@pytest.mark.parametrize(
+    ("pack", "seen"), [(None, [RULE]), ("accelfleet", [f"accelfleet/{RULE}"]), ("house", [f"house/{RULE}", RULE])]
+)
+def test_what_the_engine_asked_our_pack_is_not_asked_again(pack: str | None, seen: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "events.json"
+    file.write_text("\n".join(json.dumps(one) for one in event(pack)))
+    found = [one.policy for one in findings(run("--from", str(file), "--format", "json"))]
+    assert [one for one in found if RULE in one] == seen
+
+
+def test_a_terraform_state_is_judged_by_nobody() -> None:
+    done = run("--from", str(Path(__file__).parent / "sample.tfstate"))
+    assert "policy: not evaluated" in done.stdout
+
+
+def test_a_stack_files_program_is_run_with_no_cloud_and_judged() -> None:
+    done = run("--stack", "aws-dev", "--program", "--format", "json")
+    assert done.exit_code == 0, done.output
+    (stack,) = json.loads(done.stdout)["stacks"]
+    assert stack["policy"]["evaluated"]
+    assert stack["policy"]["findings"] == []
+    nodes = {one["urn"]: one for one in stack["graph"]}
+    assert len(nodes) > 100
+    assert {one["parent"] for one in nodes.values()} - {""} <= set(nodes)
+    assert any(one["needs"] for one in nodes.values())
+
+
+def test_a_rule_that_the_program_breaks_is_found_before_any_engine_runs(waived: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "registrations", lambda _: [COMPONENT, CLUSTER])
+    done = run("--stack", "aws-dev", "--program", "--format", "json")
+    (one,) = [one for one in findings(done) if one.policy == RULE]
+    assert one.waived
+
+
+def test_a_program_that_does_not_run_says_its_last_words(tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text("environment: nowhere\n")
+    with pytest.raises(policy.ProgramError, match="wrong: its program did not run with no cloud behind it: "):
+        policy.registrations(tmp_path / "wrong.yaml")
+
+
+def test_values_that_the_engine_hides_are_unknown_and_never_judged() -> None:
+    hidden = {**CLUSTER, "inputs": {"vpcConfig": {"endpointPublicAccess": True, "publicAccessCidrs": "[secret]"}}}
+    judged = policy.judged([hidden], load_stack(STACKS / "aws-dev.yaml"))
+    assert RULE not in [one.policy for one in judged.findings]
+    assert judged.unknown
