@@ -106,7 +106,7 @@ class _Monitor(mocks.MockMonitor):
         self.rows: list[Json] = []
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol names it
-        response = super().RegisterResource(request)  # type: ignore[no-untyped-call] - the SDK has no types there
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type != _STACK:
             self.rows.append(
                 {
