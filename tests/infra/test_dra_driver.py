@@ -24,7 +24,7 @@ from infra.kubernetes.namespaces import pod_security
 from infra.kubernetes.tenancy import accelerator_quota
 from tests.accelerator_pools import INF2, L4, L4_ON_GKE, T4_ON_AKS, pool_of, tolerates
 from tests.infra import test_gcp
-from tests.infra.test_kubernetes import DAEMON_SET, DEPLOYMENT, NAMESPACE, RELEASE, in_cluster, model
+from tests.infra.test_kubernetes import DAEMON_SET, DEPLOYMENT, NAMESPACE, POLICY, RELEASE, in_cluster, model
 from tests.infra.test_sharing import runs_on
 from tests.infra.test_tenancy import QUOTA, cluster, on_platform
 
@@ -107,7 +107,7 @@ def test_the_driver_is_pinned_and_hands_out_gpus_and_nothing_else(deploy):
     (space,) = recorded.of(NAMESPACE).values()
     assert space["metadata"]["name"] == release["namespace"] == HOME
     assert pod_security("privileged").items() <= space["metadata"]["labels"].items()
-    assert {r.type for r in recorded.depends_on(recorded.one(RELEASE))} == {NAMESPACE}
+    assert {r.type for r in recorded.depends_on(recorded.one(RELEASE))} == {NAMESPACE, POLICY}
     assert recorded.of(DAEMON_SET) == {}, "the cloud's image has the kernel driver"
 
 
@@ -116,7 +116,7 @@ def test_on_gke_the_kernel_driver_is_installed_beside_it(deploy):
     recorded = deploy(driver(pool))
     release = recorded.one(RELEASE)
     installer = recorded.one(DAEMON_SET)
-    assert {r.type for r in recorded.depends_on(release)} == {NAMESPACE, DAEMON_SET, QUOTA}
+    assert {r.type for r in recorded.depends_on(release)} == {NAMESPACE, POLICY, DAEMON_SET, QUOTA}
     pod = installer.inputs["spec"]["template"]["spec"]
     assert runs_on(installer.inputs, pool.node_labels)
     assert not runs_on(installer.inputs, pool_of(L4_ON_GKE).node_labels), "GKE installs its own there"
