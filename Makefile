@@ -9,6 +9,9 @@ SERVING_STAMP := $(SERVING)/.installed
 # So have the projects.
 PROJECTS := .venv-projects
 PROJECTS_STAMP := $(PROJECTS)/.installed
+# And the training scripts' frameworks: PyTorch and what stands on it.
+TRAINING := .venv-training
+TRAINING_STAMP := $(TRAINING)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install browser torch demo test check lint types unit serving-test projects-test bench schema lock docs clean
@@ -31,6 +34,12 @@ $(SERVING_STAMP): serving/requirements.txt serving/requirements-stores.txt servi
 $(PROJECTS_STAMP): projects/requirements.txt
 	$(PYTHON) -m venv $(PROJECTS)
 	$(PROJECTS)/bin/pip install --quiet --disable-pip-version-check --no-deps -r projects/requirements.txt
+	@touch $@
+
+$(TRAINING_STAMP): training/requirements-cpu.txt training/cpu_torch.py
+	$(PYTHON) -m venv $(TRAINING)
+	DS_BUILD_OPS=0 $(TRAINING)/bin/pip install --quiet --disable-pip-version-check --no-deps -r training/requirements-cpu.txt
+	$(TRAINING)/bin/python training/cpu_torch.py
 	@touch $@
 
 install: $(STAMP) $(SERVING_STAMP) ## Set up .venv with everything
@@ -64,11 +73,7 @@ browser: ## Chromium for the HTML report's tests, where it can be had: Debian's,
 	  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium >/dev/null; } || \
 	  echo "no Chromium, and none to be installed: the tests of the HTML report are skipped"
 
-torch: ## PyTorch for the training scripts' tests: Debian's for CPUs, as root; PyPI's is gigabytes of CUDA; without it they are skipped
-	@/usr/bin/python3 -c 'import torch' 2>/dev/null || { \
-	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get -qq update && \
-	  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends python3-torch >/dev/null; } || \
-	  echo "no PyTorch, and none to be installed: the tests of the training scripts' runs are skipped"
+torch: $(TRAINING_STAMP) ## PyTorch, Accelerate, DeepSpeed, Lightning and Ray for the training scripts' tests, on a CPU
 
 test: lint types serving-test projects-test browser torch $(STAMP) ## Everything: check, and the tests on the real engine and Kubernetes
 	$(BIN)/python -m sandbox.toolchain

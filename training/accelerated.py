@@ -1,6 +1,11 @@
-"""Hugging Face Accelerate, by `accelerate launch -m training.accelerated`; mixed precision and devices are its flags."""
+"""Hugging Face Accelerate, by `accelerate launch --multi_gpu -m training.accelerated`; precision and devices are its flags.
+
+On CPUs by torchrun with ACCELERATE_USE_CPU=true: `accelerate launch --cpu` starts one process, whatever --num_processes says.
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from training import task
 
@@ -22,6 +27,12 @@ def main() -> None:
         accelerator.unwrap_model(model).load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
     loss = None
+
+    def save(path: Path) -> None:
+        torch.save({"model": accelerator.unwrap_model(model).state_dict(), "optimizer": optimizer.state_dict()}, path)
+
+    if accelerator.is_main_process:
+        task.say(f"{accelerator.num_processes} processes, {accelerator.device.type}, from step {done}")
     for step in range(done + 1, of.steps + 1):
         rows, answers = task.batch(of, step, accelerator.process_index, accelerator.device)
         with accelerator.autocast():
@@ -30,11 +41,9 @@ def main() -> None:
         optimizer.step()
         optimizer.zero_grad()
         if (step % of.every == 0 or step == of.steps) and accelerator.is_main_process:
-            plain = accelerator.unwrap_model(model).state_dict()
-            state = {"model": plain, "optimizer": optimizer.state_dict()}
-            task.keep(of.checkpoints, step, lambda place, state=state: torch.save(state, place))
+            task.keep(of.checkpoints, step, save)
     if accelerator.is_main_process and loss is not None:
-        task.say(f"{accelerator.num_processes} processes, step {of.steps}: loss {loss.item():.6f}")
+        task.say(f"step {of.steps}: loss {loss.item():.6f}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,11 @@ from training import task
 
 
 def main() -> None:
-    of = task.settings()
+    fit(task.settings())
+
+
+def fit(of: task.Settings) -> None:
+    """What each process does; a process group that is there already, such as Ray's, is taken."""
     import torch  # noqa: PLC0415 - `--help` and a wrong flag need no framework
     import torch.distributed as dist  # noqa: PLC0415
     from torch.nn.parallel import DistributedDataParallel  # noqa: PLC0415
@@ -21,7 +25,8 @@ def main() -> None:
     device = torch.device(f"cuda:{os.environ['LOCAL_RANK']}" if gpu else "cpu")
     if gpu:
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if gpu else "gloo")
+    if mine := not dist.is_initialized():
+        dist.init_process_group("nccl" if gpu else "gloo")
     rank, world = dist.get_rank(), dist.get_world_size()
     torch.manual_seed(of.seed)
     model = task.network().to(device)
@@ -55,7 +60,8 @@ def main() -> None:
             raise SystemExit(143)
     if rank == 0:
         task.say(f"step {of.steps}: loss {loss.item():.6f}" if loss is not None else f"step {done}: nothing was left to do")
-    dist.destroy_process_group()
+    if mine:
+        dist.destroy_process_group()
 
 
 if __name__ == "__main__":

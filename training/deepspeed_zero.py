@@ -24,7 +24,9 @@ def main() -> None:
         # Each process has its part of the states: DeepSpeed's own checkpoints, not one file.
         _, kept = engine.load_checkpoint(str(of.checkpoints))
         done = kept["step"] if kept else 0
-    loss = None
+    loss, first = None, torch.distributed.get_rank() == 0
+    if first:
+        task.say(f"{torch.distributed.get_world_size()} processes, {engine.device.type}, from step {done}")
     for step in range(done + 1, of.steps + 1):
         rows, answers = task.batch(of, step, torch.distributed.get_rank(), engine.device)
         loss = torch.nn.functional.mse_loss(engine(rows.to(engine.get_data_types()[0])).float(), answers)
@@ -32,8 +34,8 @@ def main() -> None:
         engine.step()
         if of.checkpoints is not None and (step % of.every == 0 or step == of.steps):
             engine.save_checkpoint(str(of.checkpoints), client_state={"step": step})
-    if torch.distributed.get_rank() == 0 and loss is not None:
-        task.say(f"{torch.distributed.get_world_size()} processes, step {of.steps}: loss {loss.item():.6f}")
+    if first and loss is not None:
+        task.say(f"step {of.steps}: loss {loss.item():.6f}")
 
 
 if __name__ == "__main__":

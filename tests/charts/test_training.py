@@ -19,6 +19,7 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 MINIMAL = minimal(CHART)
 LAUNCHERS = {"torchrun": "training.ddp", "accelerate": "training.accelerated", "lightning": "training.lightning_fit"}
+RAY = {"module": "training.ray_ddp"}
 DISRUPTED = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
 
 
@@ -80,7 +81,7 @@ def test_the_schema_refuses_what_the_chart_does_not_know(values):
 
 def test_the_launchers_modules_are_there():
     root = CHART.parents[1]
-    for module in (*LAUNCHERS.values(), "training.deepspeed_zero"):
+    for module in (*LAUNCHERS.values(), "training.deepspeed_zero", RAY["module"]):
         assert (root / Path(*module.split("."))).with_suffix(".py").exists(), module
     assert VALUES["script"]["module"] == LAUNCHERS["torchrun"]
 
@@ -118,9 +119,10 @@ def test_every_worker_meets_at_the_first_with_a_process_an_accelerator(render, l
     at = command.index("-m")
     assert command[at + 1] == module
     assert command[-2:] == ["--steps", "10"]
-    flags = dict(flag.removeprefix("--").split("=") for flag in command[:at] if flag.startswith("--"))
+    flags = dict(flag.removeprefix("--").split("=") for flag in command[:at] if "=" in flag)
     if launcher == "accelerate":
         assert command[:2] == ["accelerate", "launch"]
+        assert "--multi_gpu" in command, "else each of several nodes with one GPU trains alone"
         assert (flags["num_machines"], flags["num_processes"], flags["machine_rank"]) == ("3", "24", "$(NODE_RANK)")
         assert (flags["main_process_ip"], flags["main_process_port"]) == ("fit-0.fit", "29500")
     else:
@@ -133,6 +135,23 @@ def test_every_worker_meets_at_the_first_with_a_process_an_accelerator(render, l
         assert json.loads(made["ConfigMap"]["data"]["deepspeed.json"]) == {"zero_optimization": {"stage": 2}}
         (path,) = [flag.partition("=")[2] for flag in command if flag.startswith("--deepspeed-config=")]
         assert Path(path).parent.as_posix() in {mount["mountPath"] for mount in container["volumeMounts"]}
+
+
+@pytest.mark.sandbox
+def test_accelerate_without_accelerators_is_started_by_torchrun_as_its_own_launcher_starts_no_group_there(render):
+    script = {"module": LAUNCHERS["accelerate"]}
+    made = render(with_(launcher="accelerate", workers=2, accelerator={"resource": ""}, script=script))
+    container = trainer(made["Job"]["spec"]["template"]["spec"])
+    assert container["command"][0] == "torchrun"
+    assert {"name": "ACCELERATE_USE_CPU", "value": "true"} in container["env"]
+    alone = render(with_(launcher="accelerate", workers=1, accelerator={"count": 1}, script=script))
+    assert "--multi_gpu" not in trainer(alone["Job"]["spec"]["template"]["spec"])["command"], "Accelerate refuses it for one"
+
+
+@pytest.mark.sandbox
+def test_ray_is_not_given_a_script_that_waits_for_torchrun(render):
+    with pytest.raises(AssertionError, match=r"training\.ddp waits for torchrun.*training\.ray_ddp"):
+        render(with_(engine="rayjob"))
 
 
 @pytest.mark.sandbox
@@ -152,10 +171,10 @@ def test_a_set_begins_anew_as_a_whole(render):
 
 @pytest.mark.sandbox
 def test_ray_has_its_head_apart_from_the_accelerators_and_goes_with_the_job(render):
-    made = render(with_(engine="rayjob", workers=3, accelerator={"count": 4}, script={"args": ["it's"]}))
+    made = render(with_(engine="rayjob", workers=3, accelerator={"count": 4}, script={**RAY, "args": ["it's"]}))
     ray = made["RayJob"]["spec"]
     assert ray["shutdownAfterJobFinishes"] is True
-    assert ray["entrypoint"].startswith("python -m training.ddp ")
+    assert ray["entrypoint"].startswith("python -m training.ray_ddp ")
     head, (workers,) = ray["rayClusterSpec"]["headGroupSpec"], ray["rayClusterSpec"]["workerGroupSpecs"]
     assert head["rayStartParams"] == {"num-cpus": "0"}
     assert "nvidia.com/gpu" not in trainer(head["template"]["spec"])["resources"]["limits"]
@@ -169,7 +188,8 @@ def test_ray_has_its_head_apart_from_the_accelerators_and_goes_with_the_job(rend
 @pytest.mark.sandbox
 @pytest.mark.parametrize(("engine", "kind"), [("job", "Job"), ("jobset", "JobSet"), ("rayjob", "RayJob")])
 def test_a_queued_job_waits_for_kueue(render, engine, kind):
-    made = render(with_(engine=engine, queueName="search"))[kind]
+    script = RAY if engine == "rayjob" else {}
+    made = render(with_(engine=engine, script=script, queueName="search"))[kind]
     assert made["spec"]["suspend"] is True
     assert made["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "search"
 

@@ -1,12 +1,12 @@
-"""The training scripts: what needs no framework everywhere; PyTorch DDP for real, by gloo on the CPU, where there is a torch.
-
-Set TRAINING_PYTHON to an interpreter that has PyTorch; else Debian's (apt-get install python3-torch) and this one are tried.
-Accelerate, DeepSpeed and Lightning are not run here: their flags and syntax alone are checked.
+"""The training scripts: what needs no framework everywhere; each launcher's for real, two processes by gloo on the CPU, where
+there are frameworks: `make torch` sets up .venv-training, or TRAINING_PYTHON names an interpreter that has them.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,14 +19,14 @@ import pytest
 from fleet.workspace import ROOT
 from training import task
 
-MODULES = ("ddp", "accelerated", "deepspeed_zero", "lightning_fit")
+MODULES = ("ddp", "accelerated", "deepspeed_zero", "lightning_fit", "ray_ddp")
 
 
 @cache
-def torch_python() -> str | None:
+def training_python() -> str | None:
     """An interpreter with a PyTorch that has gloo; None where there is none."""
     ask = "import torch.distributed as d, sys; sys.exit(not d.is_available())"
-    for program in (os.environ.get("TRAINING_PYTHON"), "/usr/bin/python3", sys.executable):
+    for program in (os.environ.get("TRAINING_PYTHON"), str(ROOT / ".venv-training" / "bin" / "python")):
         if (
             program
             and Path(program).exists()
@@ -36,29 +36,44 @@ def torch_python() -> str | None:
     return None
 
 
-needs_torch = pytest.mark.skipif(
-    "not torch_python()", reason="no PyTorch here: apt-get install python3-torch, or TRAINING_PYTHON=…"
-)
+needs_torch = pytest.mark.skipif("not training_python()", reason="no PyTorch here: make torch, or TRAINING_PYTHON=…")
 
 
-def command(*arguments: object, processes: int = 2) -> list[str]:
-    program = torch_python()
+def command(*arguments: object, module: str = "ddp", restarts: int = 0) -> list[str]:
+    program = training_python()
     assert program is not None
-    # Any free port: the default one is everybody's. Debian's 1.13 needs both of the last to start at all on Python 3.11.
-    meet = ["--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0", f"--nproc_per_node={processes}", "--redirects=1", "--tee=1"]
-    return [program, "-m", "torch.distributed.run", *meet, "-m", "training.ddp", *map(str, arguments)]
+    if module == "ray_ddp":
+        return [program, "-m", "training.ray_ddp", *map(str, arguments)]
+    # Any free port: the default one is everybody's.
+    meet = ["--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0", "--nproc_per_node=2", f"--max_restarts={restarts}"]
+    return [program, "-m", "torch.distributed.run", *meet, "-m", f"training.{module}", *map(str, arguments)]
 
 
-def train(*arguments: object, processes: int = 2) -> str:
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    run = command(*arguments, processes=processes)
-    done = subprocess.run(run, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240, check=False)
+def environment() -> dict[str, str]:
+    """As the chart sets it for two processes on a CPU; what DeepSpeed and Ray look for by themselves is told to them."""
+    program = Path(training_python() or "")
+    return {
+        **os.environ,
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "OMP_NUM_THREADS": "1",
+        "WORKERS": "1",
+        "PROCESSES": "2",
+        "ACCELERATE_USE_CPU": "true",
+        "DS_ACCELERATOR": "cpu",
+        "TORCH_EXTENSIONS_DIR": str(program.parents[1] / "torch_extensions"),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+
+
+def train(*arguments: object, module: str = "ddp") -> str:
+    run = command(*arguments, module=module)
+    done = subprocess.run(run, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def loss(said: str) -> float:
-    return float(said.rsplit("loss ", 1)[1])
+    return float(re.findall(r"loss (\d+\.\d+)", said)[-1])
 
 
 # Without a framework
@@ -136,10 +151,9 @@ def test_two_processes_learn_together_and_a_restart_goes_on_as_if_nothing_had_be
 
 @needs_torch
 def test_a_process_that_spot_takes_leaves_a_checkpoint(tmp_path: Path) -> None:
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
     running = subprocess.Popen(
         command("--steps", 10**6, "--every", 10**6, "--checkpoints", tmp_path),
-        cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
         assert running.stdout is not None
@@ -155,3 +169,62 @@ def test_a_process_that_spot_takes_leaves_a_checkpoint(tmp_path: Path) -> None:
     found = task.newest(tmp_path)
     assert found is not None, "no checkpoint was left"
     assert 0 < found[0] < 10**6
+
+
+@needs_torch
+def test_a_worker_that_dies_costs_no_more_than_the_steps_since_the_last_checkpoint(tmp_path: Path) -> None:
+    running = subprocess.Popen(
+        command("--steps", 10**6, "--every", 50, "--checkpoints", tmp_path, restarts=1),
+        cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        assert running.stdout is not None
+        while "2 processes, cpu, from step 0" not in running.stdout.readline():
+            assert running.poll() is None, "it ended before it began"
+        while (found := task.newest(tmp_path)) is None:
+            assert running.poll() is None, "it ended without a checkpoint"
+            time.sleep(0.05)
+        workers = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        assert len(workers) == 2
+        os.kill(int(workers[1]), signal.SIGKILL)
+        for line in running.stdout:
+            if again := re.search(r"2 processes, cpu, from step (\d+)", line):
+                break
+        else:
+            pytest.fail("the workers did not meet again")
+        assert int(again[1]) % 50 == 0, "a whole checkpoint, no step in between"
+        assert int(again[1]) >= found[0], "older than a checkpoint that was there when it was killed"
+    finally:
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=60)
+
+
+@needs_torch
+@pytest.mark.parametrize("module", ["accelerated", "lightning_fit", "ray_ddp"])
+def test_every_launcher_trains_two_processes_to_the_same_loss_and_goes_on_after_a_restart(module: str, tmp_path: Path) -> None:
+    expected = loss(train("--steps", 20))
+    train("--steps", 10, "--every", 10, "--checkpoints", tmp_path, module=module)
+    resumed = train("--steps", 20, "--every", 10, "--checkpoints", tmp_path, module=module)
+    if module == "lightning_fit":
+        assert "MEMBER: 2/2" in resumed
+        assert "Restored all states from the checkpoint" in resumed
+    else:
+        assert "2 processes, cpu, from step 10" in resumed
+    # The same rows and the same start: whoever starts the processes, the sums are the same.
+    assert loss(resumed) == pytest.approx(expected, rel=1e-4)
+
+
+@needs_torch
+def test_deepspeed_shards_the_optimizer_over_two_processes_and_goes_on_after_a_restart(tmp_path: Path) -> None:
+    configuration = tmp_path / "deepspeed.json"
+    adam = {"type": "AdamW", "params": {"lr": 0.05, "torch_adam": True}}
+    zero = {"train_micro_batch_size_per_gpu": 64, "zero_optimization": {"stage": 2}, "optimizer": adam}
+    configuration.write_text(json.dumps(zero))
+    kept = tmp_path / "kept"
+    flags = (f"--deepspeed-config={configuration}", "--every", 10, "--checkpoints", kept)
+    half = train(*flags, "--steps", 10, module="deepspeed_zero")
+    resumed = train(*flags, "--steps", 20, module="deepspeed_zero")
+    assert "2 processes, cpu, from step 10" in resumed
+    assert loss(resumed) < loss(half)
+    shards = {path.name for path in (kept / "global_step20").glob("zero_pp_rank_*")}
+    assert len(shards) == 2, "each process keeps its part of the optimizer"

@@ -36,9 +36,13 @@ kueue.x-k8s.io/queue-name: {{ . }}
 {{- define "training.command" -}}
 {{- $workers := .Values.workers | int -}}
 {{- $processes := include "training.processes" . | int -}}
-{{- if eq .Values.launcher "accelerate" }}
+{{- /* `accelerate launch` starts one lone process a worker on CPUs, and on nodes of one GPU unless told --multi_gpu. */}}
+{{- if and (eq .Values.launcher "accelerate") .Values.accelerator.resource }}
 - accelerate
 - launch
+{{- if gt (mul $workers $processes | int) 1 }}
+- --multi_gpu
+{{- end }}
 - --num_machines={{ $workers }}
 - --num_processes={{ mul $workers $processes }}
 - --machine_rank=$(NODE_RANK)
@@ -47,9 +51,6 @@ kueue.x-k8s.io/queue-name: {{ . }}
 - --rdzv_backend=c10d
 - --max_restarts={{ .Values.backoffLimit | int }}
 - --dynamo_backend=no
-{{- if not .Values.accelerator.resource }}
-- --cpu
-{{- end }}
 {{- else }}
 - torchrun
 {{- /* Underscores: every PyTorch knows them, the older ones nothing else. */}}
@@ -168,6 +169,10 @@ env:
     value: {{ .Values.workers | int | quote }}
   - name: PROCESSES
     value: {{ include "training.processes" . | quote }}
+  {{- if and (eq .Values.launcher "accelerate") (not .Values.accelerator.resource) }}
+  - name: ACCELERATE_USE_CPU
+    value: "true"
+  {{- end }}
   {{- with .Values.checkpoint.url }}
   - name: CHECKPOINT_URL
     value: {{ . | quote }}
