@@ -53,7 +53,7 @@ def measure(quick: bool) -> list[Ratio]:
             sim.set_pool(gpu_pool(2))
             sim.api.call("POST", "/api/v1/namespaces", {"metadata": {"name": KEDA}})
             keda.start()
-            return _compared(_Steps(sim.api, queues.endpoint, lambda: _metrics(plane)), 3 if quick else 10)
+            return _compared(_Steps(sim.api, queues.endpoint, lambda: _metrics(plane)), 3 if quick else 8)
         finally:
             keda.close()
             sim.close()

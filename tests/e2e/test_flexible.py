@@ -136,9 +136,9 @@ def test_on_a_clean_grid_both_queues_get_what_they_ask_for(fork: Fork) -> None:
     assert until(lambda: replicas(fork) == (3, 3), 120), state(fork)
 
 
-def test_a_dirty_grid_holds_the_flexible_one_back_to_the_floor_and_no_further_and_nobody_else(fork: Fork) -> None:
+def test_a_dirty_grid_holds_it_back_to_the_floor_and_no_further(fork: Fork) -> None:
     grid(fork, 500)
-    assert until(lambda: replicas(fork) == (1, 3), 120), state(fork)
+    assert until(lambda: replicas(fork) == (1, 3), 120), ("the interactive one is nobody's to hold back", state(fork))
     assert not until(lambda: replicas(fork) != (1, 3), 10), state(fork)
 
 
