@@ -106,7 +106,7 @@ class _Monitor(mocks.MockMonitor):
         self.rows: list[Json] = []
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol names it
-        response = super().RegisterResource(request)
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type != _STACK:
             self.rows.append(
                 {
@@ -137,7 +137,7 @@ def registrations(name: str, program: Callable[[], Any]) -> list[Json]:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         program()
 
-    pulumi.runtime.test(run)()
+    pulumi.runtime.test(run)()  # type: ignore[no-untyped-call]
     return monitor.rows
 
 
