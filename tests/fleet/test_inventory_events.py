@@ -174,7 +174,8 @@ def test_two_states_are_compared_by_urn(tmp_path: Path) -> None:
     ("words", "said"),
     [
         ((), "give --stack for stack files, or --from"),
-        (("--stack", "aws-dev", "--from", "{log}"), "give --stack for stack files, or --from"),
+        (("--stack", "aws-dev", "--stack", "gcp-dev", "--from", "{log}"), "with it --stack is the one"),
+        (("--program", "--from", "{log}"), "--from is a program already"),
         (("--from", "{log}", "--base", "main"), "--base-from with --from"),
         (("--stack", "aws-dev", "--base-from", "{log}"), "--base-from with --from"),
         (("--from", "{log}", "--base-from", "{log}"), "events tell both sides"),
