@@ -51,7 +51,7 @@ def _beside(server: Server, python: str, rounds: int, seconds: float) -> list[Ra
     for number in range(rounds + 1):
         alone.append(server.measure(good, seconds, _CLIENTS)["p99_ms"])
         # A little longer, so that none of the good ones is alone.
-        asked = [python, HERE / "bad_clients.py", str(server.port), str(seconds + 1), str(number)]
+        asked = [python, str(HERE / "bad_clients.py"), str(server.port), str(seconds + 1), str(number)]
         with subprocess.Popen(asked, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE) as bad:
             time.sleep(0.5)
             beside.append(server.measure(good, seconds, _CLIENTS)["p99_ms"])

@@ -1,7 +1,7 @@
 """The model server at 32 clients against LitServe, MLServer, BentoML, Ray Serve, plain FastAPI, and the session in a loop.
 
 Every server has an environment of its own, made when it is asked for and kept in the cache, and is tuned as its own
-documentation says: batches of up to 16 within 2 ms, and as many threads for a run as every other has. All run for the whole
+documentation says: batches of up to 16 within 2 ms, and as many cores for the model as every other has. All run for the whole
 of a model's rounds and are stopped (SIGSTOP) while it is another's turn. A peer that cannot be installed, or does not start,
 is said to be absent.
 """
@@ -25,7 +25,7 @@ NAME = "serving"
 # The protocol's binary tensors in place of JSON's numbers; the peers' rows are JSON against JSON.
 _BYTES = "serving, tensors as bytes"
 _LIMIT = "the session in a loop"
-# With how many threads for a run each model is measured; the dearest one also on both of a runner's cores.
+# On how many cores each model runs; the dearest one also on both of a runner's.
 _CASES = (*((model, 1) for model in SHAPES), ("transformer", 2))
 # The one whose run costs next to nothing: what is left of a request is the server's own.
 _CHEAPEST = "tiny"
@@ -39,20 +39,20 @@ def measure(quick: bool) -> list[Ratio]:
         folder = Path(scratch)
         ours = environments[OURS]
         subprocess.run([ours, HERE / "models.py", folder], check=True)
-        for model, threads in _CASES:
-            found += _of_model(model, threads, folder, environments, rounds, seconds)
+        for model, cores in _CASES:
+            found += _of_model(model, cores, folder, environments, rounds, seconds)
     return found
 
 
 def _of_model(
-    model: str, threads: int, folder: Path, environments: Mapping[str, str], rounds: int, seconds: float
+    model: str, cores: int, folder: Path, environments: Mapping[str, str], rounds: int, seconds: float
 ) -> list[Ratio]:
     runs: dict[str, list[dict[str, float]]] = {}
     with contextlib.ExitStack() as stack:
         servers: dict[str, Server] = {}
         for name, python in environments.items():
             try:
-                servers[name] = stack.enter_context(serving(name, python, folder / f"{model}.onnx", threads, folder))
+                servers[name] = stack.enter_context(serving(name, python, folder / f"{model}.onnx", cores, folder))
             except RuntimeError as wrong:
                 if name == OURS:
                     raise
@@ -61,7 +61,7 @@ def _of_model(
             shape = [str(size) for size in SHAPES[model]]
             limit = [environments[OURS], HERE / "peers" / "session_loop.py", folder / f"{model}.onnx", str(seconds), *shape]
             sides = {
-                _LIMIT: json_of(limit, env={"BENCH_THREADS": str(threads)}),
+                _LIMIT: json_of(limit, env={"BENCH_CORES": str(cores)}),
                 _BYTES: servers[OURS].measure(as_bytes(model), seconds),
             }
             for name, server in servers.items():
@@ -70,7 +70,7 @@ def _of_model(
             if number:
                 for name, run in sides.items():
                     runs.setdefault(name, []).append(run)
-    return _ratios(model if threads == 1 else f"{model} on {threads} threads", runs, model == _CHEAPEST)
+    return _ratios(model if cores == 1 else f"{model} on {cores} cores", runs, model == _CHEAPEST)
 
 
 def _ratios(case: str, runs: dict[str, list[dict[str, float]]], overhead: bool) -> list[Ratio]:

@@ -40,8 +40,8 @@ class Side:
 
     Attributes:
         packages: of its environment, for pip.
-        command: after `python`; {model}, {port}, {threads} and {here} are filled in. The peers are told of threads by
-            BENCH_THREADS.
+        command: after `python`; {model}, {port}, {cores} and {here} are filled in. The peers are told of cores by
+            BENCH_CORES.
         path: of its inference route.
         body: the request of one row.
         throughput: how many times ours should be quicker, None for no aim.
@@ -59,7 +59,7 @@ SIDES = {
     OURS: Side(
         ("-r", str(ROOT / "serving" / "requirements.txt"), "onnx==1.23.2"),
         ("-m", "serving", "--model", "{model}", "--name", "model", "--port", "{port}", "--grpc-port", "-1", "--host",
-         "127.0.0.1", "--threads", "{threads}", "--max-batch", "16", "--log-level", "warning"),
+         "127.0.0.1", "--threads", "1", "--instances", "{cores}", "--max-batch", "16", "--log-level", "warning"),
         "/v2/models/model/infer", "v2", {"PYTHONPATH": str(ROOT)},
     ),
     "plain FastAPI": Side(
@@ -116,7 +116,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(name: str, python: str, model: Path, threads: int, folder: Path, body: bytes | None = None) -> Iterator[Server]:
+def serving(name: str, python: str, model: Path, cores: int, folder: Path, body: bytes | None = None) -> Iterator[Server]:
     """One server that answers, stopped until it is measured.
 
     Args:
@@ -127,12 +127,12 @@ def serving(name: str, python: str, model: Path, threads: int, folder: Path, bod
     """
     # Three in a row for MLServer, which has one for each protocol.
     port = free_ports(1)[0] // 4 * 4
-    filled = {"model": str(model), "port": str(port), "here": str(HERE / "peers"), "threads": str(threads)}
+    filled = {"model": str(model), "port": str(port), "here": str(HERE / "peers"), "cores": str(cores)}
     side = SIDES[name]
     log = folder / f"{name}.log"
     command = [python, *(part.format(**filled) for part in side.command)]
     env = {key: value.format(**filled) for key, value in side.env.items()}
-    process = start(command, log, {**env, "BENCH_THREADS": str(threads), "TMPDIR": str(folder)})
+    process = start(command, log, {**env, "BENCH_CORES": str(cores), "TMPDIR": str(folder)})
     server = Server(process, port)
     try:
         _until_it_answers(process, port, body or _body(side, model.stem), side.path, log)

@@ -8,14 +8,14 @@ import onnxruntime as ort
 
 
 @bentoml.service(
-    workers=int(os.environ.get("BENCH_WORKERS", "1")),
+    workers=int(os.environ["BENCH_CORES"]),
     traffic={"timeout": 60, "max_concurrency": 1000},
     logging={"access": {"enabled": False}},
 )
 class Model:
     def __init__(self) -> None:
         options = ort.SessionOptions()
-        options.intra_op_num_threads = int(os.environ["BENCH_THREADS"])
+        options.intra_op_num_threads = 1
         self.session = ort.InferenceSession(os.environ["BENCH_MODEL"], options)
 
     @bentoml.api(batchable=True, max_batch_size=16, max_latency_ms=10_000)

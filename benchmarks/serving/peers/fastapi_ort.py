@@ -1,6 +1,5 @@
-"""FastAPI with a session in the thread pool, as its tutorials have it: `fastapi_ort.py MODEL PORT`."""
+"""FastAPI with a session in the thread pool, as its tutorials have it, on every core there is: `fastapi_ort.py MODEL PORT`."""
 
-import os
 import sys
 
 import numpy as np
@@ -10,7 +9,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 options = ort.SessionOptions()
-options.intra_op_num_threads = int(os.environ["BENCH_THREADS"])
+options.intra_op_num_threads = 1
 session = ort.InferenceSession(sys.argv[1], options)
 app = FastAPI()
 

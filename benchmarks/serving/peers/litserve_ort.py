@@ -13,7 +13,7 @@ MODEL, PORT = sys.argv[1:3]
 class Api(ls.LitAPI):
     def setup(self, device):
         options = ort.SessionOptions()
-        options.intra_op_num_threads = int(os.environ["BENCH_THREADS"])
+        options.intra_op_num_threads = 1
         self.session = ort.InferenceSession(MODEL, options)
 
     def decode_request(self, request):
@@ -30,6 +30,6 @@ if __name__ == "__main__":
     server = ls.LitServer(
         Api(max_batch_size=16, batch_timeout=0.002),
         accelerator="cpu",
-        workers_per_device=int(os.environ.get("BENCH_WORKERS", "1")),
+        workers_per_device=int(os.environ["BENCH_CORES"]),
     )
     server.run(host="127.0.0.1", port=int(PORT), log_level="warning", access_log=False, generate_client_file=False)

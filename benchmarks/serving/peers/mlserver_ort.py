@@ -19,7 +19,7 @@ MODEL, PORT = sys.argv[1:3]
 class Model(MLModel):
     async def load(self):
         options = ort.SessionOptions()
-        options.intra_op_num_threads = int(os.environ["BENCH_THREADS"])
+        options.intra_op_num_threads = int(os.environ["BENCH_CORES"])
         self.session = ort.InferenceSession(MODEL, options)
         return True
 

@@ -17,12 +17,17 @@ from starlette.requests import Request
 MODEL, PORT = sys.argv[1:3]
 
 
-# Its default of 5 would leave most clients in the proxy's queue; the replica's core is not kept for it alone, as everybody's.
-@serve.deployment(max_ongoing_requests=1000, ray_actor_options={"num_cpus": 1}, logging_config={"enable_access_log": False})
+# Its default of 5 requests at a time would leave most clients in the proxy's queue.
+@serve.deployment(
+    num_replicas=int(os.environ["BENCH_CORES"]),
+    max_ongoing_requests=1000,
+    ray_actor_options={"num_cpus": 1},
+    logging_config={"enable_access_log": False},
+)
 class Model:
-    def __init__(self, path: str, threads: int) -> None:
+    def __init__(self, path: str) -> None:
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = 1
         self.session = ort.InferenceSession(path, options)
 
     @serve.batch(max_batch_size=16, batch_wait_timeout_s=0.002)
@@ -35,5 +40,5 @@ class Model:
 
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
 serve.start(http_options={"host": "127.0.0.1", "port": int(PORT)}, logging_config={"enable_access_log": False})
-serve.run(Model.bind(MODEL, int(os.environ["BENCH_THREADS"])), name="model", route_prefix="/predict")
+serve.run(Model.bind(MODEL), name="model", route_prefix="/predict")
 threading.Event().wait()

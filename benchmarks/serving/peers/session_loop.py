@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime as ort
 
 options = ort.SessionOptions()
-options.intra_op_num_threads = int(os.environ["BENCH_THREADS"])
+options.intra_op_num_threads = int(os.environ["BENCH_CORES"])
 session = ort.InferenceSession(sys.argv[1], options)
 best = 0.0
 BATCHES = (4, 8, 16)
