@@ -184,7 +184,8 @@ class Batcher:
     # From here on: the threads.
 
     def _work(self) -> None:
-        while batch := self._take():
+        busy = False
+        while batch := self._take(busy):
             started = perf_counter()
             for request in batch:
                 request.started = started
@@ -193,13 +194,19 @@ class Batcher:
             self._seconds_each = seconds / len(batch) / len(self._threads)
             with self._wake:
                 self._state.running -= len(batch)
+                # Now, and not once the answers are out: who comes back with the next request finds an idle model.
+                busy = self._state.waiting > 0
             self._loop.call_soon_threadsafe(self._deliver, batch, answers, seconds)
 
-    def _take(self) -> list[_Request]:
-        """The next batch, as soon as there is one; empty when closed."""
+    def _take(self, busy: bool) -> list[_Request]:
+        """The next batch, as soon as there is one; empty when closed.
+
+        Args:
+            busy: some waited already when the batch before ended.
+        """
         state = self._state
         with self._wake:
-            if state.waiting and self._spec.max_wait_ms:
+            if busy and self._spec.max_wait_ms:
                 self._wait_for_more()
             # Also when those that were there left while more were waited for, or another thread took them.
             while not state.waiting:
