@@ -1,7 +1,7 @@
 """A flexible model under load: a grid that gets dirty holds it back, a clean one lets it go, and both real programs do it.
 
 Beside it two models whose work waits in a queue: replicas that wait for the cleanest hour, and Jobs whose deadline is before
-that. An hour lasts six seconds.
+that. An hour lasts five seconds.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ clusters:
         scaling: {queue: *queue, jobs: true}
         carbon: {deadline_h: 7, work_h: 2}
 """
-HOUR_S = 6.0
+HOUR_S = 5.0
 CLUSTER, ZONE = "aws/green-main", "US-MIDA-PJM"
 SCALED = "/apis/keda.sh/v1alpha1/namespaces/models/scaledobjects"
 
