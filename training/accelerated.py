@@ -23,7 +23,7 @@ def main() -> None:
     done = 0
     if (found := task.newest(of.checkpoints)) is not None:
         done, path = found
-        state = torch.load(path, map_location=accelerator.device)
+        state = torch.load(path, map_location="cpu")
         accelerator.unwrap_model(model).load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
     loss = None

@@ -15,11 +15,11 @@ def main() -> None:
     from lightning.pytorch.callbacks import ModelCheckpoint  # noqa: PLC0415
 
     class Steps(torch.utils.data.IterableDataset[Any]):
-        """One item a step: the batches of this process."""
+        """One item a step: the batches of this process, from where the checkpoint left off."""
 
         def __iter__(self) -> Any:
             rank = int(os.environ.get("RANK", "0"))
-            return (task.batch(of, step, rank, "cpu") for step in range(1, of.steps + 1))
+            return (task.batch(of, step, rank, "cpu") for step in range(trainer.global_step + 1, of.steps + 1))
 
     class Regression(lightning.LightningModule):
         def __init__(self) -> None:
