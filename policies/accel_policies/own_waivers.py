@@ -17,6 +17,7 @@ _BY_TAG = "pinned to its maker's release tag: no registry could be asked for the
 # Of `infra/versions.py`; a test holds the two together. Images of others' charts are named in those charts.
 _IMAGES = (
     "nvcr.io/nvidia/k8s-device-plugin:v0.17.4",
+    "nvcr.io/nvidia/k8s/dcgm-exporter:4.6.1-4.8.4-distroless",
     "public.ecr.aws/neuron/neuron-device-plugin:2.27.7.0",
     "vault.habana.ai/docker-k8s-device-plugin/docker-k8s-device-plugin:1.14.0",
     "602401143452.dkr.ecr.us-west-2.amazonaws.com/eks/aws-efa-k8s-device-plugin:v0.5.8",

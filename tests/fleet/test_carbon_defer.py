@@ -115,7 +115,8 @@ def test_always_cleaner_ahead_is_no_reason_to_wait_for_ever() -> None:
 @given(st.integers(0, 5), st.integers(1, 5), st.floats(0, 1).map(round), st.integers(0, 400))
 def test_the_formula_is_the_floor_while_work_is_put_off(least: int, more: int, off: int, waiting: int) -> None:
     bounds = Deadline(Rule(24, 4), least, least + more)
-    text = bounds.formula(5).replace("deferred ?? 0.0", "(deferred or 0.0)").replace("waiting ?? 0.0", "waiting")
+    text = bounds.formula(5).replace("deferred ?? 0.0", "(deferred or 0.0)")
+    text = text.replace("waiting ?? (5 * max(1.0, there))", "waiting")
     for told, ceiling in ((off, least if off else least + more), (None, least + more)):
         value = eval(text, {"min": min, "max": max, "deferred": told, "waiting": waiting})
         assert math.ceil(value / 5) == min(math.ceil(waiting / 5), ceiling)

@@ -221,7 +221,7 @@ def test_the_sandboxs_answers_are_read_as_electricity_maps(tmp_path: Path, monke
     assert found.gco2_kwh == (500, 400, 100, 100, 100, 100)
     assert found.ends - found.starts[0] == pytest.approx(6 * HOUR, abs=0.01)
     assert source.latest()[0] == 500
-    monkeypatch.setattr(time, "time", lambda: at + HOUR)
+    monkeypatch.setattr(time, "time", lambda: at + HOUR + 1)
     assert source.latest()[0] == 400, "an hour later the next one's figure"
     assert source.forecast(6)[0].gco2_kwh[:2] == (400, 100)
     assert electricity_maps.forecast(records, "other", "DE", "24")[0] == 401

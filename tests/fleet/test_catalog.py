@@ -43,6 +43,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "services.csv": ("cloud", "region", "service"),
     "usage_prices.csv": ("cloud", "region", "section", "measure"),
     "managed_prices.csv": ("cloud", "region", "section", "machine"),
+    "places.csv": ("cloud", "region"),
     "service_quotas.csv": ("cloud", "section", "of"),
     "storage.csv": ("cloud", "region", "kind", "gib"),
     "drivers.csv": ("cloud", "family", "accelerator", "kubernetes"),

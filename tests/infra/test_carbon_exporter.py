@@ -132,8 +132,9 @@ def test_a_model_with_a_deadline_goes_by_its_queue_and_the_window(made):
     batch = keda(recorded, "batch")
     assert batch["formula"] == Deadline(Rule(24, 4), 1, 4).formula(7)
     assert batch["target"] == "7"
-    waiting, deferred = batch["triggers"]
-    assert (waiting["name"], waiting["type"], deferred["name"]) == ("waiting", "aws-sqs-queue", "deferred")
+    waiting, deferred, there = batch["triggers"]
+    assert (waiting["name"], waiting["type"]) == ("waiting", "aws-sqs-queue")
+    assert [deferred["name"], there["name"]] == ["deferred", "there"]
     about = deferred["metadata"]
     assert (about["valueLocation"], about["aggregationType"]) == ("rules.24h-4h.deferred", "min")
     assert about["url"].endswith("/v1/deferral")
