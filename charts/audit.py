@@ -38,7 +38,7 @@ RENDERS: dict[str, dict[str, dict[str, Any]]] = {
     "training": {
         "least": {},
         "jobset": {"engine": "jobset"},
-        "rayjob": {"engine": "rayjob"},
+        "rayjob": {"engine": "rayjob", "script": {"module": "training.ray_ddp"}},
         "deepspeed": {"launcher": "deepspeed", "deepspeed": {"zero_optimization": {"stage": 2}}},
     },
 }

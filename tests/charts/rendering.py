@@ -96,7 +96,12 @@ _OF_TRAINING = {
     "deepspeed": {"launcher": "deepspeed", "deepspeed": {"zero_optimization": {"stage": 2}}},
     "accelerate": {"launcher": "accelerate", "script": {"env": {"LEVEL": "debug"}}, "runtimeClassName": "nvidia"},
     "jobset": {"engine": "jobset", "queueName": "search", "activeDeadlineSeconds": 3600},
-    "rayjob": {"engine": "rayjob", "queueName": "search", "activeDeadlineSeconds": 3600, "script": {"args": ["it's"]}},
+    "rayjob": {
+        "engine": "rayjob",
+        "queueName": "search",
+        "activeDeadlineSeconds": 3600,
+        "script": {"module": "training.ray_ddp", "args": ["it's"]},
+    },
 }
 _T4 = machine(Cloud.GCP, "n1-standard-4", "nvidia-t4")
 # By chart and name, the values of one render each: all kinds and branches of a chart that the platform uses.

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.accelerator_pools import L4, ON_OFFER, pool_of, tolerates
-from tests.charts.rendering import TRAINING, merged, minimal, objects_in, restricted
+from tests.charts.rendering import TRAINING, Refused, merged, minimal, objects_in, restricted
 
 CHART = TRAINING
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -150,7 +150,7 @@ def test_accelerate_without_accelerators_is_started_by_torchrun_as_its_own_launc
 
 @pytest.mark.sandbox
 def test_ray_is_not_given_a_script_that_waits_for_torchrun(render):
-    with pytest.raises(AssertionError, match=r"training\.ddp waits for torchrun.*training\.ray_ddp"):
+    with pytest.raises(Refused, match=r"training\.ddp waits for torchrun.*training\.ray_ddp"):
         render(with_(engine="rayjob"))
 
 

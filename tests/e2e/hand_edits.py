@@ -130,11 +130,11 @@ EDITS = {
     "a label more": Edit(
         _kubectl("label", "-n", MODELS, "deployment/embed", "team=unknown"), _DEPLOYMENT, "models/embed", "metadata.labels.team"
     ),
-    "a toleration less": Edit(
-        _patch(MODELS, "deployment/rerank", {"spec": {"template": {"spec": {"tolerations": []}}}}),
+    "no time to end": Edit(
+        _patch(MODELS, "deployment/rerank", {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 1}}}}),
         _DEPLOYMENT,
         "models/rerank",
-        "spec.template.spec.tolerations",
+        "spec.template.spec.terminationGracePeriodSeconds",
     ),
     "open to all": Edit(
         _patch(MODELS, "networkpolicy/chat", {"spec": {"ingress": [{}]}}), _POLICY, "models/chat", "spec.ingress"

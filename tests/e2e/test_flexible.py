@@ -127,6 +127,8 @@ def test_the_exporter_runs_and_the_models_are_scaled(fork: Fork) -> None:
     assert len(pods) == 2
     assert all(is_ready(p) for p in pods)
     assert until(lambda: are(fork, "Ready"), 60), state(fork)
+    # Until it is there nobody can count it, which to KEDA is work for one replica.
+    Queue(fork)
 
 
 def test_on_a_clean_grid_both_queues_get_what_they_ask_for(fork: Fork) -> None:
@@ -159,6 +161,7 @@ def test_requests_that_nobody_can_count_any_more_take_no_replica_away(fork: Fork
 
 def test_work_that_waits_is_done_in_the_cleanest_hour_or_by_its_deadline(fork: Fork) -> None:
     queue, address = Queue(fork), exporter(fork)
+    assert until(lambda: count(fork, "night") == 0, 120), "since its queue is there it is idle"
     hours = [*range(500, 300, -20), 100, 100, 500]
     told = time.time()
     grid(fork, *hours)

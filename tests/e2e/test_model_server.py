@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,8 @@ def test_a_queue_of_real_requests_makes_replicas_and_nobody_is_lost_as_they_come
         said, _ = heavy.communicate(timeout=120)
     with subprocess.Popen([*command, "1"], stdout=subprocess.PIPE, text=True) as light:
         try:
+            # Told to stop before it listens it would end without a word.
+            time.sleep(2)
             assert until(lambda: len(pods(fork, "read")) == 1, 180), pods(fork, "read")
         finally:
             light.terminate()

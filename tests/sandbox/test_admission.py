@@ -232,8 +232,11 @@ def test_everything_that_a_stack_of_ours_runs_is_let_in(
     for one in made.resources:
         kind = one.type.rpartition(":")[2]
         if kind in PLURALS:
-            assert cluster.send(kind, plain(one.inputs["spec"]), one.inputs["metadata"].get("namespace", "default")) == "", (
-                one.name
+            where = one.inputs["metadata"].get("namespace", "default")
+            # The API server takes a policy's new version a moment after it took its object.
+            assert until(lambda kind=kind, one=one, where=where: cluster.send(kind, plain(one.inputs["spec"]), where) == ""), (
+                one.name,
+                cluster.send(kind, plain(one.inputs["spec"]), where),
             )
             sent += 1
     for release in made.of("kubernetes:helm.sh/v3:Release").values():
@@ -282,6 +285,7 @@ def _send_chart(cluster: Cluster, chart: Path, values: Json, namespace: str, dir
     scaled = [{"kind": "Job", "spec": one["spec"]["jobTargetRef"]} for one in found if one["kind"] == "ScaledJob"]
     sent = [one for one in [*found, *scaled] if one["kind"] in PLURALS]
     for one in sent:
-        said = cluster.send(one["kind"], one["spec"], namespace)
-        assert said == "", said
+        assert until(lambda one=one: cluster.send(one["kind"], one["spec"], namespace) == "", seconds=5), cluster.send(
+            one["kind"], one["spec"], namespace
+        )
     return len(sent)
