@@ -131,7 +131,7 @@ EDITS = {
         _kubectl("label", "-n", MODELS, "deployment/embed", "team=unknown"), _DEPLOYMENT, "models/embed", "metadata.labels.team"
     ),
     "no time to end": Edit(
-        _patch(MODELS, "deployment/rerank", {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 1}}}}),
+        _patch(MODELS, "deployment/rerank", {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 7}}}}),
         _DEPLOYMENT,
         "models/rerank",
         "spec.template.spec.terminationGracePeriodSeconds",
