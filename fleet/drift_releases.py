@@ -9,20 +9,16 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import os
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
 from fleet.drift import Difference, leaves
 from fleet.engine import Engine
+from fleet.kubectl import Kubectl, Object, kubectl
 from fleet.workspace import Workspace
 
-Object = dict[str, Any]
 # https://helm.sh/docs/topics/advanced/#storage-backends: since Helm 3 in Secrets, labelled so.
 _NEWEST = "owner=helm,status=deployed"
 # Every kubectl verb that writes calls itself so. https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers
@@ -41,60 +37,34 @@ def released(workspace: Workspace, stack: str) -> list[Difference]:
     clusters = Engine(workspace, stack).outputs().get("clusters") or {}
     found: list[Difference] = []
     for outputs in clusters.values():
-        # kubectl reads a file; it lives as long as the calls and only its owner may read it.
-        with tempfile.TemporaryDirectory(prefix="fleet-") as scratch:
-            config = Path(scratch) / "kubeconfig"
-            config.touch(mode=0o600)
-            config.write_text(outputs["kubeconfig"], encoding="utf-8")
-            found += _of_cluster(_Kubectl(workspace, config))
+        with kubectl(workspace, outputs["kubeconfig"]) as cluster:
+            found += _of_cluster(cluster)
     return found
 
 
-class _Kubectl:
-    """kubectl on one cluster."""
-
-    def __init__(self, workspace: Workspace, config: Path) -> None:
-        self._command = [workspace.kubectl, "--kubeconfig", str(config), "--request-timeout=20s"]
-        self._env = workspace.env or dict(os.environ)
-
-    def items(self, *words: str, given: list[Object] | None = None) -> list[Object]:
-        """Objects that a command prints.
-
-        Raises:
-            RuntimeError: it failed.
-        """
-        stdin = json.dumps({"apiVersion": "v1", "kind": "List", "items": given}) if given is not None else None
-        command = [*self._command, *words, "-o", "json"]
-        done = subprocess.run(command, env=self._env, input=stdin, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr.strip() or f"kubectl {words[0]} ended with {done.returncode}")
-        read = json.loads(done.stdout) if done.stdout.strip() else {"items": []}
-        return list(read["items"] if read.get("kind", "List") == "List" else [read])
-
-
-def _of_cluster(kubectl: _Kubectl) -> Iterator[Difference]:
+def _of_cluster(cluster: Kubectl) -> Iterator[Difference]:
     wanted: dict[str, list[Object]] = {}
-    for secret in kubectl.items("get", "secrets", "--all-namespaces", f"--selector={_NEWEST}"):
+    for secret in cluster.items("get", "secrets", "--all-namespaces", f"--selector={_NEWEST}"):
         for thing in manifest(secret):
             namespace = thing["metadata"].get("namespace") or secret["metadata"]["namespace"]
             wanted.setdefault(namespace, []).append(thing)
     for namespace, things in wanted.items():
         get = ("get", "-n", namespace, "--ignore-not-found", "--show-managed-fields", "-f", "-")
-        live = {_key(thing): thing for thing in kubectl.items(*get, given=things)}
-        applied = _applied(kubectl, namespace, [thing for thing in things if _key(thing) in live])
+        live = {_key(thing): thing for thing in cluster.items(*get, given=things)}
+        applied = _applied(cluster, namespace, [thing for thing in things if _key(thing) in live])
         for thing in things:
             yield from differences(thing, live.get(_key(thing)), applied.get(_key(thing)))
 
 
-def _applied(kubectl: _Kubectl, namespace: str, things: list[Object]) -> dict[tuple[str, str], Object]:
+def _applied(cluster: Kubectl, namespace: str, things: list[Object]) -> dict[tuple[str, str], Object]:
     """Objects as they would be, applied again; without those that the API server would not take over what stands."""
     again = ("apply", "-n", namespace, "--server-side", "--dry-run=server", "--force-conflicts", "--field-manager=fleet-drift")
     try:
-        return {_key(thing): thing for thing in kubectl.items(*again, "-f", "-", given=things)} if things else {}
+        return {_key(thing): thing for thing in cluster.items(*again, "-f", "-", given=things)} if things else {}
     except RuntimeError:
         if len(things) == 1:
             return {}
-    return {key: thing for one in things for key, thing in _applied(kubectl, namespace, [one]).items()}
+    return {key: thing for one in things for key, thing in _applied(cluster, namespace, [one]).items()}
 
 
 def manifest(secret: Object) -> list[Object]:

@@ -7,16 +7,12 @@ trusts the spec for what is there; the spec only tells what should be.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from fleet.catalog.accelerators import ACCELERATORS
@@ -26,6 +22,7 @@ from fleet.commitments import Billed, CommitmentSpec, CommitmentUse, apply
 from fleet.contract import POOL_LABEL, PURCHASE_LABEL
 from fleet.cost import BILLED_AS_ON_DEMAND, PoolCost, pool_cost, sum_of
 from fleet.engine import Engine
+from fleet.kubectl import kubectl
 from fleet.workspace import Workspace
 
 
@@ -149,30 +146,17 @@ def standing(workspace: Workspace, stacks: list[str]) -> Standing:
 
 def _look(workspace: Workspace, stack: str, name: str, outputs: dict[str, Any], found: Standing) -> None:
     about = outputs.get("pools") or {}
-    # kubectl reads a file; it lives as long as the calls and only its owner may read it.
-    with tempfile.TemporaryDirectory(prefix="fleet-") as scratch:
-        config = Path(scratch) / "kubeconfig"
-        config.touch(mode=0o600)
-        config.write_text(outputs["kubeconfig"])
+    with kubectl(workspace, outputs["kubeconfig"]) as cluster:
         try:
-            nodes = _get(workspace, config, "nodes")
-            pods = _get(workspace, config, "pods")
+            nodes, pods = (cluster.items("get", kind, "-A") for kind in ("nodes", "pods"))
             claimed = any(pool.get("deviceClass") for pool in about.values())
-            slices = _get(workspace, config, "resourceslices") if claimed else []
+            slices = cluster.items("get", "resourceslices", "-A") if claimed else []
         except RuntimeError as error:
             found.unreachable[f"{stack}/{name}"] = str(error)
             return
     for pool, told in about.items():
         found.pools.append(_pool(stack, name, outputs, pool, told, nodes, pods, slices))
     found.waiting += [Waiting(stack, name, _full_name(pod), reason) for pod in pods if (reason := _why(pod))]
-
-
-def _get(workspace: Workspace, config: Path, kind: str) -> list[dict[str, Any]]:
-    command = [workspace.kubectl, "--kubeconfig", str(config), "--request-timeout=20s", "get", kind, "-A", "-o", "json"]
-    done = subprocess.run(command, env=workspace.env or dict(os.environ), capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr.strip() or f"kubectl get {kind} ended with {done.returncode}")
-    return list(json.loads(done.stdout)["items"])
 
 
 def _pool(
