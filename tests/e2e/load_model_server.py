@@ -1,7 +1,8 @@
 """Clients of a served model, each asking again as soon as it has its answer, until told to stop (SIGTERM).
 
-In the model server's environment: MODEL.onnx NAME HTTP CLIENTS. Prints how many requests were answered, refused for want of
-room (429), and lost. Each request is a connection of its own, so that each has its turn at the Service.
+In the model server's environment: MODEL.onnx NAME HTTP CLIENTS. Prints `asking` once it may be told, and at last how many
+requests were answered, refused for want of room (429), and lost. Each request is a connection of its own, so that each has
+its turn at the Service.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ def main(file: str, name: str, http: str, clients: str) -> None:
     threads = [threading.Thread(target=client) for _ in range(int(clients))]
     for thread in threads:
         thread.start()
+    print("asking", flush=True)  # noqa: T201 - told to stop sooner it would end without a word
     for thread in threads:
         thread.join()
     print(json.dumps(counts))  # noqa: T201

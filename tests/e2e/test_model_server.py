@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,20 +131,26 @@ def ready(fork: Fork, name: str) -> int:
     return sum(is_ready(p) for p in pods(fork, name) if p["metadata"].get("deletionTimestamp") is None)
 
 
+def asks(clients: subprocess.Popen[str]) -> None:
+    """Wait until it does: from then on it can be told to stop."""
+    assert clients.stdout is not None
+    assert clients.stdout.readline() == "asking\n"
+
+
 def test_a_queue_of_real_requests_makes_replicas_and_nobody_is_lost_as_they_come_and_go(fork: Fork) -> None:
     """KEDA counts what waits at the servers; requests go on, fewer, while the second replica is drained and ends."""
     http = addresses(fork, "read")["http"]
     command = [str(PYTHON), str(ROOT / "tests" / "e2e" / "load_model_server.py"), str(weights("read")), "read", http]
     with subprocess.Popen([*command, "48"], stdout=subprocess.PIPE, text=True) as heavy:
+        asks(heavy)
         try:
             assert until(lambda: ready(fork, "read") == 2, 120), pods(fork, "read")
         finally:
             heavy.terminate()
         said, _ = heavy.communicate(timeout=120)
     with subprocess.Popen([*command, "1"], stdout=subprocess.PIPE, text=True) as light:
+        asks(light)
         try:
-            # Told to stop before it listens it would end without a word.
-            time.sleep(2)
             assert until(lambda: len(pods(fork, "read")) == 1, 180), pods(fork, "read")
         finally:
             light.terminate()
