@@ -47,6 +47,9 @@ class Services:
 
     def __init__(self) -> None:
         self._ports: dict[tuple[str, str, str], _Port] = {}
+        # Held here, as a connection of which one side is done is otherwise held by itself alone: collected as garbage, on
+        # whatever thread, it loses the answer to come and takes a descriptor away that may be another connection's by then.
+        self._connections: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -88,21 +91,32 @@ class Services:
             self._close(port)
         self._ports.clear()
         if self._loop is not None and self._thread is not None:
-            asyncio.run_coroutine_threadsafe(_end_all(), self._loop).result(10)
+            asyncio.run_coroutine_threadsafe(self._end_all(), self._loop).result(10)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(10)
             self._loop.close()
             self._loop = None
+
+    async def _end_all(self) -> None:
+        connections = tuple(self._connections)
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
 
     def _open(self, namespace: str, service: str, name: str) -> _Port:
         (local,) = processes.free_ports(1)
         port = _Port(namespace, service, name, local)
 
         async def listen() -> None:
-            port.server = await asyncio.start_server(lambda r, w: _forward(port, r, w), "127.0.0.1", local)
+            port.server = await asyncio.start_server(lambda r, w: self._connected(port, r, w), "127.0.0.1", local)
 
         asyncio.run_coroutine_threadsafe(listen(), self._running()).result(10)
         return port
+
+    def _connected(self, port: _Port, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.get_running_loop().create_task(_forward(port, reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
 
     def _close(self, port: _Port) -> None:
         if port.server is not None:
@@ -124,14 +138,6 @@ def _local(port: Object, program: Backend) -> int | None:
     return None
 
 
-async def _end_all() -> None:
-    """Cancel the loop's other tasks, which are connections."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
-
-
 async def _forward(port: _Port, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One connection; a replica that went since the last look is passed over."""
     with contextlib.closing(writer):
@@ -142,13 +148,13 @@ async def _forward(port: _Port, reader: asyncio.StreamReader, writer: asyncio.St
             except OSError:
                 continue
             with contextlib.closing(back):
-                # A side that breaks takes the other with it: nobody waits for an answer that cannot come.
-                both = [asyncio.ensure_future(_pump(reader, back)), asyncio.ensure_future(_pump(there, writer))]
-                broken, _ = await asyncio.wait(both, return_when=asyncio.FIRST_EXCEPTION)
-                for pump in both:
-                    pump.cancel()
-                for pump in broken:
-                    pump.exception()
+                try:
+                    # A side that breaks takes the other with it: nobody waits for an answer that cannot come.
+                    async with asyncio.TaskGroup() as both:
+                        both.create_task(_pump(reader, back))
+                        both.create_task(_pump(there, writer))
+                except* OSError:
+                    pass
             return
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import socketserver
 import threading
@@ -20,6 +21,17 @@ SERVICE = {
     "metadata": {"namespace": "models", "name": "chat"},
     "spec": {"selector": {"app": "chat"}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
 }
+
+
+def behind(port: int) -> Any:
+    """A ready replica with this local port."""
+    return SimpleNamespace(
+        namespace="models",
+        labels={"app": "chat", "pod-template-hash": "1"},
+        container={"ports": [{"name": "http", "containerPort": 8000}]},
+        ports={8000: port},
+        ready=True,
+    )
 
 
 @contextmanager
@@ -43,13 +55,7 @@ def replica(answer: bytes | None) -> Iterator[Any]:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield SimpleNamespace(
-            namespace="models",
-            labels={"app": "chat", "pod-template-hash": "1"},
-            container={"ports": [{"name": "http", "containerPort": 8000}]},
-            ports={8000: server.server_address[1]},
-            ready=True,
-        )
+        yield behind(server.server_address[1])
         server.shutdown()
 
 
@@ -85,6 +91,23 @@ def test_a_replica_that_breaks_off_leaves_no_client_waiting(services: Services) 
     with replica(None) as broken:
         services.reconcile([SERVICE], [broken])
         assert ask(services) == b""
+
+
+def test_who_has_said_all_still_has_the_answer_to_come(services: Services) -> None:
+    """A connection of which one side is done hangs together with nothing but itself: garbage, unless somebody holds it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        services.reconcile([SERVICE], [behind(server.getsockname()[1])])
+        (port,) = services.addresses()
+        host, _, number = str(port["address"]).partition(":")
+        with socket.create_connection((host, int(number)), timeout=5) as client:
+            client.sendall(b"hello")
+            client.shutdown(socket.SHUT_WR)
+            answering, _ = server.accept()
+            with answering:
+                assert answering.makefile("rb").read() == b"hello"
+                gc.collect()
+                answering.sendall(b"answer")
+            assert client.makefile("rb").read() == b"answer"
 
 
 def test_a_replica_that_is_gone_is_passed_over(services: Services) -> None:
