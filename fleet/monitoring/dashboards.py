@@ -1,4 +1,4 @@
-"""Grafana dashboards: models by what they do, cost and emit, and accelerators by their use.
+"""Grafana dashboards: models by what they do, cost and emit, accelerators by their use, and grids by what waits for them.
 
 JSON of Grafana's dashboard schema (https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/);
 every figure is a series that the rules or an exporter make.
@@ -125,6 +125,36 @@ ACCELERATORS = (
         ],
     ),
 )
+_BY_DEADLINE = "{{zone}}, {{deadline_h}} h for {{work_h}} h of work"
+GRID = (
+    Panel(
+        "Grid intensity",
+        "massg",
+        [("max by (zone) (grid_intensity_gco2_per_kwh)", "{{zone}}")],
+        "gCO2e of a kWh now, over the life cycle; a gap where nobody knows.",
+    ),
+    Panel(
+        "Work put off",
+        "bool",
+        # Of two replicas KEDA takes the lesser figure.
+        [("min by (zone, deadline_h, work_h) (grid_deferred)", _BY_DEADLINE)],
+        "Whether models with this deadline wait for a cleaner window.",
+    ),
+    Panel(
+        "Until the cleanest window",
+        "s",
+        [("clamp_min(max by (zone, deadline_h, work_h) (grid_window_start_seconds) - time(), 0)", _BY_DEADLINE)],
+    ),
+    Panel(
+        "Questions in a row without an answer",
+        "short",
+        [
+            ("min by (zone) (grid_intensity_failures)", "{{zone}} intensity"),
+            ("min by (zone) (grid_forecast_failures)", "{{zone}} forecast"),
+        ],
+        "Of the carbon exporter to Electricity Maps.",
+    ),
+)
 
 
 def dashboards() -> dict[str, dict[str, Any]]:
@@ -134,6 +164,7 @@ def dashboards() -> dict[str, dict[str, Any]]:
     return {
         "accelfleet-models": _dashboard("accelfleet-models", "Accelfleet: models", MODELS, [namespace, model]),
         "accelfleet-accelerators": _dashboard("accelfleet-accelerators", "Accelfleet: accelerators", ACCELERATORS, [namespace]),
+        "accelfleet-grid": _dashboard("accelfleet-grid", "Accelfleet: grid", GRID, []),
     }
 
 

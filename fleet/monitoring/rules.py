@@ -34,7 +34,7 @@ def groups(replicas: Sequence[Replica]) -> list[dict[str, Any]]:
     return [
         {"name": "accelfleet.figures", "interval": "1m", "rules": list(_figures(replicas))},
         {"name": "accelfleet.models", "interval": "30s", "rules": _models()},
-        {"name": "accelfleet.alerts", "rules": [*_of_models(replicas), *_of_hardware(), *_of_scaling()]},
+        {"name": "accelfleet.alerts", "rules": [*_of_models(replicas), *_of_hardware(), *_of_scaling(), *_of_grid()]},
     ]
 
 
@@ -174,6 +174,26 @@ def _of_scaling() -> list[Rule]:
             "20m",
             "warning",
             "KEDA cannot count the work of {{ $labels.namespace }}/{{ $labels.scaledobject }}: replicas stay as they are",
+        ),
+    ]
+
+
+def _of_grid() -> list[Rule]:
+    """The carbon exporter's two replicas each ask for themselves: one that knows is enough."""
+    return [
+        _alert(
+            "GridUnknown",
+            "min by (zone) (grid_intensity_stale) == 1",
+            "2h",
+            "warning",
+            "Nobody knows how clean the grid {{ $labels.zone }} is: flexible models are not held back",
+        ),
+        _alert(
+            "ForecastMissing",
+            "min by (zone) (grid_forecast_missing) == 1",
+            "6h",
+            "warning",
+            "There is no forecast for the grid {{ $labels.zone }}: no work is put off",
         ),
     ]
 

@@ -113,7 +113,7 @@ def _of_scaled_objects() -> dict[str, Any]:
 
 
 def _of_models() -> dict[str, Any]:
-    """Every model server of the chart `model-serving`, at the port that it serves."""
+    """What answers at a port `http`: every model server of the chart `model-serving`, and the carbon exporter."""
     return {
         "name": "accelfleet-models",
         "namespaceSelector": {"any": True},

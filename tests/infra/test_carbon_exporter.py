@@ -173,3 +173,16 @@ def test_the_exporter_knows_the_deadlines_and_its_program_runs_from_its_config_m
     done = subprocess.run(command, cwd=tmp_path / "alone", env={}, capture_output=True, text=True, timeout=60, check=False)
     assert "KeyError: 'ELECTRICITYMAPS_ZONE'" in done.stderr, "all its modules are there, and it asks for its settings"
     assert container["workingDir"] == next(m["mountPath"] for m in container["volumeMounts"] if m["name"] == "program")
+
+
+def test_prometheus_asks_it_as_it_asks_the_model_servers(made):
+    recorded = made(TEXT.replace("    grid_token:", "    monitoring: prometheus\n    grid_token:"))
+    values = recorded.all(RELEASE)["main-monitoring"].inputs["values"]
+    (monitor,) = [m for m in values["prometheus"]["additionalPodMonitors"] if m["name"] == "accelfleet-models"]
+    deployments = recorded.of("kubernetes:apps/v1:Deployment").values()
+    (template,) = [d["spec"]["template"] for d in deployments if d["metadata"]["namespace"] == CARBON]
+    labels = template["metadata"]["labels"]
+    assert monitor["selector"]["matchLabels"].items() <= labels.items()
+    assert {e["key"] for e in monitor["selector"]["matchExpressions"]} <= set(labels)
+    (container,) = template["spec"]["containers"]
+    assert monitor["podMetricsEndpoints"][0]["port"] in {p["name"] for p in container["ports"]}

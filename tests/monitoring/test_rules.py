@@ -131,6 +131,8 @@ REPLICAS = 'kube_deployment_status_replicas_available{namespace="models", deploy
 WAITING = f'vllm:num_requests_waiting{{{ON_CHAT}, pod="chat-a"}}'
 REQUESTS = 'serving_requests_total{namespace="models", model_name="chat", code="%d"}'
 POD = 'namespace="models", pod="chat-a"'
+STALE = 'grid_intensity_stale{zone="US-MIDA-PJM", pod="%s"}'
+MISSING = 'grid_forecast_missing{zone="US-MIDA-PJM", pod="%s"}'
 CONDITION = 'kube_scaledobject_status_condition{namespace="models", scaledobject="chat", type="%s"}'
 # Alert -> (series where it comes, when it is looked at, series where it must not come).
 ALERTS: dict[str, tuple[dict[str, str], str, dict[str, str]]] = {
@@ -176,6 +178,16 @@ ALERTS: dict[str, tuple[dict[str, str], str, dict[str, str]]] = {
         {CONDITION % "Fallback": "0x5 1x60"},
         "45m",
         {CONDITION % "Fallback": "1x10 0x60", CONDITION % "Active": "1x60"},
+    ),
+    "GridUnknown": (
+        {STALE % "a": "1x180", STALE % "b": "0x10 1x170"},
+        "150m",
+        {STALE % "a": "1x180", STALE % "b": "0x180"},
+    ),
+    "ForecastMissing": (
+        {MISSING % "a": "1x420", MISSING % "b": "1x420"},
+        "400m",
+        {MISSING % "a": "1x300 0x120", MISSING % "b": "1x420"},
     ),
 }
 
