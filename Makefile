@@ -14,7 +14,7 @@ TRAINING := .venv-training
 TRAINING_STAMP := $(TRAINING)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install browser torch demo test check lint types unit serving-test projects-test bench schema lock docs clean
+.PHONY: help install browser torch toolchain environments demo test check lint types unit serving-test projects-test bench schema lock docs clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,13 +75,19 @@ browser: ## Chromium for the HTML report's tests, where it can be had: Debian's,
 
 torch: $(TRAINING_STAMP) ## PyTorch, Accelerate, DeepSpeed, Lightning and Ray for the training scripts' tests, on a CPU
 
-test: lint types serving-test projects-test browser torch $(STAMP) ## Everything: check, and the tests on the real engine and Kubernetes
+toolchain: $(STAMP) ## The programs that the sandbox runs, built once
 	$(BIN)/python -m sandbox.toolchain
+
+# What can be fetched side by side; tests come after, with the machine to themselves.
+environments: install toolchain $(PROJECTS_STAMP) torch browser
+
+test: ## Everything: check, and the tests on the real engine and Kubernetes
+	$(MAKE) -j2 environments
+	$(MAKE) lint types serving-test projects-test
 	$(BIN)/pytest -m 'not sandbox' -n 2
 	$(BIN)/pytest -m sandbox -n 2 --dist loadfile
 
-bench: $(STAMP) ## Benchmarks, as ratios
-	$(BIN)/python -m sandbox.toolchain
+bench: toolchain ## Benchmarks, as ratios
 	$(BIN)/python -m benchmarks
 
 schema: $(STAMP) ## Write stacks/schema.json and docs/report.schema.json

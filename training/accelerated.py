@@ -44,6 +44,7 @@ def main() -> None:
             task.keep(of.checkpoints, step, save)
     if accelerator.is_main_process and loss is not None:
         task.say(f"step {of.steps}: loss {loss.item():.6f}")
+    task.leave()
 
 
 if __name__ == "__main__":

@@ -61,9 +61,7 @@ def fit(of: task.Settings) -> None:
     if rank == 0:
         task.say(f"step {of.steps}: loss {loss.item():.6f}" if loss is not None else f"step {done}: nothing was left to do")
     if mine:
-        # Together: a process that is gone already breaks the connections of one that is still at its end.
-        dist.barrier()
-        dist.destroy_process_group()
+        task.leave()
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ def main() -> None:
             engine.save_checkpoint(str(of.checkpoints), client_state={"step": step})
     if first and loss is not None:
         task.say(f"step {of.steps}: loss {loss.item():.6f}")
+    task.leave()
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ def main() -> None:
     )
     if trainer.is_global_zero:
         task.say(f"step {trainer.global_step}: loss {trainer.callback_metrics['loss'].item():.6f}")
+    task.leave()
 
 
 if __name__ == "__main__":

@@ -111,3 +111,17 @@ def batch(of: Settings, step: int, rank: int, device: Any) -> tuple[Any, Any]:
 def say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def leave() -> None:
+    """End a process group, where there is one.
+
+    Together: a process that is gone already breaks the connections of one that is still at its end. And before the interpreter
+    ends: threads of a group that is still there then end the process by an abort, now and then.
+    https://docs.pytorch.org/docs/stable/distributed.html#shutdown
+    """
+    import torch.distributed as dist  # noqa: PLC0415 - `--help` and a wrong flag need no framework
+
+    if dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()

@@ -41,6 +41,22 @@ def test_every_tool_has_a_pinned_module(name: str) -> None:
     assert f"v{tool.version}" in text or tool.module == "kubernetes"
 
 
+def test_tools_on_one_minor_of_kubernetes_are_built_from_the_same_libraries() -> None:
+    """Go compiles what two tools share once, if all of what that stands on has one version: minutes of a cold build."""
+    # What client-go stands on.
+    shared = r"k8s\.io/(?:api|apimachinery|client-go|klog/v2|utils)|golang\.org/x/(?:net|sys|text)|google\.golang\.org/protobuf"
+    by_minor: dict[str, dict[str, dict[str, str]]] = {}
+    for file in (Path(toolchain.__file__).parent / "modules").glob("*/go.mod"):
+        required = re.sub(r"^replace \((.*?)^\)", "", file.read_text(), flags=re.MULTILINE | re.DOTALL)
+        versions = dict(re.findall(rf"^\t({shared}) (v\S+)", required, re.MULTILINE))
+        if client := versions.get("k8s.io/client-go"):
+            by_minor.setdefault(client.rpartition(".")[0], {})[file.parent.name] = versions
+    assert {*by_minor["v0.37"]} == {"kubernetes", "helm", "helm3", "prometheus"}
+    for minor, modules in by_minor.items():
+        one, *others = modules.values()
+        assert all(other == one for other in others), f"align {sorted(modules)} on {minor}: {modules}"
+
+
 def test_the_cache_key_follows_sources_and_flags() -> None:
     tool = toolchain.TOOLS["pulumi"]
     assert tool.key != replace(tool, ldflags="-X other").key
