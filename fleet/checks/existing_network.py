@@ -46,8 +46,9 @@ def check(path: Path, cluster: ClusterSpec, net: ExistingNetworkSpec) -> Iterato
         return
     # Not `format`: a regular expression has braces of its own.
     shape = _SUBNET[cluster.cloud].replace("{region}", re.escape(cluster.region)).replace("{id}", re.escape(net.id))
-    given = {("subnets", key): subnet for key, subnet in net.subnets.items()}
-    given |= {("functions",): net.functions} if net.functions else {}
+    given: dict[Path, str] = {("subnets", key): subnet for key, subnet in net.subnets.items()}
+    if net.functions:
+        given["functions",] = net.functions
     for key, subnet in given.items():
         if not re.fullmatch(shape, subnet, re.IGNORECASE if cluster.cloud is Cloud.AZURE else 0):
             where, message = (*at, *key), "is no subnet of that network and region"
@@ -66,8 +67,8 @@ def _not_ours(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     if cluster.cloud is Cloud.AWS and cluster.provisioning is Provisioning.AUTO:
         where = (*path, "provisioning")
         message = "Karpenter finds subnets by a tag, and those of an existing network are not ours to tag"
-        needs = (where, (*path, "network", "existing"), (*path, "cloud"))
-        yield Finding(where, message, "auto", "groups", "write provisioning: groups", needs=needs)
+        about = fields(path, "provisioning", "network.existing", "cloud")
+        yield Finding(where, message, "auto", "groups", "write provisioning: groups", needs=about)
 
 
 def _places(path: Path, cluster: ClusterSpec, net: ExistingNetworkSpec) -> Iterator[Finding]:
