@@ -42,17 +42,14 @@ def line(name: str, cluster: ClusterSpec, spec: MachineSpec | TrainingSpec | End
             return _line(name, cluster, row, f"{row.name}, {how}", hourly, (1, 1, 1), ALL_MONTH)
         case EndpointSpec():
             hourly = _managed(cluster, Kind.ENDPOINTS, row, "on-demand")
-            hours = _hours(spec) if spec.usage else ALL_MONTH
+            hours = Decimal(str(spec.usage.hours)) if spec.usage else ALL_MONTH
             return _line(name, cluster, row, f"{row.name}, managed endpoint", hourly, (spec.machines,) * 3, hours)
         case TrainingSpec():
-            what, hourly = f"training on {row.name}, {spec.purchase}", _managed(cluster, Kind.TRAININGS, row, spec.purchase)
+            hourly = _managed(cluster, Kind.TRAININGS, row, spec.purchase)
             if spec.usage is None:
                 return _unused(name, cluster, f"training on {spec.nodes} {row.name}, {spec.purchase}", hourly)
-            return _line(name, cluster, row, what, hourly, (0, spec.nodes, spec.nodes), _hours(spec))
-
-
-def _hours(spec: TrainingSpec | EndpointSpec) -> Decimal:
-    return Decimal(str(spec.usage.hours)) if spec.usage else Decimal(0)
+            what, hours = f"training on {row.name}, {spec.purchase}", Decimal(str(spec.usage.hours))
+            return _line(name, cluster, row, what, hourly, (0, spec.nodes, spec.nodes), hours)
 
 
 def _managed(cluster: ClusterSpec, section: Kind, row: Machine, purchase: str) -> _Hourly:
@@ -69,8 +66,7 @@ def _managed(cluster: ClusterSpec, section: Kind, row: Machine, purchase: str) -
     if purchase == "spot":
         spot = hourly_price(plain, purchase)
         usd = spot + own.spot_fee if spot is not None and own and own.spot_fee is not None else None
-    asked = "on-demand" if purchase == "on-demand" else "spot"
-    unknown = f"no {asked} price of {row.name} on {_SERVICE[cluster.cloud]} in {cluster.region}, which has its own"
+    unknown = f"no {purchase} price of {row.name} on {_SERVICE[cluster.cloud]} in {cluster.region}, which has its own"
     return _Hourly(usd, usd if usd is not None else on_demand, as_of, unknown)
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from fleet.load import StackErrors, load_stack
+from fleet.report.changes import changes
 from fleet.report.estimate import estimate
 from fleet.workspace import STACKS
 from infra.platform import deploy as platform
@@ -130,6 +131,14 @@ def test_the_report_counts_no_gateway_that_is_not_ours(cloud: str, tmp_path: Pat
     kinds = [line.kind for line in estimate("a", load_stack(written(tmp_path, cloud))).lines]
     assert "nat" not in kinds
     assert "control-plane" in kinds
+
+
+@pytest.mark.parametrize("cloud", NETWORKS)
+def test_another_network_is_another_cluster(cloud: str, tmp_path: Path) -> None:
+    ours, theirs = load_stack(STACKS / f"{cloud}-pipeline.yaml"), load_stack(written(tmp_path, cloud))
+    for before, after in ((ours, theirs), (theirs, ours)):
+        (change,) = [one for one in changes(f"{cloud}-pipeline", before, after) if one.what == "cluster"]
+        assert change.kind == "replace"
 
 
 WRONG = [

@@ -1,6 +1,7 @@
 """One cluster's resource group, virtual network, node subnets and ways out.
 
-Owns the resource group too: it lives and dies with the cluster. Refuses peerings, firewalls and shared networks.
+Owns the resource group too: it lives and dies with the cluster. Refuses peerings and firewalls; a network
+that is there already is taken as it is, and the group alone is made.
 Azure's subnets span a region's zones; its NAT gateways stand in one zone and a subnet takes only one of them. So
 `single` is one subnet and one gateway, `per-zone` a subnet and a gateway a zone. A pool of one zone is put into its
 zone's subnet; a pool of several zones can have but one subnet and takes the first, with that zone's way out.
