@@ -17,6 +17,7 @@ from fleet.catalog.machines import Machine, Offer
 
 # A month is 730 hours everywhere in the field's tools (8,760 / 12).
 HOURS_A_MONTH = 730
+ALL_MONTH = Decimal(HOURS_A_MONTH)
 # Mean load of a serving accelerator; a figure of ours until metrics say better.
 UTILISATION = Decimal("0.6")
 # Where a region's own PUE is not published (docs of the carbon table).
@@ -87,17 +88,26 @@ def tdp_of(row: Machine) -> Decimal | None:
     return None if tdp is None else Decimal(tdp * row.accelerators * row.part.numerator) / row.part.denominator
 
 
+def month_of(hourly: Decimal, nodes: int, hours: Decimal = ALL_MONTH) -> Decimal:
+    """What `nodes` machines that each run for so many hours cost, to the cent."""
+    return (hourly * nodes * hours).quantize(Decimal("0.01"))
+
+
+def carbon_of(cloud: Cloud, region: str, row: Machine | None, nodes: int, hours: Decimal = ALL_MONTH) -> Decimal | None:
+    """What `nodes` machines of this type that each run for so many hours emit, kgCO2e; None where something is not known."""
+    watts, found = tdp_of(row) if row else None, grid(cloud, region)
+    if watts is None or found is None:
+        return None
+    intensity, pue = found
+    kwh = watts * nodes * hours / 1000 * UTILISATION * pue
+    return (kwh * intensity / 1000).quantize(Decimal("0.1"))
+
+
 def pool_cost(cloud: Cloud, region: str, row: Machine | None, price: Offer | None, *, purchase: str, nodes: int) -> PoolCost:
     """What `nodes` machines of this type, bought in this way, cost and emit in a month."""
     hourly = hourly_price(price, purchase)
-    usd = (hourly * nodes * HOURS_A_MONTH).quantize(Decimal("0.01")) if hourly is not None else None
-    watts, found = tdp_of(row) if row else None, grid(cloud, region)
-    kg = None
-    if watts is not None and found is not None:
-        intensity, pue = found
-        kwh = watts * nodes * HOURS_A_MONTH / 1000 * UTILISATION * pue
-        kg = (kwh * intensity / 1000).quantize(Decimal("0.1"))
-    return PoolCost(usd, kg, price.as_of if price else None)
+    usd = month_of(hourly, nodes) if hourly is not None else None
+    return PoolCost(usd, carbon_of(cloud, region, row, nodes), price.as_of if price else None)
 
 
 def sum_of(first: PoolCost, second: PoolCost) -> PoolCost:

@@ -43,8 +43,12 @@ LARGEST_DISK_GIB = {Cloud.AWS: 16384, Cloud.GCP: 16384, Cloud.AZURE: 2048, Cloud
 
 
 def network_zones(cluster: ClusterSpec) -> tuple[str, ...]:
-    """The zones the cluster's network has subnets in: the region's first ones, and every one a pool names."""
+    """The zones the cluster's network has subnets in: the region's first ones, and every one a pool names; of a network that
+    is there already, its own.
+    """
     region = zones(cluster.cloud, cluster.region)
+    if cluster.network.existing and (given := [zone for zone in region if zone in cluster.network.existing.subnets]):
+        return tuple(given)
     named = {zone for pool in cluster.pools.values() for zone in (*pool.zones, *(r.zone for r in pool.ladder if r.zone))}
     first = [zone for zone in region if zone in named]
     rest = [zone for zone in region if zone not in named]

@@ -7,7 +7,6 @@ Only the shape is checked here (types, ranges, unknown keys). Facts that need th
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Network
 from typing import Annotated
 
 from pydantic import Field, StrictBool, StrictInt
@@ -20,20 +19,13 @@ from fleet.commitments import CommitmentSpec
 from fleet.spec_admission import AdmissionMode, AdmissionSpec
 from fleet.spec_base import Cidr, HostName, Instant, Name, Owner, PoolName, Spec, TaintText
 from fleet.spec_carbon import CarbonSpec
+from fleet.spec_network import NetworkSpec
 from fleet.spec_policies import PoliciesSpec
 from fleet.spec_scaling import ScalingSpec
 from fleet.spec_services import ServicesSpec
 from fleet.spec_serving import PodMonitorSpec, RouteSpec, WeightsSpec
 from fleet.spec_terraform import SECRET, TerraformSpec
 from fleet.spec_tpu import TpuVmSpec
-
-
-class Nat(StrEnum):
-    """NAT gateways: a zone each survives a zone's loss and costs one gateway an hour a zone; `none` has no way out."""
-
-    NONE = "none"
-    SINGLE = "single"
-    PER_ZONE = "per-zone"
 
 
 class Purchase(StrEnum):
@@ -57,12 +49,6 @@ class Environment(StrEnum):
     DEV = "dev"
     STAGING = "staging"
     PROD = "prod"
-
-
-class NetworkSpec(Spec):
-    cidr: Cidr = Field(default=IPv4Network("10.0.0.0/16"), description="Address range of the VPC or VNet; /16 to /20.")
-    nat: Nat = Field(default=Nat.SINGLE, description="Way out for private nodes. Object stores need none: they have endpoints.")
-    zones: StrictInt = Field(default=2, ge=1, le=4, description="Zones with subnets; EKS needs two at least.")
 
 
 class ApiSpec(Spec):

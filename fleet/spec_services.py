@@ -59,6 +59,20 @@ class OnMachines(Spec):
     machine: str | None = Field(default=None, description="Machine type; default: the smallest one with the accelerator.")
 
 
+class HoursSpec(Spec):
+    """How much a month uses of what is paid by the hour that its machines run."""
+
+    hours: float = Field(
+        ge=0, allow_inf_nan=False, description="Hours of a month that it runs, all runs together; each of its machines is paid."
+    )
+
+
+class Managed(OnMachines):
+    """What a managed service runs on machines of its own."""
+
+    usage: HoursSpec | None = Field(default=None, description="What a month uses of it, such as hours: 40; for the report.")
+
+
 class ByUse(Spec):
     """What is paid by how much it is used."""
 
@@ -104,7 +118,7 @@ class FunctionSpec(OfStores, ByUse):
     most: StrictInt = Field(default=10, ge=2, le=1000, description="Runs side by side at most.")
 
 
-class TrainingSpec(OnMachines):
+class TrainingSpec(Managed):
     """A managed training job as a step of a workflow: what it runs on, reads and leaves behind."""
 
     image: str = Field(description=_IMAGE)
@@ -118,13 +132,13 @@ class TrainingSpec(OnMachines):
     disk_gib: StrictInt = Field(default=100, ge=10, le=2048)
 
 
-class EndpointSpec(OnMachines):
+class EndpointSpec(Managed):
     """A model behind the cloud's own managed endpoint."""
 
     image: str = Field(description=_IMAGE)
     model: Name = Field(description="Store with the model.")
     path: str = Field(default="", description="Prefix inside the store.")
-    machines: StrictInt = Field(default=1, ge=1, le=64, description="Machines behind it, which stand all the time.")
+    machines: StrictInt = Field(default=1, ge=1, le=64, description="Machines behind it; without `usage` all month.")
 
 
 class WarehouseSpec(ByUse):

@@ -23,6 +23,7 @@ from fleet.queues import OF_SERVICE
 from fleet.spec import Autoscaler, ClusterSpec, Environment, ModelSpec, Provisioning
 from fleet.spec import Monitoring as Watched
 from fleet.spec_admission import AdmissionMode
+from fleet.spec_network import Nat
 from infra import versions
 from infra.clouds import kit
 from infra.clouds.base import (
@@ -172,7 +173,8 @@ class _Cluster(pulumi.ComponentResource):
             region=self.spec.region,
             cidr=str(net.cidr),
             zones=network_zones(self.spec),
-            nat=net.nat,
+            nat=Nat.NONE if net.isolated else net.nat,
+            existing=net.existing,
             tags=self.tags,
             auto=self.spec.provisioning is Provisioning.AUTO,
             functions=bool(self.spec.services.functions),

@@ -13,7 +13,7 @@ import pulumi
 
 from fleet.catalog.clouds import Cloud
 from fleet.contract import AcceleratorPool
-from fleet.spec import ClusterSpec, Nat
+from fleet.spec import ClusterSpec
 from infra.kubernetes import aks_provisioning, karpenter
 from infra.kubernetes.compute_class import ComputeClass
 
@@ -73,7 +73,7 @@ def _karpenter(
         queue=rights.queue,
         # No two share a node, and cluster-autoscaler should not have to make one for it.
         replicas=min(2, args.spec.system_pool.nodes.min),
-        isolated=args.spec.network.nat is Nat.NONE,
+        isolated=args.spec.network.isolated,
         env=rights.env,
         opts=pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[rights])),
     )

@@ -18,6 +18,7 @@ from fleet.catalog.fabric import node_fabric
 from fleet.catalog.machines import Machine, Offer, machine, machines, offer, offers
 from fleet.catalog.nodes import brings_device_plugin, spot_grace_s
 from fleet.catalog.services import service_price
+from fleet.catalog.usage_prices import managed_prices
 from fleet.commitments import Billed, Commitment, CommitmentSpec, apply
 from fleet.cost import HOURS_A_MONTH, tdp_of
 from fleet.fit import ranked
@@ -345,6 +346,20 @@ def fits() -> str:
     return table(("Weights", "Accelerator", "Needed", "Cheapest machine", "Region", "USD an hour", "Price of"), rows)
 
 
+def managed() -> str:
+    """A managed service's own price of a machine beside the bare machine's, on-demand in the same region."""
+    rows = []
+    for one in managed_prices():
+        bare = next(
+            (o for o in offers() if (o.machine.cloud, o.region, o.machine.name) == (one.cloud, one.region, one.machine)), None
+        )
+        usd = bare.on_demand if bare else None
+        more = f"{(one.usd_hour / usd - 1) * 100:.0f} %" if usd else UNKNOWN
+        where = f"{_TITLES[one.cloud]} {one.region}, {one.machine}"
+        rows.append((where, one.section.removesuffix("s"), _usd(usd), _usd(one.usd_hour), more, one.as_of))
+    return table(("Machine", "As", "Bare, USD an hour", "Managed", "More", "Managed price of"), rows)
+
+
 def _models() -> list[Model]:
     return list(known().values())
 
@@ -361,6 +376,7 @@ FIGURES: dict[str, Callable[[], str]] = {
     "sold-only": sold_only,
     "purchases": purchases,
     "clusters": clusters,
+    "managed": managed,
     "rollouts": rollouts,
     "weights": weights,
     "kv-cache": kv_cache,

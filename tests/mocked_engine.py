@@ -122,6 +122,7 @@ def _computed(type_: str, name: str, inputs: Json) -> Json:
             extra |= {
                 "name": f"projects/test-project/serviceAccounts/{inputs.get('accountId', name)}@test-project",
                 "email": f"{inputs.get('accountId', name)}@test-project.iam.gserviceaccount.com",
+                "uniqueId": "112233445566778899001",
                 "member": f"serviceAccount:{inputs.get('accountId', name)}@test-project.iam.gserviceaccount.com",
             }
         case "gcp:cloudrunv2/service:Service":

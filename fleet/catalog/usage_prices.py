@@ -15,6 +15,10 @@ from fleet.catalog.clouds import Cloud
 
 _DATA = Path(__file__).parent / "data"
 _EVERYWHERE = "*"
+# Why there is no row, where somebody looked for one.
+UNREAD = {
+    (Cloud.GCP, "alarms"): "$1.50 a condition was announced, and $0.10 since, on no page that bears a date",
+}
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,18 @@ class UsagePrice:
 
 @dataclass(frozen=True)
 class ManagedPrice:
-    """A list price of a managed service's machine, USD an hour."""
+    """A list price of a managed service's machine, USD an hour.
+
+    Attributes:
+        spot_fee: what the service asks beside the machine's own spot price; None where it has a spot price nobody has read.
+    """
 
     cloud: Cloud
     region: str
     section: str
     machine: str
     usd_hour: Decimal
+    spot_fee: Decimal | None
     source: str
     as_of: str
 
@@ -82,7 +91,16 @@ def managed_prices() -> tuple[ManagedPrice, ...]:
     """Every row of a machine's."""
     with (_DATA / "managed_prices.csv").open(newline="") as file:
         return tuple(
-            ManagedPrice(**{**row, "cloud": Cloud(row["cloud"]), "usd_hour": Decimal(row["usd_hour"])})  # type: ignore[arg-type]
+            ManagedPrice(
+                cloud=Cloud(row["cloud"]),
+                region=row["region"],
+                section=row["section"],
+                machine=row["machine"],
+                usd_hour=Decimal(row["usd_hour"]),
+                spot_fee=Decimal(row["spot_fee_usd_hour"]) if row["spot_fee_usd_hour"] else None,
+                source=row["source"],
+                as_of=row["as_of"],
+            )
             for row in csv.DictReader(file)
         )
 

@@ -10,7 +10,8 @@ from fleet.catalog.clouds import Cloud, regions
 from fleet.checks.finding import Finding, Path, fields, listed
 from fleet.checks.network import PRIVATE
 from fleet.plan import network_zones
-from fleet.spec import ClusterSpec, Nat
+from fleet.spec import ClusterSpec
+from fleet.spec_network import Nat
 
 # No organisation's own range is wider than a /8.
 _WIDEST_API_RANGE = 8
@@ -67,7 +68,7 @@ def _ranges(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
             yield Finding(at, message, str(block), "ranges of the internet", remedy, needs=(at, cloud))
     most = _MOST_API_RANGES[cluster.cloud]
     needs: tuple[Path, ...] = (where, cloud)
-    if cluster.cloud is Cloud.AZURE and cluster.region in regions(cluster.cloud):
+    if cluster.cloud is Cloud.AZURE and cluster.region in regions(cluster.cloud) and not cluster.network.existing:
         # The nodes' own way out is on the list, too.
         nat = cluster.network.nat
         most -= {Nat.NONE: 0, Nat.SINGLE: 1, Nat.PER_ZONE: len(network_zones(cluster))}[nat]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from fleet.catalog.clouds import Cloud, regions
 from fleet.checks.finding import Finding, Path, fields
 from fleet.plan import network_zones
-from fleet.spec import ClusterSpec, Nat
+from fleet.spec import ClusterSpec
+from fleet.spec_network import Nat
 
 # GKE: half the range is the pods', a /25 of it each node's.
 _GKE_PODS, _GKE_NODE = 1, 128
@@ -91,7 +92,7 @@ def _crowded(cluster: ClusterSpec, prefix: int) -> Room | None:
 def check(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
     """One fault at most: at the largest of the pools that do not fit together."""
     prefix = cluster.network.cidr.prefixlen
-    if cluster.cloud is Cloud.EXISTING:
+    if cluster.cloud is Cloud.EXISTING or cluster.network.existing:
         return
     if cluster.region not in regions(cluster.cloud) or not 16 <= prefix <= 20:
         return

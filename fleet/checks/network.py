@@ -8,8 +8,10 @@ from ipaddress import IPv4Network
 from fleet.catalog.clouds import Cloud, regions, zones
 from fleet.catalog.fabric import GPUDIRECT_RANGE, Fabric
 from fleet.catalog.machines import machine, machines
+from fleet.checks import existing_network
 from fleet.checks.finding import Finding, Path, fields, listed, nearest
-from fleet.spec import ClusterSpec, Nat, NodesSpec
+from fleet.spec import ClusterSpec, NodesSpec
+from fleet.spec_network import Nat
 
 PRIVATE = tuple(IPv4Network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
 # AKS's pods and services live here (infra/clouds/azure); a network over them would swallow their routes.
@@ -31,7 +33,10 @@ def check(path: Path, cluster: ClusterSpec) -> Iterator[Finding]:
             remedy,
             needs=fields(path, "region", "cloud"),
         )
-    yield from _network(path, cluster)
+    if cluster.network.existing:
+        yield from existing_network.check(path, cluster, cluster.network.existing)
+    else:
+        yield from _network(path, cluster)
     yield from _system_pool(path, cluster)
 
 
@@ -131,7 +136,7 @@ def overlaps(clusters: dict[str, ClusterSpec]) -> Iterator[Finding]:
     """Clusters of one stack whose address ranges overlap: they could never be connected."""
     seen: list[tuple[str, IPv4Network]] = []
     for name, cluster in clusters.items():
-        if cluster.cloud is Cloud.EXISTING:
+        if cluster.cloud is Cloud.EXISTING or cluster.network.existing:
             continue
         cidr = cluster.network.cidr
         for other, taken in seen:

@@ -12,6 +12,7 @@ from fleet.catalog.clouds import Cloud
 from fleet.catalog.usage_prices import measures
 from fleet.checks import service_machines
 from fleet.checks.finding import Finding, Path, listed, nearest
+from fleet.cost import HOURS_A_MONTH
 from fleet.spec import ClusterSpec
 from fleet.spec_services import (
     AlarmSpec,
@@ -20,6 +21,7 @@ from fleet.spec_services import (
     DataJobsSpec,
     EndpointSpec,
     FunctionSpec,
+    HoursSpec,
     Kind,
     LogsSpec,
     OfStores,
@@ -92,6 +94,9 @@ def _own(where: Path, spec: Service, cluster: ClusterSpec) -> Iterator[Finding]:
             near = min(_DAYS, key=lambda days: abs(days - spec.days))
             message, at = "is no time that every cloud can keep logs for", (*where, "days")
             yield Finding(at, message, str(spec.days), listed(_DAYS), f"write {near}")
+        case EndpointSpec(usage=HoursSpec(hours=hours)) if hours > HOURS_A_MONTH:
+            message, at = f"a month has {HOURS_A_MONTH} hours, whatever its machines", (*where, "usage", "hours")
+            yield Finding(at, message, f"{hours:.10g}", f"at most {HOURS_A_MONTH}", "leave usage out: it stands all month")
         case DataJobsSpec() if cluster.cloud is Cloud.AZURE and spec.vcpus < _AZURE_LEAST_VCPUS:
             message, at = "a Spark pool of Synapse has three nodes of 4 vCPUs at least", (*where, "vcpus")
             needs = (at, (*where[:2], "cloud"))

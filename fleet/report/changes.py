@@ -18,7 +18,14 @@ from fleet.spec import ClusterSpec, StackSpec
 
 # Of a cluster: with another of these it is another cluster, as each cloud's API says of its network and cluster.
 # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html (a VPC keeps its first range)
-_ANEW = ("cloud", "region", "network.cidr")
+_ANEW = (
+    "cloud",
+    "region",
+    "network.cidr",
+    "network.existing.id",
+    "network.existing.pods",
+    "network.existing.services",
+)
 _KINDS = {"pools": "pool", "stores": "store", "models": "model", "tpu_vms": "TPU VM", "teams": "team"}
 _LOST = {
     "store": "its objects go with it",

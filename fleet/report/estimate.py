@@ -20,7 +20,8 @@ from fleet.plan import least_nodes, network_zones, pools
 from fleet.report import services
 from fleet.report.disks import pool_disks, stores, system_disks
 from fleet.report.model import Band, Estimate, Line
-from fleet.spec import ClusterSpec, Environment, Nat, StackSpec
+from fleet.spec import ClusterSpec, Environment, StackSpec
+from fleet.spec_network import Nat
 from fleet.spec_tpu import TpuVmSpec
 
 # Cloud NAT asks a price a VM for so many, and one price for more.
@@ -63,7 +64,7 @@ def _cluster(stack: str, name: str, cluster: ClusterSpec, spec: StackSpec) -> It
     yield _control_plane(name, cluster, spec.environment)
     yield from services.lines(name, cluster)
     nodes = [line.nodes for line in (*found, system) if line.nodes]
-    if cluster.network.nat is not Nat.NONE:
+    if cluster.network.nat is not Nat.NONE and not cluster.network.existing:
         yield _nat(name, cluster, (sum(n[0] for n in nodes), sum(n[1] for n in nodes), sum(n[2] for n in nodes)))
 
 

@@ -1,4 +1,4 @@
-"""The lines of a cluster's cloud services. Machines that stand are priced and counted; what is paid by use, by the use given.
+"""The lines of a cluster's cloud services: what is paid by use, by the use given; machines are `service_machines`'.
 
 Where a stack file says how much of a service a month uses (`usage:`), its line has a figure; else it has none, and says the
 price of a unit where the catalogue has it.
@@ -7,16 +7,14 @@ price of a unit where the catalogue has it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 
 from fleet.catalog.clouds import Cloud
-from fleet.catalog.machines import Machine, offer
 from fleet.catalog.services import service_price
-from fleet.catalog.usage_prices import UsagePrice, managed_price, prices_of
-from fleet.cost import HOURS_A_MONTH, grid, pool_cost, tdp_of
+from fleet.catalog.usage_prices import UNREAD, UsagePrice, prices_of
+from fleet.cost import HOURS_A_MONTH
+from fleet.report import service_machines
 from fleet.report.model import Band, Line
-from fleet.service_machines import machine_of
 from fleet.spec import ClusterSpec
 from fleet.spec_services import ByUse, EndpointSpec, Kind, MachineSpec, Service, TrainingSpec
 
@@ -31,61 +29,10 @@ def lines(cluster_name: str, cluster: ClusterSpec) -> Iterator[Line]:
     for kind, key, spec in cluster.services.all():
         name = f"{cluster_name}/{key}"
         match spec:
-            case MachineSpec():
-                row = machine_of(spec, cluster.cloud, cluster.region)
-                yield _standing(name, cluster, row, str(spec.purchase), 1)
-            case EndpointSpec():
-                row = machine_of(spec, cluster.cloud, cluster.region)
-                yield _endpoint(name, cluster, row, spec.machines)
-            case TrainingSpec():
-                row = machine_of(spec, cluster.cloud, cluster.region)
-                what = f"training on {spec.nodes} {row.name}, {spec.purchase}"
-                yield _unknown(name, cluster, what, "paid by the hour that it runs, and no hours are given")
+            case MachineSpec() | TrainingSpec() | EndpointSpec():
+                yield service_machines.line(name, cluster, spec)
             case _:
                 yield _by_use(name, cluster, kind, spec)
-
-
-def _endpoint(name: str, cluster: ClusterSpec, row: Machine, count: int) -> Line:
-    """Azure adds nothing to what the machines cost: https://azure.microsoft.com/pricing/details/machine-learning/"""
-    why = {
-        Cloud.AWS: f"no price of ml.{row.name}, which is SageMaker's own",
-        Cloud.GCP: f"no price of {row.name} on Vertex AI, which has its own; none stands until a model is deployed",
-    }
-    managed = managed_price(cluster.cloud, cluster.region, str(Kind.ENDPOINTS), row.name)
-    if managed is None:
-        return _standing(name, cluster, row, "managed endpoint", count, why.get(cluster.cloud))
-    usd = (managed.usd_hour * count * HOURS_A_MONTH).quantize(_CENT)
-    return replace(
-        _standing(name, cluster, row, "managed endpoint", count, known=True), usd=Band(usd, usd, usd), as_of=managed.as_of
-    )
-
-
-def _standing(
-    name: str, cluster: ClusterSpec, row: Machine, what: str, count: int, unpriced: str | None = None, *, known: bool = False
-) -> Line:
-    price = None if unpriced or known else offer(row, cluster.region)
-    purchase = what if what == "spot" else "on-demand"
-    cost = pool_cost(cluster.cloud, cluster.region, row, price, purchase=purchase, nodes=count)
-    usd, kg = Band(*[cost.usd_month] * 3), Band(*[cost.kg_month] * 3)
-    unknown = [] if usd.known or known else [unpriced or f"no {purchase} price of {row.name} in {cluster.region}"]
-    if row.accelerator and not kg.known:
-        why = "nobody published its power" if tdp_of(row) is None else "no figure of the grid"
-        unknown.append(f"no carbon: {why}" if grid(cluster.cloud, cluster.region) else "no carbon: no figure of the grid")
-    here = (row.accelerators * count,) * 3 if row.accelerator else None
-    return Line(
-        kind="machines",
-        name=name,
-        cloud=str(cluster.cloud),
-        region=cluster.region,
-        what=f"{row.name}, {what}",
-        usd=usd,
-        kg=kg if row.accelerator else None,
-        nodes=(count, count, count),
-        accelerator=row.accelerator.name if row.accelerator else None,
-        accelerators=here,
-        unknown=tuple(unknown),
-        as_of=price.as_of if price else None,
-    )
 
 
 def _namespace(cluster_name: str, cluster: ClusterSpec) -> Line:
@@ -107,7 +54,7 @@ def _namespace(cluster_name: str, cluster: ClusterSpec) -> Line:
 def _by_use(name: str, cluster: ClusterSpec, kind: Kind, spec: Service) -> Line:
     used = spec.usage if isinstance(spec, ByUse) else {}
     prices = prices_of(cluster.cloud, cluster.region, str(kind))
-    why = _lacking(prices, used)
+    why = _lacking(prices, used, UNREAD.get((cluster.cloud, str(kind)), ""))
     dates = [price.as_of for price in prices]
     if why:
         return _unknown(name, cluster, _words(kind), why, min(dates, default=None))
@@ -124,8 +71,10 @@ def _by_use(name: str, cluster: ClusterSpec, kind: Kind, spec: Service) -> Line:
     )
 
 
-def _lacking(prices: tuple[UsagePrice, ...], used: dict[str, float]) -> str:
+def _lacking(prices: tuple[UsagePrice, ...], used: dict[str, float], unread: str) -> str:
     """Why there is no figure; empty where there is one. A measure that is not given is never taken for nothing."""
+    if not prices and unread:
+        return f"paid by use: no price in the catalogue: {unread}"
     if not prices:
         return "paid by use: no price in the catalogue" + ("" if used else ", and no use is given")
     missing = [price.measure for price in prices if price.measure and price.measure not in used]

@@ -13,7 +13,8 @@ import pulumi
 
 from fleet import naming
 from fleet.contract import AcceleratorPool
-from fleet.spec import ApiSpec, Nat
+from fleet.spec import ApiSpec
+from fleet.spec_network import ExistingNetworkSpec, Nat
 from fleet.weights import WeightsFile
 
 # A cloud's own Network, Cluster and ObjectStore components.
@@ -45,6 +46,8 @@ class NetworkArgs:
     functions: bool = False
     # Whether a provisioner makes nodes here: on AWS it finds subnets by their tags, and calls services that nobody else does.
     auto: bool = False
+    # A network that is there already: then nothing is made, and `cidr` is nobody's.
+    existing: ExistingNetworkSpec | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

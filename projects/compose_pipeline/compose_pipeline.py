@@ -150,12 +150,12 @@ def run() -> Table:
         counted = sum(metric(text, 'pipeline_jobs_total{outcome="done"}') for text in texts)
         served = metric(requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text, "serving_requests_total")
         right = sum(int(said[str(n)]) == made.test_y[n] for n in range(jobs)) / jobs * 100
-        dead = client.xlen(DEAD)
+        left, dead = client.xlen(JOBS), client.xlen(DEAD)
     rows = (
         ("jobs sent", jobs + 1),
         ("answered", len(said)),
         ("dead", dead),
-        ("left in the queue", 0),
+        ("left in the queue", left),
         ("right %", right),
         ("answered by the two that followed", int(counted)),
         ("requests that the server counted", int(served)),

@@ -14,7 +14,7 @@ import pytest
 
 from fleet.catalog.clouds import PUBLIC, Cloud
 from fleet.load import load_stack
-from sandbox.cloud.aws_services import client
+from sandbox.cloud.in_moto import client
 from tests.e2e.conftest import ROOT, Sandbox
 
 pytestmark = pytest.mark.sandbox

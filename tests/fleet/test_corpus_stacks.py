@@ -22,7 +22,8 @@ from fleet.catalog.servers import server_in
 from fleet.checks import capacity
 from fleet.load import StackErrors, load_stack
 from fleet.plan import pools
-from fleet.spec import ClusterSpec, Nat, Purchase
+from fleet.spec import ClusterSpec, Purchase
+from fleet.spec_network import Nat
 from fleet.workspace import ROOT, STACKS
 from infra.clouds.aws import network as aws_network
 from infra.clouds.azure import network as azure_network

@@ -32,8 +32,11 @@ def test_every_service_has_a_line_with_a_figure_or_a_reason(cloud: Cloud) -> Non
     for kind, name, _ in cluster.services.all():
         line = found[f"main/{name}"]
         assert line.usd.known or line.unknown, name
-        assert line.usd.floor is None or line.usd.floor > 0, name
-        if kind not in (Kind.MACHINES, Kind.ENDPOINTS):
+        assert line.usd.floor is None or (line.usd.floor == 0) == (kind is Kind.TRAININGS), name
+        if kind is Kind.TRAININGS:
+            assert line.kg is not None
+            assert line.kg.known, "hours are given, and carbon needs no price"
+        elif kind not in (Kind.MACHINES, Kind.ENDPOINTS):
             # Alarms are asked for by the month; of the rest nobody has said how much is used.
             assert line.usd.known == (kind is Kind.ALARMS and cloud is Cloud.AWS), name
             assert line.kg is None
@@ -78,7 +81,8 @@ def line_of(spec: StackSpec, name: str) -> Line:
 
 def test_what_is_paid_by_use_says_the_price_of_a_unit() -> None:
     assert lines(Cloud.AWS)["main/learn"].unknown == ("paid by use: $0.025 for 1,000 state transitions, and no use is given",)
-    assert lines(Cloud.AZURE)["main/learn"].unknown == ("paid by use: no price in the catalogue, and no use is given",)
+    assert lines(Cloud.GCP)["main/late"].unknown[0].startswith("paid by use: no price in the catalogue: $1.50 a condition")
+    assert lines(Cloud.GCP)["main/features"].unknown == ("paid by use: no price in the catalogue, and no use is given",)
     assert prices_of(Cloud.AWS, "eu-west-1", "workflows") == ()
     assert [row.usd for row in prices_of(Cloud.GCP, "europe-west4", "workflows")] == [Decimal("0.01")]
     assert {row.section for row in usage_prices()} <= {str(kind) for kind in Kind}
@@ -116,6 +120,66 @@ def test_service_bus_asks_for_its_namespace_once() -> None:
     assert line_of(spec, "service-bus").usd.expected == Decimal("9.81")
     assert line_of(spec, "b").usd.expected == Decimal("1.60")
     assert [line for line in estimate("a", stack_with("azure", "westeurope")).lines if "bus" in line.name] == []
+
+
+def training(cloud: str, region: str, **more: Any) -> Line:
+    return line_of(stack_with(cloud, region, trainings={"tune": {"image": "a:1", "model": "data", **more}}), "tune")
+
+
+def test_a_training_is_priced_and_counted_by_the_hours_of_each_of_its_machines() -> None:
+    t4 = {"accelerator": "nvidia-t4", "nodes": 2, "purchase": "on-demand"}
+    line = training("azure", "westeurope", **t4, usage={"hours": 40.5})
+    # Azure adds nothing to the machine's $0.658.
+    assert line.usd == Band(Decimal(0), Decimal("53.30"), Decimal("53.30"))
+    assert (line.kind, line.nodes, line.accelerators) == ("machines", (0, 2, 2), (0, 2, 2))
+    assert line.what == "training on Standard_NC4as_T4_v3, on-demand, 40.5 hours a month"
+    whole = training("azure", "westeurope", **t4, usage={"hours": HOURS_A_MONTH})
+    assert line.kg is not None
+    assert whole.kg is not None
+    assert line.kg.floor == 0
+    assert line.kg.expected == round((whole.kg.expected or 0) * Decimal("40.5") / HOURS_A_MONTH, 1)
+
+
+def test_sagemaker_and_vertex_have_prices_of_their_own() -> None:
+    a10g = {"accelerator": "nvidia-a10g", "machine": "g5.2xlarge", "usage": {"hours": 100}}
+    assert training("aws", "us-east-1", **a10g, purchase="on-demand").usd.expected == Decimal("151.50")
+    spot = training("aws", "us-east-1", **a10g)
+    # Nobody publishes what managed spot costs; on-demand it is at the most.
+    assert spot.usd == Band(Decimal(0), None, Decimal("151.50"))
+    assert spot.unknown == ("no spot price of g5.2xlarge on SageMaker in us-east-1, which has its own",)
+    assert spot.kg is not None
+    assert spot.kg.known, "carbon needs no price"
+    h100 = {"accelerator": "nvidia-h100-80gb", "per_node": 8, "usage": {"hours": 10}}
+    row = machine(Cloud.GCP, "a3-highgpu-8g")
+    assert row is not None
+    price = offer(row, "us-central1")
+    assert price is not None
+    assert price.spot is not None
+    fee = Decimal("13.1750")
+    assert training("gcp", "us-central1", **h100).usd.expected == round((price.spot + fee) * 10, 2)
+    assert training("gcp", "us-central1", **h100, purchase="on-demand").usd.expected == Decimal("1010.07")
+    elsewhere = training("gcp", "europe-west4", **h100)
+    assert (elsewhere.usd, len(elsewhere.unknown)) == (Band(Decimal(0), None, None), 1)
+
+
+def test_a_training_without_hours_has_no_figure_and_says_the_price_of_one() -> None:
+    line = training("azure", "westeurope", accelerator="nvidia-t4", purchase="on-demand")
+    assert (line.kind, line.usd, line.accelerators) == ("by-use", Band(None, None, None), None)
+    assert line.unknown == ("paid by use: $0.658 an hour and machine, and no hours are given",)
+    spot = training("azure", "westeurope", accelerator="nvidia-t4")
+    assert "no spot price" in spot.unknown[0]
+    assert "no hours are given" in spot.unknown[0]
+
+
+def test_an_endpoint_stands_all_month_unless_hours_are_given() -> None:
+    endpoint = {"image": "a:1", "model": "data", "accelerator": "nvidia-h100-80gb", "per_node": 1}
+    spec = stack_with(
+        "gcp", "us-central1", endpoints={"all": endpoint, "part": {**endpoint, "machines": 2, "usage": {"hours": 100}}}
+    )
+    assert line_of(spec, "all").usd.expected == round(Decimal("12.6259") * HOURS_A_MONTH, 2)
+    part = line_of(spec, "part")
+    assert part.usd == Band(*[Decimal("2525.18")] * 3)
+    assert part.accelerators == (2, 2, 2)
 
 
 def test_a_service_takes_the_smallest_machine_with_what_it_asks_for() -> None:

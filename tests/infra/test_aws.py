@@ -16,7 +16,8 @@ from fleet.catalog.accelerators import Family
 from fleet.catalog.clouds import Cloud, zones
 from fleet.catalog.machines import machine, machines
 from fleet.contract import AcceleratorPool
-from fleet.spec import ApiSpec, Nat
+from fleet.spec import ApiSpec
+from fleet.spec_network import Nat
 from infra.clouds.aws import KIT
 from infra.clouds.aws.network import subnet_ranges
 from infra.clouds.base import (

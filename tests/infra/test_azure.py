@@ -21,7 +21,8 @@ from fleet import naming
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import Machine, machines
 from fleet.contract import AcceleratorPool
-from fleet.spec import ApiSpec, Nat
+from fleet.spec import ApiSpec
+from fleet.spec_network import Nat
 from infra.clouds.azure import KIT
 from infra.clouds.azure.cluster import authorized_ranges
 from infra.clouds.azure.kubeconfig import with_azure_cli_login

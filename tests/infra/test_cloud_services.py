@@ -209,6 +209,45 @@ def test_aws_the_training_step_is_a_call_that_sagemaker_takes() -> None:
     assert all(f"ml.{row.name}" in serves for row in machines() if row.cloud is Cloud.AWS)
 
 
+def test_aws_spark_is_bounded_stops_itself_and_has_no_way_in() -> None:
+    found = made(Cloud.AWS)
+    application = found.one("aws:emrserverless/application:Application").inputs
+    assert (application["type"], application["maximumCapacity"]["cpu"]) == ("spark", "16 vCPU")
+    assert application["autoStopConfiguration"]["enabled"] is True
+    network = application["networkConfiguration"]
+    assert all("private" in subnet for subnet in network["subnetIds"])
+    groups = found.all("aws:ec2/securityGroup:SecurityGroup")
+    (group,) = [one for name, one in groups.items() if name.startswith("main-service-features")]
+    assert [rule["self"] for rule in group.inputs["ingress"]] == [True], "workers among themselves alone"
+
+
+def test_gcp_dataflow_is_private_bounded_and_runs_as_its_own_account() -> None:
+    found = made(Cloud.GCP)
+    flows = found.all("gcp:workflows/workflow:Workflow").values()
+    (launch,) = [flow for flow in flows if "flexTemplates.launch" in flow.inputs["sourceContents"]]
+    (step,) = [one["launch"] for one in json.loads(launch.inputs["sourceContents"])["main"]["steps"] if "launch" in one]
+    environment = step["args"]["body"]["launchParameter"]["environment"]
+    assert environment["ipConfiguration"] == "WORKER_IP_PRIVATE"
+    assert environment["maxWorkers"] == 4, "16 vCPUs, four a worker"
+    assert environment["serviceAccountEmail"] != launch.inputs["serviceAccount"], "who launches is not who works"
+
+
+def test_gcp_bigquery_reads_the_stores_it_names_by_an_account_of_its_own() -> None:
+    found = made(Cloud.GCP)
+    readers = {n: r.inputs for n, r in found.all("gcp:storage/bucketIAMMember:BucketIAMMember").items() if "-lake-reads-" in n}
+    assert [inputs["role"] for inputs in readers.values()] == ["roles/storage.objectViewer"]
+    assert found.one("gcp:bigquery/connection:Connection").inputs["cloudResource"] == {}
+    assert found.one("gcp:bigquery/dataset:Dataset").inputs["location"] == "us-west1"
+
+
+def test_azure_synapse_has_no_pool_that_stands() -> None:
+    found = made(Cloud.AZURE)
+    pool = found.one("azure-native:synapse:BigDataPool").inputs
+    assert pool["autoPause"]["enabled"] is True
+    assert (pool["autoScale"]["minNodeCount"], pool["autoScale"]["maxNodeCount"]) == (3, 4)
+    assert not [r.type for r in found.resources if r.type == "azure-native:synapse:SqlPool"], "SQL is paid by what it reads"
+
+
 def test_gcp_accounts_have_no_broad_role_and_no_key() -> None:
     found = made(Cloud.GCP)
     assert not [t for t in found.types() if "serviceAccountKey" in t or t == "gcp:serviceaccount/key:Key"]

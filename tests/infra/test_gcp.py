@@ -18,7 +18,8 @@ from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import gke_name, machine, machines
 from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.contract import AcceleratorPool
-from fleet.spec import ApiSpec, Nat
+from fleet.spec import ApiSpec
+from fleet.spec_network import Nat
 from infra.clouds.base import (
     ClusterArgs,
     NetworkArgs,

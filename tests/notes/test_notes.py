@@ -136,6 +136,22 @@ def _models(spec: StackSpec) -> dict[str, ModelSpec]:
     return {name: model for cluster in spec.clusters.values() for name, model in cluster.models.items()}
 
 
+def test_the_recipes_are_of_these_programs() -> None:
+    code = _code("profiling.md")
+    for program in (
+        "nvidia-smi dmon",
+        "nvidia-smi topo -m",
+        "nsys profile --trace=cuda",
+        "nsys stats",
+        "ncu --set basic",
+        "dcgmi dmon",
+        "neuron-top",
+        "tpu-info",
+        "hl-smi",
+    ):
+        assert program in code, program
+
+
 def test_fleets_commands_in_the_notes_are_there() -> None:
     from typer.main import get_command
 

@@ -11,9 +11,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from sandbox.cloud.aws_services import client
 from sandbox.cloud.behaviour import AWS_ACCOUNT
 from sandbox.cloud.errors import CloudError
+from sandbox.cloud.in_moto import client
 from sandbox.cloud.records import Record
 from sandbox.cloud.world import World
 

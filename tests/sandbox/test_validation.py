@@ -21,7 +21,8 @@ from fleet.catalog.machines import machines
 from fleet.catalog.numa import Numa
 from fleet.catalog.tpu import TOPOLOGIES, tpu_slice
 from fleet.contract import AcceleratorPool
-from fleet.spec import ApiSpec, Nat
+from fleet.spec import ApiSpec
+from fleet.spec_network import Nat
 from infra.clouds import kit
 from infra.clouds.base import (
     ClusterArgs,

@@ -13,7 +13,7 @@ import pulumi
 import pulumi_aws as aws
 
 from fleet import naming
-from fleet.spec import Nat
+from fleet.spec_network import ExistingNetworkSpec, Nat
 from infra.clouds.base import NetworkArgs
 
 _MAX_ZONES = 4
@@ -44,7 +44,7 @@ def subnet_ranges(cidr: str) -> tuple[list[str], list[str]]:
 
 
 class AwsNetwork(pulumi.ComponentResource):
-    """VPC for an EKS cluster, after "Amazon EKS VPC and subnet considerations".
+    """VPC for an EKS cluster, after "Amazon EKS VPC and subnet considerations"; or one that is there already.
 
     `Nat.NONE` leaves private nodes with AWS's own services only: images must be in ECR (a pull-through cache for those
     of others). It is for isolation, not for saving: its interface endpoints in two zones cost more than one NAT.
@@ -67,8 +67,19 @@ class AwsNetwork(pulumi.ComponentResource):
         super().__init__("accelfleet:aws:AwsNetwork", name, {}, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
-        private, public = subnet_ranges(args.cidr)
+        if args.existing is None:
+            self._make(name, args)
+        else:
+            self._take(args.existing)
 
+    def _take(self, existing: ExistingNetworkSpec) -> None:
+        """Its routes, tags and endpoints are its owner's."""
+        self.vpc_id = pulumi.Output.from_input(existing.id)
+        self.private_subnet_ids = {zone: pulumi.Output.from_input(existing.subnets[zone]) for zone in self._args.zones}
+        self.register_outputs({"vpcId": self.vpc_id, "privateSubnetIds": self.private_subnet_ids})
+
+    def _make(self, name: str, args: NetworkArgs) -> None:
+        private, public = subnet_ranges(args.cidr)
         self._vpc = aws.ec2.Vpc(
             f"{name}-vpc",
             cidr_block=args.cidr,

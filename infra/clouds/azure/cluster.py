@@ -16,7 +16,7 @@ import pulumi
 from pulumi_azure_native import authorization, containerservice, managedidentity, monitor, operationalinsights
 
 from fleet.naming import physical
-from fleet.spec import Nat
+from fleet.spec_network import Nat
 from infra.clouds.azure.encryption import EtcdKey
 from infra.clouds.azure.kubeconfig import with_azure_cli_login
 from infra.clouds.azure.network import DNS_SERVICE_IP, POD_CIDR, SERVICE_CIDR, AzureNetwork
@@ -168,7 +168,7 @@ class AksCluster(pulumi.ComponentResource):
                 service_cidr=SERVICE_CIDR,
                 dns_service_ip=DNS_SERVICE_IP,
                 load_balancer_sku="standard",
-                outbound_type="none" if self._isolated else "userAssignedNATGateway",
+                outbound_type=args.network.outbound_type,
             ),
             # Nodes that cannot reach Microsoft's registry get AKS's images from a cache inside the network.
             bootstrap_profile=containerservice.ManagedClusterBootstrapProfileArgs(artifact_source="Cache")

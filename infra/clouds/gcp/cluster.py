@@ -15,7 +15,7 @@ from fleet import naming
 from fleet.contract import AcceleratorPool
 from infra.clouds.base import ClusterArgs
 from infra.clouds.gcp.fabric import GpuDirectNetworks
-from infra.clouds.gcp.network import PODS, PODS_PER_NODE, SERVICES, GcpNetwork
+from infra.clouds.gcp.network import PODS_PER_NODE, GcpNetwork
 from infra.clouds.gcp.provisioning import auto_creation
 
 _KEY_ROTATION = "7776000s"  # 90 days
@@ -67,7 +67,8 @@ class GkeCluster(pulumi.ComponentResource):
             f"{name}-nodes-role", project=self.project, role=_NODE_ROLE, member=account.member, opts=child
         )
         self.node_account = account.email
-        key, may_encrypt = self._secrets_key(name, args)
+        life = args.network.number if args.network.number is not None else account.unique_id
+        key, may_encrypt = self._secrets_key(name, args, life)
         cluster = gcp.container.Cluster(
             f"{name}-cluster",
             name=args.name,
@@ -99,7 +100,7 @@ class GkeCluster(pulumi.ComponentResource):
             enable_multi_networking=args.fabric or None,
             default_max_pods_per_node=PODS_PER_NODE,
             ip_allocation_policy=gcp.container.ClusterIpAllocationPolicyArgs(
-                cluster_secondary_range_name=PODS, services_secondary_range_name=SERVICES
+                cluster_secondary_range_name=args.network.pods, services_secondary_range_name=args.network.services
             ),
             private_cluster_config=gcp.container.ClusterPrivateClusterConfigArgs(
                 enable_private_nodes=True, enable_private_endpoint=args.api.private
@@ -166,17 +167,19 @@ class GkeCluster(pulumi.ComponentResource):
             self.fabrics[pool.name] = GpuDirectNetworks(name, self.physical_name, pool, self.project, child)
         return self.fabrics.get(pool.name)
 
-    def _secrets_key(self, name: str, args: ClusterArgs[GcpNetwork]) -> tuple[gcp.kms.CryptoKey, gcp.kms.CryptoKeyIAMMember]:
+    def _secrets_key(
+        self, name: str, args: ClusterArgs[GcpNetwork], life: pulumi.Output[str]
+    ) -> tuple[gcp.kms.CryptoKey, gcp.kms.CryptoKeyIAMMember]:
         """A key of the cluster's own, and GKE's right to use it.
 
         Google never deletes a key ring or a key, so a name serves once: made again after a destroy, it answers 409
-        (provider-google#1214). The network's number tells one life of the cluster from the next, and is the same
-        again when a broken run goes on.
+        (provider-google#1214). `life`, the number of the network or of the nodes' account, tells one life of the cluster
+        from the next, and is the same again when a broken run goes on.
         """
         child = pulumi.ResourceOptions(parent=self)
         ring = gcp.kms.KeyRing(
             f"{name}-ring",
-            name=args.network.number.apply(lambda number: naming.physical(args.name, str(number or ""))),
+            name=life.apply(lambda number: naming.physical(args.name, str(number or ""))),
             location=args.region,
             opts=child,
         )

@@ -13,7 +13,7 @@ import pulumi
 import pulumi_gcp as gcp
 
 from fleet import naming
-from fleet.spec import Nat
+from fleet.spec_network import ExistingNetworkSpec, Nat
 from infra.clouds.base import NetworkArgs
 
 PODS, SERVICES = "pods", "services"
@@ -66,7 +66,7 @@ def ranges(cidr: str) -> Ranges:
 
 
 class GcpNetwork(pulumi.ComponentResource):
-    """A VPC-native network whose nodes have no public address and reach Google's APIs privately.
+    """A VPC-native network whose nodes have no public address and reach Google's APIs privately; or one that is there already.
 
     Private Google Access is always on, so that weights and images from GCS and Artifact Registry never pass the NAT
     (pain 14). Cloud NAT is regional and outlives a zone: `single` and `per-zone` are the same gateway here. Without
@@ -74,7 +74,10 @@ class GcpNetwork(pulumi.ComponentResource):
     Follows "VPC-native clusters" and "Private Google Access".
 
     Attributes:
-        number: what Google calls the network by itself, another one each time a network of that name is made.
+        number: what Google calls the network by itself, another one each time a network of that name is made; None of one
+            that is there already.
+        pods, services: names of the subnetwork's secondary ranges. project: whose firewall rules are the network's; None for
+            the provider's own.
 
     Raises:
         ValueError: the network's range is too small (see `ranges`).
@@ -82,12 +85,28 @@ class GcpNetwork(pulumi.ComponentResource):
 
     network_id: pulumi.Output[str]
     subnetwork_id: pulumi.Output[str]
-    number: pulumi.Output[str]
+    number: pulumi.Output[str] | None = None
+    pods, services = PODS, SERVICES
+    project: str | None = None
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        cut = ranges(args.cidr)
         super().__init__("accelfleet:gcp:GcpNetwork", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        self.zones = args.zones
+        if args.existing is None:
+            self._make(name, args)
+        else:
+            self._take(args.existing, args.region)
+        self.register_outputs({"networkId": self.network_id, "subnetworkId": self.subnetwork_id})
+
+    def _take(self, existing: ExistingNetworkSpec, region: str) -> None:
+        """It may be another project's: whoever shares it lets GKE's and Google APIs' accounts use the subnetwork."""
+        self.network_id = pulumi.Output.from_input(existing.id)
+        self.subnetwork_id = pulumi.Output.from_input(existing.subnets[region])
+        self.pods, self.services = existing.pods, existing.services
+        self.project = existing.id.split("/")[1]
+
+    def _make(self, name: str, args: NetworkArgs) -> None:
+        cut, child = ranges(args.cidr), pulumi.ResourceOptions(parent=self)
         vpc = gcp.compute.Network(
             f"{name}-network",
             name=args.name,
@@ -108,13 +127,11 @@ class GcpNetwork(pulumi.ComponentResource):
             private_ip_google_access=True,
             opts=child,
         )
-        self.zones = args.zones
         self.network_id = vpc.id
         self.number = vpc.network_id
         self.subnetwork_id = subnetwork.id
         if args.nat is not Nat.NONE:
             _nat(self, name, args, vpc)
-        self.register_outputs({"networkId": self.network_id, "subnetworkId": self.subnetwork_id})
 
 
 def _nat(parent: pulumi.Resource, name: str, args: NetworkArgs, vpc: gcp.compute.Network) -> None:

@@ -50,6 +50,7 @@ class TpuVm(pulumi.ComponentResource):
         gcp.compute.Firewall(
             f"{name}-iap",
             name=naming.physical(args.name, "iap"),
+            project=args.network.project,
             network=args.network.network_id,
             direction="INGRESS",
             source_ranges=[_IAP],

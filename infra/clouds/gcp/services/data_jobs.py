@@ -39,6 +39,7 @@ class DataflowJobs(pulumi.ComponentResource):
         gcp.compute.Firewall(
             f"{name}-workers",
             name=args.named("workers"),
+            project=args.network.project,
             network=args.network.network_id,
             direction="INGRESS",
             source_tags=[_TAG],

@@ -39,6 +39,7 @@ class GceMachine(pulumi.ComponentResource):
         gcp.compute.Firewall(
             f"{name}-iap",
             name=args.named("iap"),
+            project=args.network.project,
             network=args.network.network_id,
             direction="INGRESS",
             source_ranges=[_IAP],
