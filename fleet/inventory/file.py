@@ -66,7 +66,7 @@ def document(text: str) -> Any:
 
 def between(before: Program, after: Program) -> Program:
     """`after` with `before` as what it is compared with: what two files differ in, by URN."""
-    return replace(after, before=before.after, steps=tuple(_steps(before.after, after.after)))
+    return replace(after, before=before.after, rows_before=before.rows, steps=tuple(_steps(before.after, after.after)))
 
 
 def _steps(before: tuple[Resource, ...], after: tuple[Resource, ...]) -> Iterator[Step]:

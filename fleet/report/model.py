@@ -178,6 +178,16 @@ class QuotaChange:
     def short_by(self) -> int:
         return max(0, self.after - self.limit) if self.limit is not None else 0
 
+    @property
+    def worse(self) -> bool:
+        """Short, and by more than before; of what was compared with nothing, all that is short."""
+        return self.verdict == "short" and self.after > self.before
+
+    @property
+    def mended(self) -> bool:
+        """Short before, and no more."""
+        return self.limit is not None and self.before > self.limit >= self.after
+
 
 @dataclass(frozen=True)
 class Readiness:
@@ -216,6 +226,7 @@ class Finding:
     Attributes:
         severity, mend: as the rule has them; empty of a pack that is not ours.
         waived: why it is let pass, and until when; None where it is not.
+        before: whether the base has it, too; None where nobody can say.
     """
 
     policy: str
@@ -225,6 +236,7 @@ class Finding:
     severity: str = ""
     mend: str = ""
     waived: str | None = None
+    before: bool | None = None
 
     @property
     def mandatory(self) -> bool:
@@ -237,16 +249,29 @@ class Policy:
 
     Attributes:
         unknown: how often a rule met a value that only an apply can tell.
+        compared: whether the base was judged, too; not_compared: why it could not be. mended: what only the base has.
     """
 
     evaluated: bool = False
     findings: tuple[Finding, ...] = ()
     unknown: int = 0
+    compared: bool = False
+    not_compared: str = ""
+    mended: tuple[Finding, ...] = ()
+
+    @property
+    def introduced(self) -> tuple[Finding, ...]:
+        """Those that nobody can say were there before, heaviest first."""
+        return tuple(
+            sorted(
+                (one for one in self.findings if not one.before), key=lambda one: (one.waived is not None, not one.mandatory)
+            )
+        )
 
     @property
     def standing(self) -> tuple[Finding, ...]:
-        """Those that nobody waived."""
-        return tuple(one for one in self.findings if one.waived is None)
+        """Those that were there before."""
+        return tuple(one for one in self.findings if one.before)
 
 
 @dataclass(frozen=True)
@@ -291,7 +316,8 @@ class StackReport:
     def quiet(self) -> bool:
         """Whether it was compared and nothing differs."""
         same = not self.changes and not self.base_faults and self.before == self.after
-        return self.compared and same and not self.policy.standing
+        said = self.policy.mended or any(one.waived is None for one in self.policy.introduced)
+        return self.compared and same and not said
 
 
 @dataclass(frozen=True)
