@@ -47,7 +47,7 @@ def _regions(report: Report) -> Iterator[str]:
 def _stack(stack: StackReport) -> Iterator[str]:
     yield f'<section aria-label="{html.escape(stack.stack)}"><h2>{html.escape(stack.stack)}</h2>'
     if stack.quiet:
-        yield f"<p>Nothing changes; {html.escape(words.policy(stack))}.</p></section>"
+        yield f"<p>Nothing changes. {html.escape(words.policy(stack).capitalize())}.</p></section>"
         return
     yield f"<p class=headline>{html.escape(words.headline(stack))}</p>"
     if stack.base_faults:
