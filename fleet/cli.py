@@ -16,6 +16,8 @@ from typing import Annotated
 
 # What imports make lives to the end; looking through it again and again is a tenth of the start.
 gc.disable()
+# Nor is any plugin of pydantic's ours, for which it would ask every package that is installed.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 import typer
 from rich.console import Console
@@ -253,7 +255,11 @@ def main() -> None:
 
 def _only(first: list[str]) -> None:
     """Of the command that is named first only itself: each has its flags worked out from its hints, a tenth of the start."""
-    named = [one for one in app.registered_commands if one.callback and [(one.name or one.callback.__name__).replace("_", "-")] == first]
+    named = [
+        one
+        for one in app.registered_commands
+        if one.callback and [(one.name or one.callback.__name__).replace("_", "-")] == first
+    ]
     if named:
         app.registered_commands, app.registered_groups = named, []
         # Without it an app of one command takes the command's name for an argument.
