@@ -258,7 +258,7 @@ def _only(first: list[str]) -> None:
     named = [
         one
         for one in app.registered_commands
-        if one.callback and [(one.name or one.callback.__name__).replace("_", "-")] == first
+        if one.callback and [(one.name or getattr(one.callback, "__name__", "")).replace("_", "-")] == first
     ]
     if named:
         app.registered_commands, app.registered_groups = named, []

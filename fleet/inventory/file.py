@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fleet.collector import rests
 from fleet.inventory import events, state, terraform
 from fleet.inventory.resource import Program, Resource, Step
 from fleet.inventory.state import InventoryError
@@ -15,6 +16,7 @@ from fleet.inventory.state import InventoryError
 _LONGEST = 200
 
 
+@rests()
 def read(file: Path) -> Program:
     """The program that a file tells of.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fleet.collector import rests
 from fleet.inventory.resource import Index, Program, Step
 from fleet.inventory.thing import Thing
 from fleet.inventory.things import things
@@ -37,6 +38,7 @@ _LOST = {
 }
 
 
+@rests()
 def report(program: Program, shown: str | None, limits: Limits, spec: StackSpec | None = None) -> Report:
     """The report.
 
