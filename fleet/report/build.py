@@ -94,4 +94,5 @@ def _quota(need: QuotaNeed, before: int, after: int, limits: Limits) -> QuotaCha
         limit_as_of=row.as_of.isoformat() if row else None,
         verdict=verdict,
         ask=need.ask,
+        used=row.used if row else None,
     )

@@ -64,6 +64,9 @@ def report(
     limits: Annotated[
         Path | None, typer.Option("--limits", help="Quotas you have. Default: quotas.yaml, if it is there.", exists=True)
     ] = None,
+    live_quotas: Annotated[
+        bool, typer.Option("--live-quotas", help="Ask the clouds what the accounts have and use, by aws, gcloud, az.")
+    ] = False,
     max_increase: Annotated[
         float | None, typer.Option("--max-increase", help="Fail if the expected cost rises by more USD a month.")
     ] = None,
@@ -92,10 +95,11 @@ def report(
         )
     if (from_ and (base or base_dir)) or (base_from and not from_):
         raise typer.BadParameter("--base and --base-dir go with --stack, --base-from with --from", param_hint="--base-from")
+    known = _limits(limits, live_quotas)
     if from_:
-        made = _of_program(from_, base_from, limits, stack or [])
+        made = _of_program(from_, base_from, known, stack or [])
     else:
-        made = _made(stack or [], base, base_dir, as_, limits, program)
+        made = _made(stack or [], base, base_dir, as_, known, program)
     compared = any(one.compared for one in made.stacks) or bool(base or base_dir)
     if not compared and (max_increase is not None or Gate.DESTRUCTIVE in (fail_on or [])):
         raise typer.BadParameter("this gate compares: give --base, --base-dir, --base-from or events", param_hint="--base")
@@ -116,7 +120,7 @@ def report(
     raise typer.Exit(1 if refused else 0)
 
 
-def _of_program(file: Path, base: Path | None, limits_file: Path | None, stack: list[str]) -> Report:
+def _of_program(file: Path, base: Path | None, known: Limits, stack: list[str]) -> Report:
     from fleet.inventory.file import between, read  # noqa: PLC0415 - stack files need none of it
     from fleet.inventory.state import InventoryError  # noqa: PLC0415
     from fleet.report.program import report as build  # noqa: PLC0415
@@ -132,27 +136,29 @@ def _of_program(file: Path, base: Path | None, limits_file: Path | None, stack: 
         program = between(before, program)
     shown = str(base) if base else "what stands"
     spec = next(iter(load_or_exit(select_stacks(stack), Format.TEXT).values())) if stack else None
-    return build(program, shown, _limits(limits_file), spec)
+    return build(program, shown, known, spec)
 
 
-def _limits(file: Path | None) -> Limits:
+def _limits(file: Path | None, live: bool) -> Limits:
     from fleet.report.limits import LimitsError, limits  # noqa: PLC0415
 
     own = ROOT / "quotas.yaml"
     chosen = file or (own if own.exists() else None)
     try:
-        return limits(chosen) if chosen else {}
+        written = limits(chosen) if chosen else {}
     except LimitsError as wrong:
         raise typer.BadParameter(str(wrong), param_hint="--limits") from None
+    if not live:
+        return written
+    from fleet.quota_live import LiveLimits  # noqa: PLC0415
+
+    return LiveLimits(written, lambda said: Console(stderr=True, soft_wrap=True).print(said, style="yellow", markup=False))
 
 
-def _made(
-    patterns: list[str], base: str | None, base_dir: Path | None, as_: Shape, limits_file: Path | None, program: bool
-) -> Report:
+def _made(patterns: list[str], base: str | None, base_dir: Path | None, as_: Shape, known: Limits, program: bool) -> Report:
     from fleet.report.base import BaseError, at_revision  # noqa: PLC0415 - `fleet check` need not pay for it
     from fleet.report.build import report as build  # noqa: PLC0415
 
-    known = _limits(limits_file)
     with ExitStack() as held:
         try:
             # What a program registers is its code's, too.

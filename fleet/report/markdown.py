@@ -32,7 +32,7 @@ def markdown(report: Report, everything: bool = False) -> str:
     if quiet:
         made += [f"Unchanged: {', '.join(quiet)}.", ""]
     against = f"Against {code(report.base)}. " if report.base else ""
-    made.append(f"<sub>{against}Told from {report.told_from}, offline. {words.method(report)}</sub>")
+    made.append(f"<sub>{against}Told from {report.told_from}. {words.method(report)}</sub>")
     return "\n".join(made) + "\n"
 
 

@@ -161,6 +161,7 @@ class QuotaChange:
 
     Attributes:
         verdict: `unknown` where nobody wrote the limit down.
+        used: of the whole account, on the limit's day; in no verdict, as nobody knows how much of it is this stack's.
     """
 
     cloud: str
@@ -173,6 +174,7 @@ class QuotaChange:
     limit_as_of: str | None
     verdict: Literal["ok", "short", "unknown"]
     ask: str
+    used: int | None = None
 
     @property
     def short_by(self) -> int:

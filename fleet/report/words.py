@@ -102,7 +102,8 @@ def quota(one: QuotaChange) -> str:
         verdict += ", as before"
     if one.mended:
         verdict += ", short before"
-    return f"{verdict}: {one.limit} on {one.limit_as_of}"
+    used = f", {one.used} in use" if one.used is not None else ""
+    return f"{verdict}: {one.limit} on {one.limit_as_of}{used}"
 
 
 def method(report: Report) -> str:
