@@ -255,11 +255,8 @@ def main() -> None:
 
 def _only(first: list[str]) -> None:
     """Of the command that is named first only itself: each has its flags worked out from its hints, a tenth of the start."""
-    named = [
-        one
-        for one in app.registered_commands
-        if one.callback and [(one.name or getattr(one.callback, "__name__", "")).replace("_", "-")] == first
-    ]
+    called = {(one.name or getattr(one.callback, "__name__", "")).replace("_", "-"): one for one in app.registered_commands}
+    named = [called[word] for word in first if word in called]
     if named:
         app.registered_commands, app.registered_groups = named, []
         # Without it an app of one command takes the command's name for an argument.

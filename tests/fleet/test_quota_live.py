@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import Result as Ended
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import fleet.report.cli
 from fleet import quota_live
@@ -173,7 +172,7 @@ def test_the_report_holds_the_need_against_what_the_cloud_says(
     points.write_text(json.dumps({"Datapoints": POINTS}))
     tool(tools, "aws", f'case "$*" in *list-service-quotas*) cat {answer};; *) cat {points};; esac')
 
-    def run(*words: str) -> Ended:
+    def run(*words: str) -> Result:
         return CliRunner().invoke(app, ["report", "--stack", "aws-dev", "--live-quotas", *words], env={"COLUMNS": "200"})
 
     done = run("--fail-on", "quota")

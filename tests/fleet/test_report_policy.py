@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result as Ended
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import fleet.arguments
 import fleet.report.cli
@@ -17,7 +16,7 @@ from fleet.cli import app
 from fleet.load import load_stack
 from fleet.report import policy
 from fleet.report.model import Finding
-from fleet.workspace import STACKS
+from fleet.workspace import ROOT, STACKS
 
 RULE = "aws-eks-api-open"
 URN = "urn:pulumi:dev::shop::accelfleet:aws:EksCluster$aws:eks/cluster:Cluster::main-cluster"
@@ -34,7 +33,7 @@ COMPONENT = {"urn": PARENT, "type": "accelfleet:aws:EksCluster", "custom": False
 SHAPES = ("text", "markdown", "json", "html", "sarif")
 
 
-def run(*words: str) -> Ended:
+def run(*words: str) -> Result:
     return CliRunner().invoke(app, ["report", *words], env={"COLUMNS": "400", "NO_COLOR": "1", "TERM": "dumb"})
 
 
@@ -59,7 +58,7 @@ def waived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "stacks"
 
 
-def findings(done: Ended) -> list[Finding]:
+def findings(done: Result) -> list[Finding]:
     (stack,) = json.loads(done.stdout)["stacks"]
     assert stack["policy"]["evaluated"]
     return [Finding(**one) for one in stack["policy"]["findings"]]
@@ -179,7 +178,7 @@ def states(tmp_path: Path, before: list[dict[str, Any]], after: list[dict[str, A
     return "--from", str(tmp_path / "after.json"), "--base-from", str(tmp_path / "before.json")
 
 
-def told(done: Ended) -> dict[str, Any]:
+def told(done: Result) -> dict[str, Any]:
     (stack,) = json.loads(done.stdout)["stacks"]
     return dict(stack["policy"])
 
@@ -280,7 +279,7 @@ def test_a_stack_files_base_is_run_by_its_own_program(waived: Path, tmp_path: Pa
     (waived / "aws-dev.yaml").write_text((STACKS / "aws-dev.yaml").read_text())
     ran: list[tuple[Path, Path]] = []
 
-    def program(file: Path, root: Path = policy.ROOT) -> list[dict[str, Any]]:
+    def program(file: Path, root: Path = ROOT) -> list[dict[str, Any]]:
         ran.append((file, root))
         if file.parent == base and broken:
             raise policy.ProgramError("aws-dev: its program <b>broke</b>")
@@ -290,7 +289,7 @@ def test_a_stack_files_base_is_run_by_its_own_program(waived: Path, tmp_path: Pa
     monkeypatch.setattr(policy, "registrations", program)
     words = ("--stack", "aws-dev", "--base-dir", str(base), "--program")
     assert [one["before"] for one in of(RULE, told(run(*words, "--format", "json"))["findings"])] == [False]
-    assert ran == [(waived / "aws-dev.yaml", policy.ROOT), (base / "aws-dev.yaml", policy.ROOT)]
+    assert ran == [(waived / "aws-dev.yaml", ROOT), (base / "aws-dev.yaml", ROOT)]
     broken = True
     said = told(run(*words, "--format", "json"))
     assert (said["compared"], said["not_compared"]) == (False, "aws-dev: its program <b>broke</b>")
