@@ -255,7 +255,7 @@ def main() -> None:
 
 def _only(first: list[str]) -> None:
     """Of the command that is named first only itself: each has its flags worked out from its hints, a tenth of the start."""
-    called = {(one.name or getattr(one.callback, "__name__", "")).replace("_", "-"): one for one in app.registered_commands}
+    called = {str(one.name or getattr(one.callback, "__name__", "")).replace("_", "-"): one for one in app.registered_commands}
     named = [called[word] for word in first if word in called]
     if named:
         app.registered_commands, app.registered_groups = named, []

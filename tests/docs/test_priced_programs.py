@@ -23,8 +23,10 @@ def test_the_page_is_as_its_generator_makes_it() -> None:
     assert {name for name in programs if f"| `{name}` |" in text} == programs
 
 
-@pytest.mark.parametrize(("program", "line", "usd"), [("aws_web", "server", "7.59"), ("eks", "nodes", "121.47")])
+@pytest.mark.parametrize(
+    ("program", "line", "usd"), [("aws_web", "server", "7.59"), ("eks", "nodes", "121.47"), ("gcp_web", "server", "12.23")]
+)
 def test_common_machines_cost_what_their_list_says(program: str, line: str, usd: str) -> None:
-    # us-east-1: t3.micro 0.0104, two t3.large 0.0832, 730 h.
+    # USD an hour: t3.micro 0.0104, two t3.large 0.0832, e2-small 0.016752855.
     _, found = priced_programs.estimate(ROOT / "tests" / "programs" / program)
     assert [one.usd.expected for one in found.lines if one.name == line and one.nodes] == [Decimal(usd)]
