@@ -239,7 +239,7 @@ ROWS: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str, str]]]] = {
         # e2-medium has no price here; 100 GiB pd-balanced x 3
         [
             ("control-plane", "GKE control plane", "73.00 73.00 73.00"),
-            ("machines", "e2-medium, on-demand", "- - -"),
+            ("machines", "e2-medium, on-demand", "73.38 73.38 73.38"),
             ("disk", "100 GiB pd-balanced", "30.00 30.00 30.00"),
         ],
     ),
