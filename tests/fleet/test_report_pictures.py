@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.places import locations
+from fleet.report import tree
 from fleet.report.model import Band, Estimate, Line, Node, Report, StackReport, difference
 from fleet.report.regions import _LAND, _NORTH, _STEP, regions, row, world
-from fleet.report.tree import _columns, _edges, _reduced, drawn, outline, picture
+from fleet.report.tree import _columns, _edges, _reduced, outline, picture
 
 USD = Band(Decimal(1), Decimal(10), Decimal(100))
 
@@ -64,7 +65,7 @@ def test_regions_add_up_over_stacks_and_a_site_is_in_the_table_alone() -> None:
 def test_no_name_on_the_map_covers_another_with_every_region_on_it() -> None:
     every = [line(str(cloud), region) for cloud, region in locations()]
     drawn = world(regions(report(("all", every))))
-    names = re.findall(r'<text class=name x="(-?\d+)" y="(\d+)">([^<]+)<', shown)
+    names = re.findall(r'<text class=name x="(-?\d+)" y="(\d+)">([^<]+)<', drawn)
     assert len(names) == len(every) == drawn.count("class=site")
     boxes = [(int(x), int(y) - 10, int(x) + 6 * len(name), int(y)) for x, y, name in names]
     for a, b in itertools.combinations(boxes, 2):
@@ -93,13 +94,13 @@ GRAPH = (
 
 @pytest.mark.parametrize("graph", [GRAPH, GRAPH[::-1]], ids=["parents first", "children first"])
 def test_a_box_is_a_component_and_a_line_is_what_it_waits_for(graph: tuple[Node, ...]) -> None:
-    shown = picture(graph)
-    assert shown.count("class=box") == 4
+    drawn = picture(graph)
+    assert drawn.count("class=box") == 4
     # The pool needs the network by way of the cluster: that way is drawn.
-    assert shown.count("class=edge") == 2
-    assert "&lt;bucket&gt;" in shown
-    assert "<bucket>" not in shown
-    left = {unescape(name): int(x) for x, name in re.findall(r'<text class=name x="(\d+)" y="\d+">([^<]+)<', shown)}
+    assert drawn.count("class=edge") == 2
+    assert "&lt;bucket&gt;" in drawn
+    assert "<bucket>" not in drawn
+    left = {unescape(name): int(x) for x, name in re.findall(r'<text class=name x="(\d+)" y="\d+">([^<]+)<', drawn)}
     assert left["net"] < left["cluster"] < left["pool"]
     assert left["<bucket>"] == left["net"]
 
@@ -114,16 +115,16 @@ def test_the_outline_has_every_resource_below_its_own() -> None:
 def test_a_page_says_so_where_nobody_told_what_waits_for_what() -> None:
     # The engine's events have parents and no dependencies.
     events = tuple(replace(one, needs=()) for one in GRAPH)
-    assert "No lines: what was read names no dependencies" in "".join(drawn(events))
-    assert "No lines" not in "".join(drawn(GRAPH))
-    assert list(drawn(())) == []
+    assert "No lines: what was read names no dependencies" in "".join(tree.drawn(events))
+    assert "No lines" not in "".join(tree.drawn(GRAPH))
+    assert list(tree.drawn(())) == []
 
 
 def test_more_boxes_than_one_can_read_are_one_a_type() -> None:
     many = [node(f"b{n}") for n in range(200)] + [node(f"k{n}", "aws:kms/key:Key", needs=(f"b{n}",)) for n in range(200)]
-    shown = picture(many)
-    assert shown.count("class=box") == 2
-    assert shown.count("class=edge") == 1
+    drawn = picture(many)
+    assert drawn.count("class=box") == 2
+    assert drawn.count("class=edge") == 1
     assert picture(many[:1]) == ""
 
 
