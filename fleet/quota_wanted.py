@@ -12,7 +12,7 @@ from fleet.catalog.machines import Machine
 GCP_PAGE = "https://console.cloud.google.com/iam-admin/quotas"
 _AWS = "https://{region}.console.aws.amazon.com/servicequotas/home/services/ec2/quotas/{quota}"
 _AZURE = "https://portal.azure.com/#view/Microsoft_Azure_Capacity/QuotaMenuBlade/~/myQuotas"
-_EVERYWHERE = "all regions"
+EVERYWHERE = "all regions"
 _GPUS_EVERYWHERE = "GPUS_ALL_REGIONS"
 # What the catalogue's quotas count; blocks and flex-start have limits of their own.
 _COUNTED = ("spot", "on-demand", "reservation")
@@ -48,4 +48,4 @@ def of_machines(row: Machine, region: str, purchase: str, nodes: int) -> Iterato
     page = _AWS.format(region=region, quota=quota or "") if row.cloud is Cloud.AWS else GCP_PAGE if on_gcp else _AZURE
     yield Wanted(row.cloud, region, quota, each * nodes, unit, page)
     if on_gcp and row.accelerator is not None and row.accelerator.family is Family.NVIDIA:
-        yield Wanted(row.cloud, _EVERYWHERE, _GPUS_EVERYWHERE, each * nodes, unit, GCP_PAGE)
+        yield Wanted(row.cloud, EVERYWHERE, _GPUS_EVERYWHERE, each * nodes, unit, GCP_PAGE)

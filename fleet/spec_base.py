@@ -43,6 +43,6 @@ Cidr = Annotated[IPv4Network, BeforeValidator(_not_a_number)]
 
 
 class Spec(BaseModel):
-    """Refuses unknown keys; frozen."""
+    """Refuses unknown keys; frozen. Built when first asked: what stands in another is else built once alone and once there."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)

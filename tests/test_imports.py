@@ -99,3 +99,22 @@ def test_checking_a_stack_file_loads_no_pulumi() -> None:
     found = loads(CHECK, "--stack", "aws-dev")
     assert found["code"] == 0, found["said"]
     assert [m for m in found["modules"] if m == "pulumi" or m.startswith(("pulumi.", "pulumi_"))] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("report --help", 0, "--live-quotas"),
+        ("import-terraform --help", 0, "Usage"),
+        ("comment github --help", 0, "--sections"),
+        ("--help", 0, "import-terraform"),
+        ("chek", 2, "check"),
+    ],
+)
+def test_a_command_that_is_built_alone_is_the_command(words: str, code: int, said: str) -> None:
+    main = "from fleet.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", main, *words.split()], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert said in done.stdout + done.stderr

@@ -70,6 +70,7 @@ def read(events: Iterable[Mapping[str, Any]], where: str) -> Program:
         violations=tuple(violations) if packs else None,
         packs=frozenset(packs),
         rows=tuple(one["new"] for one in seen.values() if one["new"]),
+        rows_before=tuple(one["old"] for one in seen.values() if one["old"]),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fleet.collector import rests
 from fleet.inventory import events, state, terraform
 from fleet.inventory.resource import Program, Resource, Step
 from fleet.inventory.state import InventoryError
@@ -15,6 +16,7 @@ from fleet.inventory.state import InventoryError
 _LONGEST = 200
 
 
+@rests()
 def read(file: Path) -> Program:
     """The program that a file tells of.
 
@@ -66,7 +68,7 @@ def document(text: str) -> Any:
 
 def between(before: Program, after: Program) -> Program:
     """`after` with `before` as what it is compared with: what two files differ in, by URN."""
-    return replace(after, before=before.after, steps=tuple(_steps(before.after, after.after)))
+    return replace(after, before=before.after, rows_before=before.rows, steps=tuple(_steps(before.after, after.after)))
 
 
 def _steps(before: tuple[Resource, ...], after: tuple[Resource, ...]) -> Iterator[Step]:

@@ -65,6 +65,7 @@ class Program:
         before: resources as they stand, None where the file does not tell. after: as they would be.
         steps: what happens; violations: what policies said, None where none was asked; packs: whose.
         rows: what was registered, as the engine writes it, components and all; empty where nobody registered anything.
+        rows_before: the same of what stands; None where the file does not tell.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Program:
     violations: tuple[Violation, ...] | None = None
     packs: frozenset[str] = frozenset()
     rows: tuple[Mapping[str, Any], ...] = ()
+    rows_before: tuple[Mapping[str, Any], ...] | None = None
 
 
 def plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The stack files that a change starts from: those of a git revision, or of a directory.
+"""What a change starts from: the stack files of a git revision, with the program that reads them, or those of a directory.
 
 Reads git's objects alone: nothing is checked out, and the working tree stays as it is.
 """
@@ -22,15 +22,15 @@ class BaseError(Exception):
 
 
 @contextmanager
-def at_revision(stacks: Path, revision: str) -> Iterator[Path]:
-    """The stack directory as it was at a git revision, for as long as the block runs.
+def at_revision(directory: Path, revision: str) -> Iterator[Path]:
+    """A directory as it was at a git revision, for as long as the block runs.
 
     Raises:
         BaseError: no git, no repository, or no such revision.
     """
-    prefix = _git(stacks, "rev-parse", "--show-prefix").decode().strip().rstrip("/")
-    commit = _git(stacks, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").decode().strip()
-    root = Path(_git(stacks, "rev-parse", "--show-toplevel").decode().strip())
+    prefix = _git(directory, "rev-parse", "--show-prefix").decode().strip().rstrip("/")
+    commit = _git(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").decode().strip()
+    root = Path(_git(directory, "rev-parse", "--show-toplevel").decode().strip())
     with tempfile.TemporaryDirectory(prefix="fleet-base-") as scratch:
         listed = _git(root, "ls-tree", "--name-only", commit, "--", prefix or ".")
         if listed.strip():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ from fleet.report.changes import changes
 from fleet.report.estimate import NOT_COUNTED, estimate
 from fleet.report.limits import Limit
 from fleet.report.model import SCHEMA_VERSION, Policy, QuotaChange, Report, StackReport, difference
-from fleet.report.policy import Rows, graph, judged
+from fleet.report.policy import Recorded, graph, judged, said
 from fleet.report.readiness import readiness
 from fleet.spec import StackSpec
 
@@ -24,7 +25,7 @@ def report(
     base: Path | None,
     shown: str | None,
     limits: Limits,
-    programs: Mapping[str, Rows] | None = None,
+    programs: Mapping[str, Recorded] | None = None,
 ) -> Report:
     """The report of these stacks.
 
@@ -38,7 +39,7 @@ def report(
     return Report(SCHEMA_VERSION, shown if base else None, made, NOT_COUNTED)
 
 
-def _stack(name: str, after: StackSpec | None, base: Path | None, limits: Limits, rows: Rows | None) -> StackReport:
+def _stack(name: str, after: StackSpec | None, base: Path | None, limits: Limits, program: Recorded | None) -> StackReport:
     before, faults = base_spec(base, name) if base else (None, ())
     old = estimate(name, before) if before else None
     new = estimate(name, after) if after else None
@@ -53,10 +54,17 @@ def _stack(name: str, after: StackSpec | None, base: Path | None, limits: Limits
         changes=changes(name, before, after) if base and not faults else (),
         quotas=quotas,
         base_faults=faults,
-        policy=judged(rows, after) if rows is not None else Policy(),
+        policy=_policy(program, after, before),
         readiness=readiness(name, after, quotas),
-        graph=graph(rows or ()),
+        graph=graph(program.rows if program else ()),
     )
+
+
+def _policy(program: Recorded | None, after: StackSpec | None, before: StackSpec | None) -> Policy:
+    if program is None:
+        return Policy()
+    base = judged(program.base, before) if program.base is not None else None
+    return replace(said(judged(program.rows, after), base), not_compared=program.fault)
 
 
 def quota_changes(before: list[QuotaNeed], after: list[QuotaNeed], limits: Limits) -> tuple[QuotaChange, ...]:
@@ -86,4 +94,5 @@ def _quota(need: QuotaNeed, before: int, after: int, limits: Limits) -> QuotaCha
         limit_as_of=row.as_of.isoformat() if row else None,
         verdict=verdict,
         ask=need.ask,
+        used=row.used if row else None,
     )

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -21,6 +21,7 @@ from fleet.workspace import ROOT, STACKS
 if TYPE_CHECKING:
     from fleet.report.build import Limits
     from fleet.report.model import Report
+    from fleet.report.policy import Recorded
     from fleet.spec import StackSpec
 
 
@@ -63,10 +64,18 @@ def report(
     limits: Annotated[
         Path | None, typer.Option("--limits", help="Quotas you have. Default: quotas.yaml, if it is there.", exists=True)
     ] = None,
+    live_quotas: Annotated[
+        bool, typer.Option("--live-quotas", help="Ask the clouds what the accounts have and use, by aws, gcloud, az.")
+    ] = False,
     max_increase: Annotated[
         float | None, typer.Option("--max-increase", help="Fail if the expected cost rises by more USD a month.")
     ] = None,
-    fail_on: Annotated[list[Gate] | None, typer.Option("--fail-on", help="Fail on these; repeatable.")] = None,
+    fail_on: Annotated[
+        list[Gate] | None, typer.Option("--fail-on", help="Fail on these, where the change brings them; repeatable.")
+    ] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="List, and fail on, what policies found and quotas lacked before the change, too.")
+    ] = False,
 ) -> None:
     """Tell what stacks cost, emit and need, and with a base what a change does to them. Offline, from the stack files.
 
@@ -86,31 +95,32 @@ def report(
         )
     if (from_ and (base or base_dir)) or (base_from and not from_):
         raise typer.BadParameter("--base and --base-dir go with --stack, --base-from with --from", param_hint="--base-from")
+    known = _limits(limits, live_quotas)
     if from_:
-        made = _of_program(from_, base_from, limits, stack or [])
+        made = _of_program(from_, base_from, known, stack or [])
     else:
-        made = _made(stack or [], base, base_dir, as_, limits, program)
+        made = _made(stack or [], base, base_dir, as_, known, program)
     compared = any(one.compared for one in made.stacks) or bool(base or base_dir)
     if not compared and (max_increase is not None or Gate.DESTRUCTIVE in (fail_on or [])):
         raise typer.BadParameter("this gate compares: give --base, --base-dir, --base-from or events", param_hint="--base")
     unjudged = [one.stack for one in made.stacks if one.after and not one.policy.evaluated]
     if unjudged and Gate.POLICY in (fail_on or []):
         raise typer.BadParameter(f"no policy was asked about {', '.join(unjudged)}: add --program", param_hint="--fail-on")
-    text = _text(made, as_, None if from_ else STACKS)
+    text = _text(made, as_, None if from_ else STACKS, all_)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
     elif as_ is Shape.TEXT:
-        _print(made, Console(width=None if Console().is_terminal else 140))
+        _print(made, Console(width=None if Console().is_terminal else 140), all_)
     else:
         print(text, end="")  # noqa: T201
-    refused = list(_refusals(made, max_increase, fail_on or []))
+    refused = _refusals(made, max_increase, fail_on or [], all_)
     for said in refused:
         Console(stderr=True, soft_wrap=True).print(said, style="red", highlight=False, markup=False)
     raise typer.Exit(1 if refused else 0)
 
 
-def _of_program(file: Path, base: Path | None, limits_file: Path | None, stack: list[str]) -> Report:
+def _of_program(file: Path, base: Path | None, known: Limits, stack: list[str]) -> Report:
     from fleet.inventory.file import between, read  # noqa: PLC0415 - stack files need none of it
     from fleet.inventory.state import InventoryError  # noqa: PLC0415
     from fleet.report.program import report as build  # noqa: PLC0415
@@ -126,46 +136,53 @@ def _of_program(file: Path, base: Path | None, limits_file: Path | None, stack: 
         program = between(before, program)
     shown = str(base) if base else "what stands"
     spec = next(iter(load_or_exit(select_stacks(stack), Format.TEXT).values())) if stack else None
-    return build(program, shown, _limits(limits_file), spec)
+    return build(program, shown, known, spec)
 
 
-def _limits(file: Path | None) -> Limits:
+def _limits(file: Path | None, live: bool) -> Limits:
     from fleet.report.limits import LimitsError, limits  # noqa: PLC0415
 
     own = ROOT / "quotas.yaml"
     chosen = file or (own if own.exists() else None)
     try:
-        return limits(chosen) if chosen else {}
+        written = limits(chosen) if chosen else {}
     except LimitsError as wrong:
         raise typer.BadParameter(str(wrong), param_hint="--limits") from None
+    if not live:
+        return written
+    from fleet.quota_live import LiveLimits  # noqa: PLC0415
+
+    return LiveLimits(written, lambda said: Console(stderr=True, soft_wrap=True).print(said, style="yellow", markup=False))
 
 
-def _made(
-    patterns: list[str], base: str | None, base_dir: Path | None, as_: Shape, limits_file: Path | None, program: bool
-) -> Report:
+def _made(patterns: list[str], base: str | None, base_dir: Path | None, as_: Shape, known: Limits, program: bool) -> Report:
     from fleet.report.base import BaseError, at_revision  # noqa: PLC0415 - `fleet check` need not pay for it
     from fleet.report.build import report as build  # noqa: PLC0415
 
-    known = _limits(limits_file)
     with ExitStack() as held:
         try:
-            there = held.enter_context(at_revision(STACKS, base)) if base else base_dir
+            # What a program registers is its code's, too.
+            root = held.enter_context(at_revision(ROOT if program else STACKS, base)) if base else None
         except BaseError as wrong:
             raise typer.BadParameter(str(wrong), param_hint="--base") from None
+        there = root / STACKS.name if root and program else root or base_dir
         specs = _specs(patterns, there, as_)
-        return build(specs, there, base or str(base_dir), known, _programs(specs) if program else None)
+        return build(specs, there, base or str(base_dir), known, _programs(specs, there, root or ROOT) if program else None)
 
 
-def _programs(specs: dict[str, StackSpec | None]) -> dict[str, list[dict[str, Any]]]:
+def _programs(specs: dict[str, StackSpec | None], there: Path | None, root: Path) -> dict[str, Recorded]:
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
-    from fleet.report.policy import ProgramError, registrations  # noqa: PLC0415
+    from fleet.report.policy import ProgramError, recorded  # noqa: PLC0415
+
+    def one(name: str) -> Recorded:
+        return recorded(STACKS / f"{name}.yaml", there / f"{name}.yaml" if there else None, root)
 
     names = [name for name, spec in specs.items() if spec]
     try:
         # Each loads its clouds' SDKs, a second of one core.
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            return dict(zip(names, pool.map(lambda name: registrations(STACKS / f"{name}.yaml"), names), strict=True))
+            return dict(zip(names, pool.map(one, names), strict=True))
     except ProgramError as wrong:
         Console(stderr=True, soft_wrap=True).print(str(wrong), style="red", highlight=False, markup=False)
         raise typer.Exit(1) from None
@@ -203,7 +220,7 @@ def _faults_as_sarif(names: list[str]) -> None:
         raise typer.Exit(1)
 
 
-def _text(made: Report, as_: Shape, stacks: Path | None) -> str:
+def _text(made: Report, as_: Shape, stacks: Path | None, all_: bool) -> str:
     if as_ is Shape.SARIF:
         from fleet.report.sarif import sarif  # noqa: PLC0415
 
@@ -211,7 +228,7 @@ def _text(made: Report, as_: Shape, stacks: Path | None) -> str:
     if as_ is Shape.MARKDOWN:
         from fleet.report.markdown import markdown  # noqa: PLC0415
 
-        return markdown(made)
+        return markdown(made, all_)
     if as_ is Shape.HTML:
         from fleet.report.page import page  # noqa: PLC0415
 
@@ -221,18 +238,18 @@ def _text(made: Report, as_: Shape, stacks: Path | None) -> str:
 
         return dump(made)
     console = Console(width=140, record=True, quiet=True)
-    _print(made, console)
+    _print(made, console, all_)
     return console.export_text()
 
 
-def _print(made: Report, console: Console) -> None:
+def _print(made: Report, console: Console, all_: bool) -> None:
     from fleet.report.terminal import terminal  # noqa: PLC0415
 
-    for part in terminal(made):
+    for part in terminal(made, all_):
         console.print(part, highlight=False)
 
 
-def _refusals(made: Report, max_increase: float | None, gates: list[Gate]) -> list[str]:
+def _refusals(made: Report, max_increase: float | None, gates: list[Gate], all_: bool) -> list[str]:
     said = []
     unread = [stack.stack for stack in made.stacks if stack.base_faults]
     if unread and (max_increase is not None or Gate.DESTRUCTIVE in gates):
@@ -241,10 +258,20 @@ def _refusals(made: Report, max_increase: float | None, gates: list[Gate]) -> li
         said.append(f"the expected cost rises by ${made.increase:,.2f} a month, more than --max-increase {max_increase:,.2f}")
     if Gate.DESTRUCTIVE in gates and made.destructive:
         said.append(f"{made.destructive} made anew or deleted (--fail-on destructive)")
-    short = [f"{q.quota} in {q.region} by {q.short_by}" for stack in made.stacks for q in stack.quotas if q.verdict == "short"]
+    short = [
+        f"{q.quota} in {q.region} by {q.short_by}"
+        for stack in made.stacks
+        for q in stack.quotas
+        if q.worse or (all_ and q.verdict == "short")
+    ]
     if Gate.QUOTA in gates and short:
         said.append(f"quota too small: {', '.join(short)} (--fail-on quota)")
-    broken = [f"{one.policy} by {one.resource}" for stack in made.stacks for one in stack.policy.findings if one.mandatory]
+    broken = [
+        f"{one.policy} by {one.resource}"
+        for stack in made.stacks
+        for one in stack.policy.findings
+        if one.mandatory and (all_ or not one.before)
+    ]
     if Gate.POLICY in gates and broken:
         said.append(f"mandatory policies violated: {', '.join(broken)} (--fail-on policy)")
     return said

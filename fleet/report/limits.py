@@ -27,6 +27,7 @@ class Limit(Spec):
     region: Annotated[str, Field(min_length=1, description="The cloud's region; `all regions` for GCP's GPUs everywhere.")]
     quota: Annotated[str, Field(min_length=1, description="The cloud's name of it, as `fleet quota` prints it.")]
     limit: Annotated[StrictInt, Field(ge=0)]
+    used: Annotated[StrictInt | None, Field(ge=0, description="Of the whole account, in use on that day.")] = None
     as_of: date
 
 

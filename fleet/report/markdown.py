@@ -15,36 +15,40 @@ from fleet.report.model import Change, Estimate, Finding, Report, StackReport
 _LONGEST = 64
 
 
-def markdown(report: Report) -> str:
-    """Sections of the stacks that change, or of all where nothing was compared; empty if there are none."""
-    told = [stack for stack in report.stacks if not stack.quiet]
+def markdown(report: Report, everything: bool = False) -> str:
+    """Sections of the stacks that change, or of all where nothing was compared; empty if there are none.
+
+    Args:
+        everything: findings that were there before, too, which are else counted, and stacks that do not change.
+    """
+    told = [stack for stack in report.stacks if everything or not stack.quiet]
     if not told:
         return ""
     made: list[str] = []
     for stack in told:
         title = [f"### {code(stack.stack)}", ""] if len(report.stacks) > 1 else []
-        made += [*title, *_stack(stack)]
-    quiet = [code(stack.stack) for stack in report.stacks if stack.quiet]
+        made += [*title, *_stack(stack, everything)]
+    quiet = [code(stack.stack) for stack in report.stacks if stack.quiet and not everything]
     if quiet:
         made += [f"Unchanged: {', '.join(quiet)}.", ""]
     against = f"Against {code(report.base)}. " if report.base else ""
-    made.append(f"<sub>{against}Told from {report.told_from}, offline. {words.method(report)}</sub>")
+    made.append(f"<sub>{against}Told from {report.told_from}. {words.method(report)}</sub>")
     return "\n".join(made) + "\n"
 
 
-def _stack(stack: StackReport) -> Iterator[str]:
+def _stack(stack: StackReport, everything: bool) -> Iterator[str]:
     yield f"**{words.headline(stack)}**"
     yield ""
-    if stack.base_faults:
+    if faults := [*stack.base_faults[:10], *filter(None, (stack.policy.not_compared,))]:
         yield "> [!WARNING]"
-        yield from (f"> {code(fault, 300)}" for fault in stack.base_faults[:10])
+        yield from (f"> {code(fault, 300)}" for fault in faults)
         yield ""
     danger = [change for change in stack.changes if change.destructive]
     if danger:
         yield "> [!CAUTION]"
         yield from (f"> {_change(change)}" + ("  " if change is not danger[-1] else "") for change in danger)
         yield ""
-    short = [quota for quota in stack.quotas if quota.verdict == "short"]
+    short = [quota for quota in stack.quotas if quota.worse]
     if short:
         yield "> [!WARNING]"
         yield from (
@@ -52,7 +56,7 @@ def _stack(stack: StackReport) -> Iterator[str]:
             for q in short
         )
         yield ""
-    hard = [finding for finding in stack.policy.findings if finding.mandatory]
+    hard = [finding for finding in stack.policy.introduced if finding.mandatory]
     if hard:
         yield "> [!CAUTION]"
         yield from (f"> {_finding(finding)}" + ("  " if finding is not hard[-1] else "") for finding in hard)
@@ -70,9 +74,11 @@ def _stack(stack: StackReport) -> Iterator[str]:
         bad, unknown = (sum(one.ready is verdict for one in stack.readiness) for verdict in (False, None))
         title = f"Pools: {len(rows)}, {bad} not ready, {unknown} unknown"
         yield from _folded(title, list(_table(("pool", "", "why"), rows)))
-    soft = [finding for finding in stack.policy.findings if not finding.mandatory]
-    if soft:
-        yield from _folded(words.policy(stack).capitalize(), [f"- {_finding(finding)}" for finding in soft])
+    listed = [*stack.policy.introduced[len(hard) :], *(stack.policy.standing if everything else ())]
+    lines = [f"- {_finding(finding)}" for finding in listed]
+    lines += [f"- **mended** {code(one.resource)}: {code(words.mended(one), 400)}" for one in stack.policy.mended]
+    if lines:
+        yield from _folded(words.policy(stack).capitalize(), lines)
     else:
         yield f"{words.policy(stack).capitalize()}."
         yield ""

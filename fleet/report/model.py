@@ -161,6 +161,7 @@ class QuotaChange:
 
     Attributes:
         verdict: `unknown` where nobody wrote the limit down.
+        used: of the whole account, on the limit's day; in no verdict, as nobody knows how much of it is this stack's.
     """
 
     cloud: str
@@ -173,10 +174,21 @@ class QuotaChange:
     limit_as_of: str | None
     verdict: Literal["ok", "short", "unknown"]
     ask: str
+    used: int | None = None
 
     @property
     def short_by(self) -> int:
         return max(0, self.after - self.limit) if self.limit is not None else 0
+
+    @property
+    def worse(self) -> bool:
+        """Short, and by more than before; of what was compared with nothing, all that is short."""
+        return self.verdict == "short" and self.after > self.before
+
+    @property
+    def mended(self) -> bool:
+        """Short before, and no more."""
+        return self.limit is not None and self.before > self.limit >= self.after
 
 
 @dataclass(frozen=True)
@@ -216,6 +228,7 @@ class Finding:
     Attributes:
         severity, mend: as the rule has them; empty of a pack that is not ours.
         waived: why it is let pass, and until when; None where it is not.
+        before: whether the base has it, too; None where nobody can say.
     """
 
     policy: str
@@ -225,6 +238,7 @@ class Finding:
     severity: str = ""
     mend: str = ""
     waived: str | None = None
+    before: bool | None = None
 
     @property
     def mandatory(self) -> bool:
@@ -237,16 +251,29 @@ class Policy:
 
     Attributes:
         unknown: how often a rule met a value that only an apply can tell.
+        compared: whether the base was judged, too; not_compared: why it could not be. mended: what only the base has.
     """
 
     evaluated: bool = False
     findings: tuple[Finding, ...] = ()
     unknown: int = 0
+    compared: bool = False
+    not_compared: str = ""
+    mended: tuple[Finding, ...] = ()
+
+    @property
+    def introduced(self) -> tuple[Finding, ...]:
+        """Those that nobody can say were there before, heaviest first."""
+        return tuple(
+            sorted(
+                (one for one in self.findings if not one.before), key=lambda one: (one.waived is not None, not one.mandatory)
+            )
+        )
 
     @property
     def standing(self) -> tuple[Finding, ...]:
-        """Those that nobody waived."""
-        return tuple(one for one in self.findings if one.waived is None)
+        """Those that were there before."""
+        return tuple(one for one in self.findings if one.before)
 
 
 @dataclass(frozen=True)
@@ -291,7 +318,8 @@ class StackReport:
     def quiet(self) -> bool:
         """Whether it was compared and nothing differs."""
         same = not self.changes and not self.base_faults and self.before == self.after
-        return self.compared and same and not self.policy.standing
+        said = self.policy.mended or any(one.waived is None for one in self.policy.introduced)
+        return self.compared and same and not said
 
 
 @dataclass(frozen=True)

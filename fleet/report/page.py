@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from fleet.report import words
-from fleet.report.model import Band, Estimate, Report, StackReport
+from fleet.report.model import Band, Estimate, Policy, Report, StackReport
 from fleet.report.regions import HEAD, regions, row, world
 from fleet.report.scatter import scatters
 from fleet.report.tree import drawn
@@ -47,7 +47,7 @@ def _regions(report: Report) -> Iterator[str]:
 def _stack(stack: StackReport) -> Iterator[str]:
     yield f'<section aria-label="{html.escape(stack.stack)}"><h2>{html.escape(stack.stack)}</h2>'
     if stack.quiet:
-        yield "<p>Nothing changes.</p></section>"
+        yield f"<p>Nothing changes. {html.escape(words.policy(stack).capitalize())}.</p></section>"
         return
     yield f"<p class=headline>{html.escape(words.headline(stack))}</p>"
     if stack.base_faults:
@@ -66,13 +66,20 @@ def _stack(stack: StackReport) -> Iterator[str]:
         yield _table("Quotas", ("Quota", "Region", "Before", "Needs", "Unit", "Limit"), rows)
     if ready := [(one.pool, words.ready(one), words.reasons(one)) for one in stack.readiness]:
         yield _table("Pools", ("Pool", "Verdict", "Why"), ready)
-    yield f"<p>{html.escape(words.policy(stack).capitalize())}.</p>"
-    if found := [
-        (words.weight(one), one.policy, one.resource, one.message, one.mend, one.waived or "") for one in stack.policy.findings
-    ]:
-        yield _table("Policies", ("Weight", "Policy", "Resource", "What is wrong", "How to mend it", "Waived"), found)
+    yield f"<p>{html.escape(words.policy(stack).capitalize())}. {html.escape(stack.policy.not_compared)}</p>"
+    if found := list(_findings(stack.policy)):
+        head = ("Since", "Weight", "Policy", "Resource", "What is wrong", "How to mend it", "Waived")
+        yield _table("Policies", head, found)
     yield from drawn(stack.graph)
     yield "</section>"
+
+
+def _findings(policy: Policy) -> Iterator[tuple[str, ...]]:
+    """What the change brings, what it mends, and what was there before."""
+    for since, some in (("", policy.introduced), ("mended", policy.mended), ("", policy.standing)):
+        for one in some:
+            said = (one.policy, one.resource, one.message, one.mend, one.waived or "")
+            yield since or words.since(one), words.weight(one), *said
 
 
 def _changes(stack: StackReport) -> Iterator[str]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,15 +30,50 @@ class ProgramError(Exception):
     """The program did not run to its end; the message is its last words."""
 
 
-def registrations(file: Path) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Recorded:
+    """What a stack's program registers.
+
+    Attributes:
+        base: the same of the base, empty where it has no such stack; None where there is no base or it did not run.
+        fault: why it did not.
+    """
+
+    rows: Rows
+    base: Rows | None = None
+    fault: str = ""
+
+
+def recorded(file: Path, base: Path | None, root: Path = ROOT) -> Recorded:
+    """Of a stack file, and of its base where there is one.
+
+    Args:
+        base: the stack file that it is compared with. root: the directory of the program that reads that.
+
+    Raises:
+        ProgramError: the stack's own failed. A base that does not run is none to refuse a change for.
+    """
+    rows = registrations(file)
+    if base is None or not base.exists():
+        return Recorded(rows, None if base is None else ())
+    try:
+        return Recorded(rows, registrations(base, root))
+    except ProgramError as wrong:
+        return Recorded(rows, fault=str(wrong))
+
+
+def registrations(file: Path, root: Path = ROOT) -> list[dict[str, Any]]:
     """What the program of a stack file registers, as a preview would see it. Takes the SDKs of its clouds, and seconds.
+
+    Args:
+        root: the program's own directory.
 
     Raises:
         ProgramError: it failed.
     """
     # The interpreter's own warnings are nobody's rows.
     command = [sys.executable, "-W", "ignore", "-m", "infra.recorded", str(file)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
         raise ProgramError(f"{file.stem}: its program did not run with no cloud behind it: {last}")
@@ -45,7 +81,19 @@ def registrations(file: Path) -> list[dict[str, Any]]:
     return made
 
 
-def judged(rows: Rows, spec: StackSpec | None) -> Policy:
+@dataclass(frozen=True)
+class Judged:
+    """What our pack says of one side of a change.
+
+    Attributes:
+        undecided: (rule, resource) for each value that a rule met and only an apply can tell.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    undecided: tuple[tuple[str, str], ...] = ()
+
+
+def judged(rows: Rows, spec: StackSpec | None) -> Judged:
     """What our pack says; by a stack file's limits, waivers and enforcement where there is one."""
     from policies.accel_policies.judge import evaluate  # noqa: PLC0415 - a report without a program needs no rules
     from policies.accel_policies.rule import Resource  # noqa: PLC0415
@@ -63,7 +111,58 @@ def judged(rows: Rows, spec: StackSpec | None) -> Policy:
         for row in rows
     )
     found = evaluate(resources, Settings.of(spec) if spec else Settings())
-    return Policy(True, tuple(map(_finding, found.violations)), len(found.unknown))
+    return Judged(tuple(map(_finding, found.violations)), tuple((rule, resource) for rule, resource, _ in found.unknown))
+
+
+def said(now: Judged, base: Judged | None, told: tuple[Finding, ...] | None = None) -> Policy:
+    """The report's word on policies.
+
+    Args:
+        base: what is compared with; None to compare with nothing.
+        told: what an engine's packs said of this side, in the place of what ours says now.
+    """
+    findings = now.findings if told is None else told
+    if base is None:
+        return Policy(True, findings, len(now.undecided))
+    there = {_key(one) for one in (*findings, *now.findings)}
+    undecided = set(now.undecided)
+    mended = (
+        one
+        for one in base.findings
+        if one.waived is None and _key(one) not in there and (one.policy, one.resource) not in undecided
+    )
+    since = _since(base)
+    compared = tuple(replace(one, before=since(one)) for one in findings)
+    return Policy(True, compared, len(now.undecided), compared=True, mended=tuple(mended))
+
+
+def _since(base: Judged) -> Callable[[Finding], bool | None]:
+    """Whether the base has a finding, too. One that refuses now and did not then is new: what it stops did go through."""
+    refused = {_key(one): one.mandatory for one in base.findings}
+    undecided = set(base.undecided)
+
+    def before(one: Finding) -> bool | None:
+        pack, rule = _pack(one)
+        if pack not in ("", PACK):
+            # Only what was said of the program as it would be is in the events.
+            return None
+        was = refused.get(_key(one))
+        if was is None:
+            return None if (rule, one.resource) in undecided else False
+        # An engine's pack may know other settings than ours.
+        return bool(pack) or was >= one.mandatory
+
+    return before
+
+
+def _pack(one: Finding) -> tuple[str, str]:
+    pack, _, rule = one.policy.rpartition("/")
+    return pack, rule
+
+
+def _key(one: Finding) -> tuple[str, str, str]:
+    """What makes two findings the same, whoever told them."""
+    return _pack(one)[1], one.resource, one.message.removeprefix(f"{one.resource}: ").partition(" Mend: ")[0]
 
 
 def _finding(one: Violation) -> Finding:

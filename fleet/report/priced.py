@@ -8,6 +8,7 @@ from decimal import Decimal
 from fleet.catalog.accelerators import ACCELERATORS
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.machines import Machine, machine, offer
+from fleet.catalog.plain_prices import PlainPrice, plain_prices
 from fleet.catalog.services import service_price
 from fleet.catalog.storage import disk_price
 from fleet.cost import HOURS_A_MONTH, grid, hourly_price, pool_cost, tdp_of
@@ -62,6 +63,9 @@ def row_of(thing: Thing) -> Machine | None:
 
 def _machines(thing: Thing, count: Count) -> Line:
     row = row_of(thing)
+    if row is None and (plain := _plain(thing)):
+        usd = Band(*(_money(plain.usd_hour * HOURS_A_MONTH * many) for many in count))
+        return _line(thing, usd, nodes=count, as_of=plain.as_of)
     price = offer(row, thing.region) if row and thing.region else None
     hourly = hourly_price(price, thing.purchase)
     usd = _UNKNOWN if hourly is None else Band(*(_money(hourly * HOURS_A_MONTH * many) for many in count))
@@ -92,6 +96,13 @@ def _machines(thing: Thing, count: Count) -> Line:
         unknown=tuple(why),
         as_of=price.as_of if price else None,
     )
+
+
+def _plain(thing: Thing) -> PlainPrice | None:
+    """Of a machine that the catalogue has no more of than its price, bought on demand."""
+    if thing.cloud is None or thing.gpu or thing.purchase != "on-demand":
+        return None
+    return plain_prices().get((thing.cloud, thing.region or "", thing.machine or ""))
 
 
 def _disk(thing: Thing, count: Count, kind: str, gib: int) -> Line:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fleet.collector import rests
 from fleet.inventory.resource import Index, Program, Step
 from fleet.inventory.thing import Thing
 from fleet.inventory.things import things
@@ -21,7 +22,7 @@ from fleet.report.model import (
     StackReport,
     difference,
 )
-from fleet.report.policy import PACK, graph, judged, name_of
+from fleet.report.policy import PACK, graph, judged, name_of, said
 from fleet.report.priced import NOT_COUNTED, lines, row_of
 from fleet.spec import StackSpec
 
@@ -37,6 +38,7 @@ _LOST = {
 }
 
 
+@rests()
 def report(program: Program, shown: str | None, limits: Limits, spec: StackSpec | None = None) -> Report:
     """The report.
 
@@ -83,7 +85,8 @@ def _needs(found: Iterable[Thing]) -> list[QuotaNeed]:
 def _policy(program: Program, spec: StackSpec | None) -> Policy:
     """What was said when the program ran, and of our own pack what it says now where it was not asked then."""
     told = tuple(Finding(one.policy, one.level, name_of(one.urn), one.message) for one in program.violations or ())
-    if not program.rows or PACK in program.packs:
+    if not program.rows:
         return Policy(program.violations is not None, told)
     own = judged(program.rows, spec)
-    return Policy(True, (*told, *own.findings), own.unknown)
+    base = judged(program.rows_before, spec) if program.rows_before is not None else None
+    return said(own, base, told if PACK in program.packs else (*told, *own.findings))

@@ -1,7 +1,8 @@
 """The report as SARIF 2.1.0, for code scanning: faults, destruction, quotas and policies, at their place in the stack file.
 
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/. Of a program that `fleet` did not write no file is known, so its
-results point at Pulumi.yaml.
+results point at Pulumi.yaml. Of a change each result says whether it is new or as before, and what is mended is there as
+absent, which passes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from fleet.load import StackError
 from fleet.positions import Document, YamlError, parse
 from fleet.report import words
-from fleet.report.model import Change, Finding, Report, StackReport
+from fleet.report.model import Change, Estimate, Finding, Report, StackReport
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _RULES = {
@@ -59,7 +60,7 @@ def _policy_rules(report: Report | None) -> list[dict[str, Any]]:
     """A rule for each policy that something is found by, so that one of them can be dismissed without the others."""
     first: dict[str, Finding] = {}
     for stack in report.stacks if report else ():
-        for finding in stack.policy.findings:
+        for finding in (*stack.policy.findings, *stack.policy.mended):
             first.setdefault(_id(finding), finding)
     return [
         {
@@ -97,16 +98,33 @@ def _stack(stack: StackReport, stacks: Path | None) -> Iterator[dict[str, Any]]:
     for change in stack.changes:
         if change.destructive:
             why = f" ({change.why})" if change.why else ""
-            yield _result("destructive-change", f"{words.done(change)} {change.name}{why}", file, *_place(document, change))
+            made = _result("destructive-change", f"{words.done(change)} {change.name}{why}", file, *_place(document, change))
+            yield _since(made, stack, "new")
     for quota in stack.quotas:
-        if quota.verdict == "short":
+        if quota.verdict == "short" or quota.mended:
             text = f"{quota.quota} in {quota.region}: needs {quota.after} {quota.unit}, {words.quota(quota)}; ask: {quota.ask}"
-            yield _result("quota-too-small", text, file)
+            state = "absent" if quota.mended else "new" if quota.worse else "unchanged"
+            yield _since(_result("quota-too-small", text, file), stack, state)
     for finding in stack.policy.findings:
-        yield _policy(finding, file)
-    for line in stack.after.lines if stack.after else ():
-        if line.kind != "by-use" and not line.usd.known:
-            yield _result("price-unknown", f"{line.name}: {'; '.join(line.unknown)}", file)
+        yield _since(_policy(finding, file), stack, "unchanged" if finding.before else "new")
+    for finding in stack.policy.mended:
+        yield _since(_policy(finding, file), stack, "absent")
+    before = set(_unpriced(stack.before))
+    for text in _unpriced(stack.after):
+        yield _since(_result("price-unknown", text, file), stack, "unchanged" if text in before else "new")
+
+
+def _unpriced(estimate: Estimate | None) -> list[str]:
+    lines = estimate.lines if estimate else ()
+    return [f"{line.name}: {'; '.join(line.unknown)}" for line in lines if line.kind != "by-use" and not line.usd.known]
+
+
+def _since(result: dict[str, Any], stack: StackReport, state: str) -> dict[str, Any]:
+    """The result as it is beside the base's; all of a run have such a state, or none."""
+    if not stack.compared:
+        return result
+    gone = {"kind": "pass", "level": "none"} if state == "absent" else {}
+    return {**result, **gone, "baselineState": state}
 
 
 def _result(rule: str, text: str, file: str, line: int = 1, column: int = 1, level: str | None = None) -> dict[str, Any]:

@@ -14,11 +14,15 @@ from fleet.report.model import Band, Report, StackReport
 _STYLE = {"create": "green", "update": "", "replace": "bold red", "delete": "bold red"}
 
 
-def terminal(report: Report) -> Iterator[RenderableType]:
-    """What to print, one after the other."""
+def terminal(report: Report, everything: bool = False) -> Iterator[RenderableType]:
+    """What to print, one after the other.
+
+    Args:
+        everything: findings that were there before, too, which are else counted.
+    """
     for stack in report.stacks:
-        if stack.quiet:
-            yield Text(f"{stack.stack}: nothing changes")
+        if stack.quiet and not everything:
+            yield Text(f"{stack.stack}: nothing changes" + (f"; {words.policy(stack)}" if stack.policy.findings else ""))
             continue
         yield Text(f"{stack.stack}: {words.headline(stack)}", style="bold")
         yield from (Text(f"  {fault}", style="yellow") for fault in stack.base_faults)
@@ -33,15 +37,21 @@ def terminal(report: Report) -> Iterator[RenderableType]:
             was = f"{quota.before} → " if stack.compared and quota.before != quota.after else ""
             name = quota.quota or "a quota the catalogue does not know"
             said = f"  quota {name} in {quota.region}: {was}{quota.after} {quota.unit}, {words.quota(quota)}"
-            yield Text(said, "bold red" if quota.verdict == "short" else "")
+            yield Text(
+                said, "bold red" if quota.worse else "yellow" if quota.verdict == "short" else "green" if quota.mended else ""
+            )
         for one in stack.readiness:
             style = {True: "", False: "bold red", None: "yellow"}[one.ready]
             yield Text(f"  {one.pool} {words.ready(one)}: {words.reasons(one)}", style)
         yield Text(f"  {words.policy(stack)}")
-        for finding in stack.policy.findings:
+        if stack.policy.not_compared:
+            yield Text(f"      {stack.policy.not_compared}", "yellow")
+        listed = stack.policy.introduced + (stack.policy.standing if everything else ())
+        for finding in listed:
             style = "bold red" if finding.mandatory else "dim" if finding.waived else "yellow"
-            said = f"{words.weight(finding)}: {finding.policy}: {finding.resource}: {words.finding(finding)}"
-            yield Text(f"      {said}", style)
+            yield Text(f"      {words.weight(finding)}: {finding.policy}: {finding.resource}: {words.finding(finding)}", style)
+        for finding in stack.policy.mended:
+            yield Text(f"      mended: {finding.resource}: {words.mended(finding)}", "green")
     yield Text(words.method(report), style="dim")
 
 

@@ -18,6 +18,11 @@ from fleet.report.policy import name_of
 _READABLE = 60
 _BOX, _HIGH, _GAP_X, _GAP_Y, _EDGE = 186, 40, 54, 12, 4
 _LONGEST = 26
+# https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/go/common/apitype/events.go: StepEventStateMetadata
+_NO_LINES = (
+    "<p><small>No lines: what was read names no dependencies, as the engine's events never do. A state has them: "
+    "<code>pulumi stack export</code>, then <code>fleet report --from</code> it.</small></p>"
+)
 
 
 @dataclass
@@ -181,9 +186,9 @@ def _drawn(box: _Box, x: int, y: int) -> str:
 
 
 def drawn(graph: tuple[Node, ...]) -> Iterator[str]:
-    """What a page shows of the graph."""
+    """What a page shows of the graph; lines that are missing, because nobody told of any, are said to be."""
     if graph:
-        yield f"<h3>Resources</h3>{picture(graph)}{outline(graph)}"
+        yield f"<h3>Resources</h3>{picture(graph)}{'' if any(node.needs for node in graph) else _NO_LINES}{outline(graph)}"
 
 
 __all__ = ["drawn", "outline", "picture"]

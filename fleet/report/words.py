@@ -53,9 +53,9 @@ def headline(stack: StackReport) -> str:
         parts.append(f"{usd(now.usd.expected)} a month expected ({usd(now.usd.floor)} to {usd(now.usd.ceiling)})")
         parts.append(f"{kg(now.kg.expected)} kgCO2e")
         parts += [f"{name} {least} to {most}" for name, (least, _, most) in now.accelerators.items()]
-    if short := sum(quota.verdict == "short" for quota in stack.quotas):
+    if short := sum(quota.worse for quota in stack.quotas):
         parts.append(f"⚠️ {short} quota{'s' if short > 1 else ''} too small")
-    if hard := sum(finding.mandatory for finding in stack.policy.findings):
+    if hard := sum(finding.mandatory for finding in stack.policy.introduced):
         parts.append(f"⚠️ {hard} mandatory polic{'ies' if hard > 1 else 'y'} violated")
     return " · ".join(parts)
 
@@ -98,7 +98,12 @@ def quota(one: QuotaChange) -> str:
     if one.limit is None:
         return "limit unknown"
     verdict = f"short by {one.short_by}" if one.verdict == "short" else "enough"
-    return f"{verdict}: {one.limit} on {one.limit_as_of}"
+    if one.verdict == "short" and not one.worse:
+        verdict += ", as before"
+    if one.mended:
+        verdict += ", short before"
+    used = f", {one.used} in use" if one.used is not None else ""
+    return f"{verdict}: {one.limit} on {one.limit_as_of}{used}"
 
 
 def method(report: Report) -> str:
@@ -127,13 +132,27 @@ def policy(stack: StackReport) -> str:
     said = stack.policy
     if not said.evaluated:
         return "policy: not evaluated"
-    count, hard = len(said.standing), sum(one.mandatory for one in said.findings)
-    parts = [f"{count} violation{'s' if count > 1 else ''}, {hard} of them mandatory" if count else "passed"]
-    if waived := len(said.findings) - count:
+    new = [one for one in said.introduced if one.waived is None]
+    old = [one for one in said.standing if one.waived is None]
+    parts = [_count(new, "new violation" if said.compared else "violation")] if new else []
+    if said.mended:
+        parts.append(f"{len(said.mended)} mended")
+    if old:
+        parts.append(f"{_count(old, 'violation')} as before")
+    if not new and not old:
+        parts.append("passed")
+    if waived := len(said.findings) - len(new) - len(old):
         parts.append(f"{waived} waived")
     if said.unknown:
         parts.append(f"{said.unknown} not known before the apply")
+    if said.not_compared:
+        parts.append("not compared with the base")
     return f"policy: {', '.join(parts)}"
+
+
+def _count(some: list[Finding], what: str) -> str:
+    hard = sum(one.mandatory for one in some)
+    return f"{len(some)} {what}{'s' if len(some) > 1 else ''}" + (f" ({hard} mandatory)" if hard else "")
 
 
 def finding(one: Finding) -> str:
@@ -141,6 +160,16 @@ def finding(one: Finding) -> str:
     mend = f" Mend: {one.mend}." if one.mend else ""
     waived = f" Waived: {one.waived}." if one.waived else ""
     return f"{one.message}{mend}{waived}"
+
+
+def mended(one: Finding) -> str:
+    """What was wrong before the change."""
+    return f"{one.policy}: {one.message}"
+
+
+def since(one: Finding) -> str:
+    """Whether the change brings it."""
+    return {None: "", False: "new", True: "before"}[one.before]
 
 
 def weight(one: Finding) -> str:

@@ -45,6 +45,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "managed_prices.csv": ("cloud", "region", "section", "machine"),
     "places.csv": ("cloud", "region"),
     "service_quotas.csv": ("cloud", "section", "of"),
+    "plain_prices.csv": ("cloud", "region", "machine"),
     "storage.csv": ("cloud", "region", "kind", "gib"),
     "drivers.csv": ("cloud", "family", "accelerator", "kubernetes"),
     "kubernetes.csv": ("cloud", "minor"),
@@ -84,6 +85,15 @@ def test_every_row_says_where_it_was_read_and_when(name: str) -> None:
     undated = [row for row in FILES[name] if not re.search(r"\b20\d\d\b", row["as_of"])]
     # SkyPilot's TPU list bears no date.
     assert {(row["as_of"], ACCELERATORS[row["accelerator"]].family) for row in undated} <= {("n.d.", Family.TPU)}
+
+
+def test_what_machines_csv_has_is_priced_by_prices_csv_alone() -> None:
+    twice = {key(row, ("cloud", "machine")) for row in FILES["plain_prices.csv"]} & {
+        (m["cloud"], m["machine"]) for m in MACHINES
+    }
+    assert twice == set()
+    assert all(Decimal(row["on_demand_usd_hour"]) > 0 for row in FILES["plain_prices.csv"])
+    assert {row["region"] for row in FILES["plain_prices.csv"] if row["cloud"] == "aws"} <= set(regions(Cloud.AWS))
 
 
 def test_every_reference_leads_somewhere() -> None:

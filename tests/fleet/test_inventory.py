@@ -112,8 +112,8 @@ ROWS: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str, str]]]] = {
         [("pool", "g6.xlarge, spot", "299.59 299.59 299.59")],
     ),
     "an instance of a type without a price": (
-        [row("aws:ec2/instance:Instance", "one", {"instanceType": "t3.large"})],
-        [("machines", "t3.large, on-demand", "- - -")],
+        [row("aws:ec2/instance:Instance", "one", {"instanceType": "x9.large"})],
+        [("machines", "x9.large, on-demand", "- - -")],
     ),
     "a group, of a template by its id": (
         [
@@ -178,7 +178,7 @@ ROWS: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str, str]]]] = {
             ("control-plane", "EKS control plane", "73.00 73.00 73.00"),
             ("pool", "g6.xlarge, spot", "0.00 299.59 898.78"),
             ("disk", "200 GiB gp3", "0.00 16.00 48.00"),
-            ("machines", "t3.medium, on-demand", "- - -"),
+            ("machines", "t3.medium, on-demand", "30.37 30.37 30.37"),
             ("disk", "20 GiB boot disk", "- - -"),
         ],
     ),
@@ -239,7 +239,7 @@ ROWS: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str, str]]]] = {
         # e2-medium has no price here; 100 GiB pd-balanced x 3
         [
             ("control-plane", "GKE control plane", "73.00 73.00 73.00"),
-            ("machines", "e2-medium, on-demand", "- - -"),
+            ("machines", "e2-medium, on-demand", "73.38 73.38 73.38"),
             ("disk", "100 GiB pd-balanced", "30.00 30.00 30.00"),
         ],
     ),

@@ -195,6 +195,36 @@ def test_limits_that_somebody_wrote_down_are_held_against_the_need(stacks: Path)
     assert "0.limit" in wrong.output
 
 
+@pytest.mark.parametrize(
+    ("limit", "before", "after", "code", "said"),
+    [
+        (20, 3, 3, 0, "short by 8, as before: 20 on"),
+        (20, 3, 4, 1, "short by 12: 20 on"),
+        (20, 4, 3, 0, "short by 8, as before: 20 on"),
+        (28, 4, 3, 0, "enough, short before: 28 on"),
+    ],
+)
+def test_a_change_answers_for_the_quotas_that_it_brings_short(
+    limit: int, before: int, after: int, code: int, said: str, stacks: Path
+) -> None:
+    row = {"cloud": "aws", "region": "us-east-1", "quota": "L-DB2E81BA", "limit": limit, "as_of": "2026-11-01"}
+    (stacks.parent / "quotas.yaml").write_text(yaml.safe_dump([row]))
+    edit(
+        stacks, "aws-dev", ("nodes: {min: 0, max: 3}", f"nodes: {{min: 0, max: {before}}}"), ("owner: ml-platform", "owner: x")
+    )
+    commit(stacks)
+    edit(stacks, "aws-dev", (f"nodes: {{min: 0, max: {before}}}", f"nodes: {{min: 0, max: {after}}}"), ("owner: x", "owner: y"))
+    done = run("--stack", "aws-dev", "--base", "main", "--fail-on", "quota")
+    assert done.exit_code == code, done.output
+    assert said in done.stdout
+    comment = run("--stack", "aws-dev", "--base", "main", "--format", "markdown").stdout
+    assert ("> Quota" in comment) == bool(code)
+    assert run("--stack", "aws-dev", "--base", "main", "--fail-on", "quota", "--all").exit_code == int("short by" in said)
+    log = json.loads(run("--stack", "aws-dev", "--base", "main", "--format", "sarif").stdout)
+    (result,) = [one for one in log["runs"][0]["results"] if one["ruleId"] == "quota-too-small"]
+    assert result["baselineState"] == ("new" if code else "absent" if "enough" in said else "unchanged")
+
+
 def test_the_document_follows_its_published_schema(stacks: Path) -> None:
     edit(stacks, "aws-dev", ("nodes: {min: 0, max: 3}", "nodes: {min: 2, max: 8}"))
     text = run("--stack", "*", "--base", "main", "--format", "json").stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 from decimal import Decimal
 from html import unescape
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from fleet.catalog.clouds import Cloud
 from fleet.catalog.places import locations
+from fleet.report import tree
 from fleet.report.model import Band, Estimate, Line, Node, Report, StackReport, difference
 from fleet.report.regions import _LAND, _NORTH, _STEP, regions, row, world
 from fleet.report.tree import _columns, _edges, _reduced, outline, picture
@@ -108,6 +110,14 @@ def test_the_outline_has_every_resource_below_its_own() -> None:
     assert "All 7 resources" in said
     assert said.count("<li>") == 7
     assert re.search(r"<code>net</code>.*?<ul><li><code>vpc</code>", said)
+
+
+def test_a_page_says_so_where_nobody_told_what_waits_for_what() -> None:
+    # The engine's events have parents and no dependencies.
+    events = tuple(replace(one, needs=()) for one in GRAPH)
+    assert "No lines: what was read names no dependencies" in "".join(tree.drawn(events))
+    assert "No lines" not in "".join(tree.drawn(GRAPH))
+    assert list(tree.drawn(())) == []
 
 
 def test_more_boxes_than_one_can_read_are_one_a_type() -> None:

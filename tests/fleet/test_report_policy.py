@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result as Ended
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import fleet.arguments
 import fleet.report.cli
@@ -17,7 +16,7 @@ from fleet.cli import app
 from fleet.load import load_stack
 from fleet.report import policy
 from fleet.report.model import Finding
-from fleet.workspace import STACKS
+from fleet.workspace import ROOT, STACKS
 
 RULE = "aws-eks-api-open"
 URN = "urn:pulumi:dev::shop::accelfleet:aws:EksCluster$aws:eks/cluster:Cluster::main-cluster"
@@ -34,7 +33,7 @@ COMPONENT = {"urn": PARENT, "type": "accelfleet:aws:EksCluster", "custom": False
 SHAPES = ("text", "markdown", "json", "html", "sarif")
 
 
-def run(*words: str) -> Ended:
+def run(*words: str) -> Result:
     return CliRunner().invoke(app, ["report", *words], env={"COLUMNS": "400", "NO_COLOR": "1", "TERM": "dumb"})
 
 
@@ -59,7 +58,7 @@ def waived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "stacks"
 
 
-def findings(done: Ended) -> list[Finding]:
+def findings(done: Result) -> list[Finding]:
     (stack,) = json.loads(done.stdout)["stacks"]
     assert stack["policy"]["evaluated"]
     return [Finding(**one) for one in stack["policy"]["findings"]]
@@ -166,4 +165,137 @@ def test_values_that_the_engine_hides_are_unknown_and_never_judged() -> None:
     hidden = {**CLUSTER, "inputs": {"vpcConfig": {"endpointPublicAccess": True, "publicAccessCidrs": "[secret]"}}}
     judged = policy.judged([hidden], load_stack(STACKS / "aws-dev.yaml"))
     assert RULE not in [one.policy for one in judged.findings]
-    assert judged.unknown
+    assert judged.undecided
+
+
+SOFT = "aws-eks-logs"
+SHUT = {**CLUSTER, "inputs": {"vpcConfig": {"endpointPublicAccess": True, "publicAccessCidrs": ["203.0.113.0/24"]}}}
+
+
+def states(tmp_path: Path, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> tuple[str, ...]:
+    for name, rows in (("before", before), ("after", after)):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"version": 3, "deployment": {"resources": rows}}))
+    return "--from", str(tmp_path / "after.json"), "--base-from", str(tmp_path / "before.json")
+
+
+def told(done: Result) -> dict[str, Any]:
+    (stack,) = json.loads(done.stdout)["stacks"]
+    return dict(stack["policy"])
+
+
+def of(rule: str, some: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [one for one in some if one["policy"] == rule]
+
+
+def test_a_change_tells_what_it_brings_what_it_mends_and_counts_the_rest(tmp_path: Path) -> None:
+    brought = states(tmp_path, [COMPONENT, SHUT], [COMPONENT, CLUSTER])
+    said = told(run(*brought, "--format", "json"))
+    assert said["compared"]
+    assert [one["before"] for one in of(RULE, said["findings"])] == [False]
+    assert [one["before"] for one in of(SOFT, said["findings"])] == [True]
+    text, comment = (run(*brought, "--format", shape).stdout for shape in ("text", "markdown"))
+    for shown in (text, comment):
+        assert RULE in shown
+        assert SOFT not in shown
+        assert "1 new violation (1 mandatory)" in shown
+        assert "as before" in shown
+    assert comment.index(RULE) < comment.index("<details>")
+    assert SOFT in run(*brought, "--all").stdout
+    assert SOFT in run(*brought, "--format", "markdown", "--all").stdout
+    assert run(*brought, "--fail-on", "policy").exit_code == 1
+
+    mended = states(tmp_path, [COMPONENT, CLUSTER], [COMPONENT, SHUT])
+    said = told(run(*mended, "--format", "json"))
+    assert of(RULE, said["mended"])
+    assert not of(RULE, said["findings"])
+    for shape in ("text", "markdown"):
+        shown = run(*mended, "--format", shape).stdout
+        assert "1 mended" in shown
+        assert RULE in shown
+        assert "new violation" not in shown
+
+
+def test_what_was_there_before_closes_no_gate_but_with_all(tmp_path: Path) -> None:
+    same = states(tmp_path, [COMPONENT, CLUSTER], [COMPONENT, CLUSTER])
+    assert run(*same, "--fail-on", "policy").exit_code == 0
+    assert "nothing changes; policy: " in run(*same).stdout
+    assert run(*same, "--format", "markdown").stdout == ""
+    refused = run(*same, "--fail-on", "policy", "--all")
+    assert refused.exit_code == 1
+    assert RULE in refused.stdout
+    # With nothing to compare with, everything is the change's.
+    assert run(*same[:2], "--fail-on", "policy").exit_code == 1
+
+
+def test_code_scanning_has_the_state_of_every_result_beside_the_base(tmp_path: Path) -> None:
+    def results(*words: str) -> list[dict[str, Any]]:
+        return list(json.loads(run(*words, "--format", "sarif").stdout)["runs"][0]["results"])
+
+    def state(some: list[dict[str, Any]], rule: str) -> set[str]:
+        return {one["baselineState"] for one in some if one["ruleId"] == f"policy/{rule}"}
+
+    brought = results(*states(tmp_path, [COMPONENT, SHUT], [COMPONENT, CLUSTER]))
+    assert (state(brought, RULE), state(brought, SOFT)) == ({"new"}, {"unchanged"})
+    assert all("baselineState" in one for one in brought)
+    gone = results(*states(tmp_path, [COMPONENT, CLUSTER], [COMPONENT, SHUT]))
+    (absent,) = [one for one in gone if one["ruleId"] == f"policy/{RULE}"]
+    assert (absent["baselineState"], absent["kind"], absent["level"]) == ("absent", "pass", "none")
+    alone = results(*states(tmp_path, [COMPONENT, CLUSTER], [COMPONENT, CLUSTER])[:2])
+    assert not any("baselineState" in one for one in alone)
+
+
+def test_what_nobody_can_judge_any_more_is_not_mended(tmp_path: Path) -> None:
+    hidden = {**CLUSTER, "inputs": {"vpcConfig": {"endpointPublicAccess": True, "publicAccessCidrs": "[unknown]"}}}
+    there = told(run(*states(tmp_path, [CLUSTER], [hidden]), "--format", "json"))
+    assert not of(RULE, there["mended"])
+    back = told(run(*states(tmp_path, [hidden], [CLUSTER]), "--format", "json"))
+    assert [one["before"] for one in of(RULE, back["findings"])] == [None]
+
+
+def test_the_same_rule_broken_in_another_way_is_new(tmp_path: Path) -> None:
+    by_ipv6 = {**CLUSTER, "inputs": {"vpcConfig": {"endpointPublicAccess": True, "publicAccessCidrs": ["::/0"]}}}
+    said = told(run(*states(tmp_path, [CLUSTER], [by_ipv6]), "--format", "json"))
+    assert [one["before"] for one in of(RULE, said["findings"])] == [False]
+    assert len(of(RULE, said["mended"])) == 1
+
+
+@pytest.mark.parametrize(("pack", "before"), [("accelfleet", [True]), ("house", [None, True])])
+def test_of_events_our_packs_words_are_held_against_what_stands(pack: str, before: list[bool | None], tmp_path: Path) -> None:
+    found = policy.judged([CLUSTER], None).findings
+    (own,) = [one for one in found if one.policy == RULE]
+    steps = event(pack)
+    steps[0]["resourcePreEvent"]["metadata"] |= {"op": "same", "old": CLUSTER}
+    steps[1]["policyEvent"]["message"] = f"main-cluster: {own.message} Mend: {own.mend}."
+    (tmp_path / "events.json").write_text("\n".join(json.dumps(one) for one in steps))
+    said = told(run("--from", str(tmp_path / "events.json"), "--format", "json"))
+    assert [one["before"] for one in said["findings"] if RULE in one["policy"]] == before
+    assert not of(RULE, said["mended"])
+
+
+def test_a_stack_files_base_is_run_by_its_own_program(waived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "aws-dev.yaml").write_text((STACKS / "aws-dev.yaml").read_text())
+    (waived / "aws-dev.yaml").write_text((STACKS / "aws-dev.yaml").read_text())
+    ran: list[tuple[Path, Path]] = []
+
+    def program(file: Path, root: Path = ROOT) -> list[dict[str, Any]]:
+        ran.append((file, root))
+        if file.parent == base and broken:
+            raise policy.ProgramError("aws-dev: its program <b>broke</b>")
+        return [COMPONENT, CLUSTER if file.parent == waived else SHUT]
+
+    broken = False
+    monkeypatch.setattr(policy, "registrations", program)
+    words = ("--stack", "aws-dev", "--base-dir", str(base), "--program")
+    assert [one["before"] for one in of(RULE, told(run(*words, "--format", "json"))["findings"])] == [False]
+    assert ran == [(waived / "aws-dev.yaml", ROOT), (base / "aws-dev.yaml", ROOT)]
+    broken = True
+    said = told(run(*words, "--format", "json"))
+    assert (said["compared"], said["not_compared"]) == (False, "aws-dev: its program <b>broke</b>")
+    assert "`aws-dev: its program <b>broke</b>`" in run(*words, "--format", "markdown").stdout
+    # Whatever nobody compared counts.
+    assert run(*words, "--fail-on", "policy").exit_code == 1
+    broken = False
+    (base / "aws-dev.yaml").unlink()
+    assert [one["before"] for one in of(RULE, told(run(*words, "--format", "json"))["findings"])] == [False]
