@@ -1,7 +1,7 @@
-"""The report as SARIF 2.1.0, for code scanning: faults, destruction, quotas and policies, at their place in the stack file.
+"""The report as SARIF 2.1.0, for code scanning: faults, destruction, quotas, policies and what a rehearsal failed by.
 
-https://docs.oasis-open.org/sarif/sarif/v2.1.0/. Of a program that `fleet` did not write no file is known, so its
-results point at Pulumi.yaml.
+Each at its place in the stack file. Of a program that `fleet` did not write no file is known, so its results point at
+Pulumi.yaml. https://docs.oasis-open.org/sarif/sarif/v2.1.0/
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Any
 from fleet.load import StackError
 from fleet.positions import Document, YamlError, parse
 from fleet.report import words
-from fleet.report.model import Change, Finding, Report, StackReport
+from fleet.report.model import Change, Finding, Rehearsal, Report, StackReport
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _RULES = {
     "stack-file": ("error", "A stack file is wrong"),
     "destructive-change": ("warning", "Something is made anew or deleted"),
     "quota-too-small": ("error", "A quota does not hold what the change needs"),
+    "rehearsal-failed": ("error", "The change does not come up in the sandbox"),
     "price-unknown": ("note", "Something is paid for, and the catalogue has no price of it"),
 }
 _FIELDS = {"pool": "pools", "store": "stores", "model": "models", "team": "teams"}
@@ -104,9 +105,19 @@ def _stack(stack: StackReport, stacks: Path | None) -> Iterator[dict[str, Any]]:
             yield _result("quota-too-small", text, file)
     for finding in stack.policy.findings:
         yield _policy(finding, file)
+    if stack.rehearsal:
+        yield from _rehearsal(stack.rehearsal, file, document)
     for line in stack.after.lines if stack.after else ():
         if line.kind != "by-use" and not line.usd.known:
             yield _result("price-unknown", f"{line.name}: {'; '.join(line.unknown)}", file)
+
+
+def _rehearsal(told: Rehearsal, file: str, document: Document | None) -> Iterator[dict[str, Any]]:
+    for error in (*told.base_errors, *told.errors):
+        yield _result("rehearsal-failed", error, file)
+    for stuck in told.failures:
+        pool = Change("update", "pool", stuck.pool) if stuck.pool else Change("update", "cluster", stuck.name.partition("/")[0])
+        yield _result("rehearsal-failed", f"{stuck.name}: {words.stuck(stuck)}", file, *_place(document, pool))
 
 
 def _result(rule: str, text: str, file: str, line: int = 1, column: int = 1, level: str | None = None) -> dict[str, Any]:

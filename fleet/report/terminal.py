@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.report import words
-from fleet.report.model import Band, Report, StackReport
+from fleet.report.model import Band, Rehearsal, Report, StackReport
 
 _STYLE = {"create": "green", "update": "", "replace": "bold red", "delete": "bold red"}
 
@@ -37,12 +37,24 @@ def terminal(report: Report) -> Iterator[RenderableType]:
         for one in stack.readiness:
             style = {True: "", False: "bold red", None: "yellow"}[one.ready]
             yield Text(f"  {one.pool} {words.ready(one)}: {words.reasons(one)}", style)
+        if stack.rehearsal:
+            yield from _rehearsal(stack.rehearsal)
         yield Text(f"  {words.policy(stack)}")
         for finding in stack.policy.findings:
             style = "bold red" if finding.mandatory else "dim" if finding.waived else "yellow"
             said = f"{words.weight(finding)}: {finding.policy}: {finding.resource}: {words.finding(finding)}"
             yield Text(f"      {said}", style)
     yield Text(words.method(report), style="dim")
+
+
+def _rehearsal(told: Rehearsal) -> Iterator[Text]:
+    yield Text(f"  {words.rehearsal(told)}", "" if told.ok else "bold red")
+    yield from (Text(f"      {error}", "bold red") for error in (*told.base_errors, *told.errors))
+    yield from (Text(f"      {one.name}: {words.stuck(one)}", "yellow" if one.before else "bold red") for one in told.stuck)
+    yield from (Text(f"      {one.what} {one.name}: {words.disruption(one)}", "yellow") for one in told.disruptions)
+    # What is new is in the stack file already, and may be a hundred resources.
+    shown = [change for change in told.changes if change.kind != "create"]
+    yield from (Text(f"      {words.done(change)} {change.name}", _STYLE[change.kind]) for change in shown)
 
 
 def _lines(stack: StackReport) -> Table:
