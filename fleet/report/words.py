@@ -160,11 +160,7 @@ def rehearsal(one: Rehearsal) -> str:
 
 def stuck(one: Stuck) -> str:
     """What does not come up, and why."""
-    pods = (
-        f"{one.pods} pod{'s' if one.pods > 1 else ''} do{'' if one.pods > 1 else 'es'} not come up"
-        if one.pods
-        else "lacks pods"
-    )
+    pods = {0: "lacks pods", 1: "a pod does not come up"}.get(one.pods, f"{one.pods} pods do not come up")
     return f"{pods}: {one.reason}{' (nor did it before the change)' if one.before else ''}"
 
 
