@@ -66,8 +66,13 @@ def rehearse(
         )
     own, interrupt = home(), Interrupt()
     where = own.with_name(f"{own.name}-rehearsal")
-    with turn(own / "running", "rehearsal"), handling(interrupt), _thrown_away(where, asked.keep, console):
-        return _Stage(where, asked, interrupt, console).play(before, after, base, limits)
+    with (
+        turn(own / "running", "rehearsal"),
+        handling(interrupt),
+        _thrown_away(where, asked.keep, console),
+        _Hearing("rehearsal", list(after), console) as board,
+    ):
+        return _Stage(where, asked, interrupt, board).play(before, after, base, limits)
 
 
 @contextmanager
@@ -95,8 +100,8 @@ def _thrown_away(where: Path, keep: bool, console: Console) -> Iterator[None]:
 class _Stage:
     """The sandbox of one rehearsal."""
 
-    def __init__(self, where: Path, asked: Asked, interrupt: Interrupt, console: Console) -> None:
-        self._where, self._asked, self._interrupt, self._console = where, asked, interrupt, console
+    def __init__(self, where: Path, asked: Asked, interrupt: Interrupt, board: _Hearing) -> None:
+        self._where, self._asked, self._interrupt, self._board = where, asked, interrupt, board
 
     def play(
         self, before: Mapping[str, StackSpec], after: Mapping[str, StackSpec], base: Path, limits: Iterable[Limit]
@@ -104,7 +109,7 @@ class _Stage:
         workspace = self._workspace(base)
         self._limit(limits)
         # What stands was judged when it came: today's rules are for the change.
-        came, _ = self._up("the base", replace(workspace, policies=None), before)
+        came = self._up("the base comes up", replace(workspace, policies=None), before)
         failed = {name: errors for name, result in came.items() if (errors := errors_of(result))}
         told = {name: Rehearsal(base_errors=errors) for name, errors in failed.items()}
         going = {name: spec for name, spec in after.items() if name not in failed}
@@ -114,14 +119,15 @@ class _Stage:
             self._settle(watched)
             for one in watched:
                 one.begin()
-            went, heard = self._up("the change", workspace, going)
+            went = self._up("the change comes up", workspace, going)
             self._settle(watched)
-            told |= {one.stack: one.end(went[one.stack], heard[one.stack]) for one in watched}
+            told |= {one.stack: one.end(went[one.stack], self._board.heard[one.stack]) for one in watched}
         return {name: told[name] for name in after}
 
     def _workspace(self, program: Path) -> Workspace:
         from sandbox.up import up  # noqa: PLC0415
 
+        self._unless_interrupted()
         made = up(self._where, program)
         # Nodes and pods come in a second there: who waits as long as in a cloud waits for nothing.
         return replace(made, env={**made.env, "ACCELFLEET_PATIENCE_S": f"{self._asked.patience_s:g}"})
@@ -133,36 +139,32 @@ class _Stage:
         for row in limits:
             client.call("quota", cloud=row.cloud, region=row.region, quota=row.quota, limit=row.limit)
 
-    def _up(
-        self, what: str, workspace: Workspace, specs: Mapping[str, StackSpec]
-    ) -> tuple[dict[str, Result | None], dict[str, list[Event]]]:
-        """Outcomes and events of each stack."""
-        self._go_on()
-        with _Hearing(f"rehearsal of {what}", list(specs), self._console) as board:
-            logs = self._where / "logs"
-            results = Operation("up", workspace, dict(specs), board, logs, interrupt=self._interrupt).run()
-        self._go_on()
-        return results, board.heard
+    def _up(self, what: str, workspace: Workspace, specs: Mapping[str, StackSpec]) -> dict[str, Result | None]:
+        self._board.heard = {name: [] for name in specs}
+        self._say(what, specs)
+        logs = self._where / "logs"
+        results = Operation("up", workspace, dict(specs), self._board, logs, interrupt=self._interrupt).run()
+        self._unless_interrupted()
+        return results
 
     def _settle(self, watched: Sequence[StackWatch]) -> None:
         """Follow what stands until every pod is up and nothing moves, or as long as patience lasts."""
         end = time.monotonic() + self._asked.patience_s
         for one in watched:
             one.follow()
-        self._console.print(f"rehearsal: waiting until all pods are up, {self._asked.patience_s:g} s at most", highlight=False)
+        self._say(f"waiting until all pods are up, {self._asked.patience_s:g} s at most", [one.stack for one in watched])
         tallies = [tally for one in watched for tally in one.tallies]
         while time.monotonic() < end:
-            self._go_on()
+            self._unless_interrupted()
             if all(tally.rests and time.monotonic() - tally.moved > _QUIET_S for tally in tallies):
                 return
             time.sleep(_POLL_S)
 
-    def _go_on(self) -> None:
-        """Or not.
+    def _say(self, what: str, stacks: Iterable[str]) -> None:
+        for name in stacks:
+            self._board.phase(name, what)
 
-        Raises:
-            Interrupted: Ctrl-C was pressed.
-        """
+    def _unless_interrupted(self) -> None:
         if self._interrupt.asked:
             raise Interrupted
 
@@ -170,9 +172,7 @@ class _Stage:
 class _Hearing(Board):
     """A board that keeps what it is told."""
 
-    def __init__(self, verb: str, stacks: list[str], console: Console) -> None:
-        super().__init__(verb, stacks, console)
-        self.heard: dict[str, list[Event]] = {name: [] for name in stacks}
+    heard: Mapping[str, list[Event]] = {}
 
     def event(self, stack: str, event: Event) -> None:
         self.heard[stack].append(event)

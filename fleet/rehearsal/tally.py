@@ -241,6 +241,3 @@ def _lives(pod: Object) -> bool:
 
 def _reason(pod: Object) -> str:
     return why_waits(pod) or "runs, and is not ready"
-
-
-__all__ = ["Found", "Tally", "is_ready", "workload"]

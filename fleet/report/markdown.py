@@ -80,7 +80,7 @@ def _rehearsal(told: Rehearsal) -> Iterator[str]:
     yield ""
     bad = [code(error, 400) for error in (*told.base_errors, *told.errors)]
     bad += [f"{code(one.name)} {code(words.stuck(one), 400)}" for one in told.failures]
-    bad += [f"{_change(Change(one.kind, one.what, one.name, why=one.why))}" for one in told.destructive]
+    bad += [_change(change) for change in told.destructive]
     yield from _alert("CAUTION", bad)
     mild = [f"{one.what.capitalize()} {code(one.name)}: {words.disruption(one)}" for one in told.disruptions]
     mild += [f"{code(one.name)} {code(words.stuck(one), 400)}" for one in told.stuck if one.before]
