@@ -84,9 +84,8 @@ def _rehearsal(told: Rehearsal) -> Iterator[str]:
         yield "<ul>"
         yield from (f"<li class=danger><b>{html.escape(name)}</b> {html.escape(why)}</li>" for name, why in bad)
         yield "</ul>"
-    if rows := [(one.what, one.name, one.had, one.least, one.went, one.seconds, one.back) for one in told.disruptions]:
-        shown = [(*row[:5], Decimal(str(row[5])), "yes" if row[6] else "no") for row in rows]
-        yield _table("Disrupted", ("What", "Name", "Ready before", "Fewest", "Pods that went", "Seconds", "Back"), shown)
+    if rows := [(one.what, one.name, words.disruption(one)) for one in told.disruptions]:
+        yield _table("Disrupted", ("What", "Name", "How"), rows)
     yield from _changes("Made anew or deleted in the rehearsal", told.destructive)
     if rest := [(words.done(one), one.name) for one in told.changes if not one.destructive]:
         yield _table("Other resources of the rehearsal", ("What", "Name"), rest)

@@ -113,7 +113,7 @@ def _stack(stack: StackReport, stacks: Path | None) -> Iterator[dict[str, Any]]:
 
 
 def _rehearsal(told: Rehearsal, file: str, document: Document | None) -> Iterator[dict[str, Any]]:
-    for error in (*told.base_errors, *told.errors):
+    for error in (*(f"the base: {error}" for error in told.base_errors), *told.errors):
         yield _result("rehearsal-failed", error, file)
     for stuck in told.failures:
         pool = Change("update", "pool", stuck.pool) if stuck.pool else Change("update", "cluster", stuck.name.partition("/")[0])
