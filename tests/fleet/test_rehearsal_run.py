@@ -20,6 +20,7 @@ from fleet.rehearsal.run import Interrupted, rehearse
 from fleet.report.model import Rehearsal
 from fleet.turn import Taken, turn
 from fleet.workspace import STACKS, EnvironmentLacksError
+from sandbox.providers.base import StandIn, call_timeout
 
 SPECS = {"aws-dev": load_stack(STACKS / "aws-dev.yaml")}
 Play = Callable[[Any], dict[str, Rehearsal]]
@@ -112,3 +113,14 @@ def test_what_its_stacks_add_to_the_needs_is_looked_for_before(
     with pytest.raises(EnvironmentLacksError, match="which lacks keda-operator, keda-adapter"):
         rehearse({}, {"aws-dev": spec}, tmp_path, (), Asked(1, False), Console(quiet=True))
     assert stopped == []
+
+
+def test_nothing_there_waits_longer_than_its_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = StandIn.__new__(StandIn)
+    assert plugin.timeout(1000) == 1000
+    monkeypatch.setenv("ACCELFLEET_PATIENCE_S", "60")
+    assert plugin.timeout(1000) == 60
+    assert plugin.timeout(10) == 10
+    own = call_timeout.set(7.0)
+    assert plugin.timeout(1000) == 7
+    call_timeout.reset(own)
