@@ -109,7 +109,11 @@ def errors_of(result: Result | None) -> tuple[str, ...]:
     """Why a stack did not come up; empty where it did."""
     if result is None:
         return ("a stack that it depends on did not come up",)
-    return () if result.ok else (*result.outcome.errors, *result.leftovers)
+    if result.ok:
+        return ()
+    said = (*result.outcome.errors, *result.leftovers)
+    # The engine ends with it, whatever went wrong.
+    return tuple(error for error in said if error != "update failed") or said
 
 
 def changes(heard: Iterable[Event]) -> tuple[Change, ...]:

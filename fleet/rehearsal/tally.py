@@ -240,4 +240,5 @@ def _lives(pod: Object) -> bool:
 
 
 def _reason(pod: Object) -> str:
-    return why_waits(pod) or "runs, and is not ready"
+    # The scheduler goes on to say of each node why taking another pod's place there is no help either.
+    return why_waits(pod).partition(" preemption: ")[0] or "runs, and is not ready"

@@ -49,7 +49,8 @@ def terminal(report: Report) -> Iterator[RenderableType]:
 
 def _rehearsal(told: Rehearsal) -> Iterator[Text]:
     yield Text(f"  {words.rehearsal(told)}", "" if told.ok else "bold red")
-    yield from (Text(f"      {error}", "bold red") for error in (*told.base_errors, *told.errors))
+    said = (error.replace("\n", "\n        ") for error in (*told.base_errors, *told.errors))
+    yield from (Text(f"      {error}", "bold red") for error in said)
     yield from (Text(f"      {one.name}: {words.stuck(one)}", "yellow" if one.before else "bold red") for one in told.stuck)
     yield from (Text(f"      {one.what} {one.name}: {words.disruption(one)}", "yellow") for one in told.disruptions)
     # What is new is in the stack file already, and may be a hundred resources.

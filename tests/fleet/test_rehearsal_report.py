@@ -273,5 +273,6 @@ def test_what_was_done_to_resources_is_told_and_what_was_only_begun_is_not() -> 
 
 def test_why_a_stack_did_not_come_up() -> None:
     assert stack.errors_of(None) == ("a stack that it depends on did not come up",)
-    assert stack.errors_of(Result("a", Outcome(1, 0, errors=["no"]))) == ("no",)
+    assert stack.errors_of(Result("a", Outcome(1, 0, errors=["no", "update failed"]))) == ("no",)
+    assert stack.errors_of(Result("a", Outcome(1, 0, errors=["update failed"]))) == ("update failed",)
     assert stack.errors_of(Result("a", Outcome(0, 0, errors=["a word that changed nothing"]))) == ()
