@@ -33,14 +33,50 @@ class Kubectl:
         Raises:
             RuntimeError: it failed, in kubectl's words.
         """
-        command = [self.workspace.kubectl, "--kubeconfig", str(self.kubeconfig), "--request-timeout=20s", *words, "-o", "json"]
         stdin = json.dumps({"apiVersion": "v1", "kind": "List", "items": given}) if given is not None else None
-        env = self.workspace.env or dict(os.environ)
-        done = subprocess.run(command, env=env, input=stdin, capture_output=True, text=True, check=False)
+        said = self._said(*words, "-o", "json", stdin=stdin)
+        read = json.loads(said) if said.strip() else {"items": []}
+        return list(read["items"] if read.get("kind", "List") == "List" else [read])
+
+    def at(self, path: str) -> Object:
+        """What the API answers at a path.
+
+        Raises:
+            RuntimeError: it does not, in kubectl's words.
+        """
+        return dict(json.loads(self._said("get", "--raw", path)))
+
+    def changes(self, path: str, version: str) -> subprocess.Popen[str]:
+        """A process that prints each change after a version of the list at a path, one a line, until it is ended.
+
+        `kubectl get --watch` shows no version to go on from, so that changes between a list and it would be lost.
+        """
+        command = [*self._command, "get", "--raw", f"{path}?watch=1&resourceVersion={version}"]
+        return subprocess.Popen(
+            command,
+            env=self._env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            # Ctrl-C is its caller's to hear.
+            start_new_session=True,
+        )
+
+    @property
+    def _command(self) -> list[str]:
+        return [self.workspace.kubectl, "--kubeconfig", str(self.kubeconfig)]
+
+    @property
+    def _env(self) -> dict[str, str]:
+        return self.workspace.env or dict(os.environ)
+
+    def _said(self, *words: str, stdin: str | None = None) -> str:
+        command = [*self._command, "--request-timeout=20s", *words]
+        done = subprocess.run(command, env=self._env, input=stdin, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(done.stderr.strip() or f"kubectl {words[0]} ended with {done.returncode}")
-        read = json.loads(done.stdout) if done.stdout.strip() else {"items": []}
-        return list(read["items"] if read.get("kind", "List") == "List" else [read])
+        return done.stdout
 
 
 @contextmanager

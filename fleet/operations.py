@@ -82,7 +82,7 @@ class Operation:
         """Do it; None for a stack that was not started since one it depends on failed, or after Ctrl-C."""
         self.logs.mkdir(parents=True, exist_ok=True)
         self.interrupt.watch(self.board.stopping)
-        with _handling(self.interrupt):
+        with handling(self.interrupt):
             return in_order(
                 self.specs,
                 self._one,
@@ -179,7 +179,7 @@ def _ids(engine: Engine) -> set[str]:
 
 
 @contextmanager
-def _handling(interrupt: Interrupt) -> Iterator[None]:
+def handling(interrupt: Interrupt) -> Iterator[None]:
     """Turn Ctrl-C and SIGTERM into a request to every engine; the earlier handlers come back afterwards."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.live import Live
@@ -27,7 +28,7 @@ class Board:
         self._lines = {stack: _Line() for stack in stacks}
         self._live = Live(self._table(), console=console, refresh_per_second=4) if console.is_terminal and not quiet else None
 
-    def __enter__(self) -> Board:
+    def __enter__(self) -> Self:
         if self._live:
             self._live.start()
         return self

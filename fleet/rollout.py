@@ -89,7 +89,8 @@ class Interrupt:
 
     def watch(self, stop: Callable[[], None]) -> None:
         with self._lock:
-            self._stops.append(stop)
+            if stop not in self._stops:
+                self._stops.append(stop)
         if self.asked:
             stop()
 

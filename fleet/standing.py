@@ -156,7 +156,7 @@ def _look(workspace: Workspace, stack: str, name: str, outputs: dict[str, Any], 
             return
     for pool, told in about.items():
         found.pools.append(_pool(stack, name, outputs, pool, told, nodes, pods, slices))
-    found.waiting += [Waiting(stack, name, _full_name(pod), reason) for pod in pods if (reason := _why(pod))]
+    found.waiting += [Waiting(stack, name, _full_name(pod), reason) for pod in pods if (reason := why_waits(pod))]
 
 
 def _pool(
@@ -242,10 +242,10 @@ def _full_name(pod: dict[str, Any]) -> str:
     return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
 
 
-def _why(pod: dict[str, Any]) -> str:
+def why_waits(pod: dict[str, Any]) -> str:
     """Why a pod waits: the scheduler's message, or the container's; empty for one that runs or is done."""
     status = pod.get("status", {})
-    if status.get("phase") != "Pending":
+    if status.get("phase") not in ("Pending", "Running"):
         return ""
     for condition in status.get("conditions") or []:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
@@ -253,4 +253,4 @@ def _why(pod: dict[str, Any]) -> str:
     for container in status.get("containerStatuses") or []:
         if waiting := (container.get("state") or {}).get("waiting"):
             return f"{waiting.get('reason')}: {waiting.get('message', '')}".rstrip(": ")
-    return "starting"
+    return "starting" if status["phase"] == "Pending" else ""

@@ -29,15 +29,19 @@ _REAL = ("AWS_", "GOOGLE_", "CLOUDSDK_", "ARM_", "AZURE_", "PULUMI_", "KUBECONFI
 _PLACEHOLDER = "sandbox-placeholder"
 
 
-def sandbox_workspace(directory: Path | None = None) -> Workspace:
-    """Make (or refresh) the workspace; needs the toolchain, not the daemon."""
+def sandbox_workspace(directory: Path | None = None, program: Path = ROOT) -> Workspace:
+    """Make (or refresh) the workspace; needs the toolchain, not the daemon.
+
+    Args:
+        program: what it runs: this repository, or what it was at another revision.
+    """
     directory = directory or home()
     project = directory / "project"
     for part in (project / "config", directory / "state", directory / "pulumi"):
         part.mkdir(parents=True, exist_ok=True)
     shims.install(directory / "bin")
-    _write(project / "Pulumi.yaml", yaml.safe_dump(shadow_project(directory / "bin")))
-    for settings in STACKS.glob("Pulumi.*.yaml"):
+    _write(project / "Pulumi.yaml", yaml.safe_dump(shadow_project(directory / "bin", program)))
+    for settings in (program / STACKS.name).glob("Pulumi.*.yaml"):
         _copy_settings(settings, project / "config" / settings.name)
     engine = toolchain.path("pulumi")
     tools = {toolchain.path(name).parent for name in ("pulumi", "kubectl", "helm")}

@@ -12,7 +12,7 @@ from fleet.report.base import base_spec
 from fleet.report.changes import changes
 from fleet.report.estimate import NOT_COUNTED, estimate
 from fleet.report.limits import Limit
-from fleet.report.model import SCHEMA_VERSION, Policy, QuotaChange, Report, StackReport, difference
+from fleet.report.model import SCHEMA_VERSION, Policy, QuotaChange, Rehearsal, Report, StackReport, difference
 from fleet.report.policy import Recorded, graph, judged, said
 from fleet.report.readiness import readiness
 from fleet.spec import StackSpec
@@ -26,6 +26,7 @@ def report(
     shown: str | None,
     limits: Limits,
     programs: Mapping[str, Recorded] | None = None,
+    rehearsals: Mapping[str, Rehearsal] | None = None,
 ) -> Report:
     """The report of these stacks.
 
@@ -34,12 +35,23 @@ def report(
         base: directory with the stack files to compare with; None to compare with nothing.
         shown: how the base is called.
         programs: what the stacks' programs register, where they were run.
+        rehearsals: what the changes did in the sandbox, where they were run there.
     """
-    made = tuple(_stack(name, spec, base, limits, (programs or {}).get(name)) for name, spec in after.items())
+    made = tuple(
+        _stack(name, spec, base, limits, (programs or {}).get(name), (rehearsals or {}).get(name))
+        for name, spec in after.items()
+    )
     return Report(SCHEMA_VERSION, shown if base else None, made, NOT_COUNTED)
 
 
-def _stack(name: str, after: StackSpec | None, base: Path | None, limits: Limits, program: Recorded | None) -> StackReport:
+def _stack(
+    name: str,
+    after: StackSpec | None,
+    base: Path | None,
+    limits: Limits,
+    program: Recorded | None,
+    rehearsal: Rehearsal | None,
+) -> StackReport:
     before, faults = base_spec(base, name) if base else (None, ())
     old = estimate(name, before) if before else None
     new = estimate(name, after) if after else None
@@ -55,8 +67,9 @@ def _stack(name: str, after: StackSpec | None, base: Path | None, limits: Limits
         quotas=quotas,
         base_faults=faults,
         policy=_policy(program, after, before),
-        readiness=readiness(name, after, quotas),
+        readiness=readiness(name, after, quotas, rehearsal),
         graph=graph(program.rows if program else ()),
+        rehearsal=rehearsal,
     )
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from fleet.arguments import Format, load_or_exit, select_stacks
 from fleet.load import StackErrors
+from fleet.rehearsal import Asked
 from fleet.rollout import load
 from fleet.workspace import ROOT, STACKS
 
@@ -37,6 +38,7 @@ class Gate(StrEnum):
     DESTRUCTIVE = "destructive"
     QUOTA = "quota"
     POLICY = "policy"
+    REHEARSAL = "rehearsal"
 
 
 def report(
@@ -57,6 +59,18 @@ def report(
     program: Annotated[
         bool, typer.Option("--program", help="Run the stacks' programs with no cloud behind: policies, and the page's graph.")
     ] = False,
+    rehearse: Annotated[
+        bool,
+        typer.Option(
+            "--rehearse",
+            help="Run the change in a throw-away sandbox first, from --base: what is made anew, disrupted, or does not come "
+            "up. Minutes, no account.",
+        ),
+    ] = False,
+    patience: Annotated[
+        float, typer.Option(min=1, help="With --rehearse: seconds that anything may take to come up there.")
+    ] = 60,
+    keep: Annotated[bool, typer.Option("--keep", help="With --rehearse: let its sandbox stand afterwards.")] = False,
     as_: Annotated[
         Shape, typer.Option("--format", help="html: one page that needs no network; sarif: for code scanning.")
     ] = Shape.TEXT,
@@ -83,23 +97,18 @@ def report(
 
     Of any program, from what its engine wrote: `fleet report --from events.json`
 
-    Exit codes: 0 done, 1 a fault in a stack file, or a gate; 2 wrong usage.
+    What it does to what runs: `fleet report --stack aws-prod --base origin/main --rehearse --fail-on rehearsal`
+
+    Exit codes: 0 done, 1 a fault in a stack file, or a gate; 2 wrong usage. With --rehearse also: 3 this machine lacks
+    something for the sandbox, 130 interrupted.
     """
-    if base and base_dir:
-        raise typer.BadParameter("give --base or --base-dir, not both", param_hint="--base")
-    if not stack and not from_:
-        raise typer.BadParameter("give --stack for stack files, or --from for a file of any program", param_hint="--stack")
-    if from_ and (program or len(stack or []) > 1):
-        raise typer.BadParameter(
-            "--from is a program already; with it --stack is the one whose file policies judge by", param_hint="--from"
-        )
-    if (from_ and (base or base_dir)) or (base_from and not from_):
-        raise typer.BadParameter("--base and --base-dir go with --stack, --base-from with --from", param_hint="--base-from")
+    _refuse_what_does_not_go_together(stack or [], base, base_dir, from_, base_from, program)
+    rehearsed = _rehearsal_asked(rehearse, patience, keep, base, from_, fail_on or [])
     known = _limits(limits, live_quotas)
     if from_:
         made = _of_program(from_, base_from, known, stack or [])
     else:
-        made = _made(stack or [], base, base_dir, as_, known, program)
+        made = _made(stack or [], base, base_dir, as_, known, program, rehearsed)
     compared = any(one.compared for one in made.stacks) or bool(base or base_dir)
     if not compared and (max_increase is not None or Gate.DESTRUCTIVE in (fail_on or [])):
         raise typer.BadParameter("this gate compares: give --base, --base-dir, --base-from or events", param_hint="--base")
@@ -118,6 +127,38 @@ def report(
     for said in refused:
         Console(stderr=True, soft_wrap=True).print(said, style="red", highlight=False, markup=False)
     raise typer.Exit(1 if refused else 0)
+
+
+def _refuse_what_does_not_go_together(
+    stack: list[str], base: str | None, base_dir: Path | None, from_: Path | None, base_from: Path | None, program: bool
+) -> None:
+    if base and base_dir:
+        raise typer.BadParameter("give --base or --base-dir, not both", param_hint="--base")
+    if not stack and not from_:
+        raise typer.BadParameter("give --stack for stack files, or --from for a file of any program", param_hint="--stack")
+    if from_ and (program or len(stack) > 1):
+        raise typer.BadParameter(
+            "--from is a program already; with it --stack is the one whose file policies judge by", param_hint="--from"
+        )
+    if (from_ and (base or base_dir)) or (base_from and not from_):
+        raise typer.BadParameter("--base and --base-dir go with --stack, --base-from with --from", param_hint="--base-from")
+
+
+def _rehearsal_asked(
+    rehearse: bool, patience: float, keep: bool, base: str | None, from_: Path | None, gates: list[Gate]
+) -> Asked | None:
+    if rehearse and from_:
+        raise typer.BadParameter(
+            "--from is what some program wrote, and no program that can be run here: a rehearsal takes --stack and --base",
+            param_hint="--rehearse",
+        )
+    if rehearse and not base:
+        raise typer.BadParameter(
+            "it goes from the program of a revision to yours: give --base, such as origin/main", param_hint="--rehearse"
+        )
+    if not rehearse and (keep or Gate.REHEARSAL in gates):
+        raise typer.BadParameter("nothing is rehearsed: add --rehearse", param_hint="--keep or --fail-on rehearsal")
+    return Asked(patience, keep) if rehearse else None
 
 
 def _of_program(file: Path, base: Path | None, known: Limits, stack: list[str]) -> Report:
@@ -155,19 +196,35 @@ def _limits(file: Path | None, live: bool) -> Limits:
     return LiveLimits(written, lambda said: Console(stderr=True, soft_wrap=True).print(said, style="yellow", markup=False))
 
 
-def _made(patterns: list[str], base: str | None, base_dir: Path | None, as_: Shape, known: Limits, program: bool) -> Report:
+def _made(
+    patterns: list[str],
+    base: str | None,
+    base_dir: Path | None,
+    as_: Shape,
+    known: Limits,
+    program: bool,
+    rehearsed: Asked | None,
+) -> Report:
     from fleet.report.base import BaseError, at_revision  # noqa: PLC0415 - `fleet check` need not pay for it
     from fleet.report.build import report as build  # noqa: PLC0415
 
     with ExitStack() as held:
         try:
-            # What a program registers is its code's, too.
-            root = held.enter_context(at_revision(ROOT if program else STACKS, base)) if base else None
+            # What a program registers or does is its code's, too.
+            whole = program or rehearsed is not None
+            root = held.enter_context(at_revision(ROOT if whole else STACKS, base)) if base else None
         except BaseError as wrong:
             raise typer.BadParameter(str(wrong), param_hint="--base") from None
-        there = root / STACKS.name if root and program else root or base_dir
+        there = root / STACKS.name if root and whole else root or base_dir
         specs = _specs(patterns, there, as_)
-        return build(specs, there, base or str(base_dir), known, _programs(specs, there, root or ROOT) if program else None)
+        programs = _programs(specs, there, root or ROOT) if program else None
+        told = {}
+        if rehearsed and root and base:
+            from fleet.rehearsal.cli import rehearsals  # noqa: PLC0415 - of files alone no engine needs to be loaded
+
+            after = {name: spec for name, spec in specs.items() if spec}
+            told = rehearsals(after, root, base, known.values(), rehearsed)
+        return build(specs, there, base or str(base_dir), known, programs, told)
 
 
 def _programs(specs: dict[str, StackSpec | None], there: Path | None, root: Path) -> dict[str, Recorded]:
@@ -258,6 +315,8 @@ def _refusals(made: Report, max_increase: float | None, gates: list[Gate], all_:
         said.append(f"the expected cost rises by ${made.increase:,.2f} a month, more than --max-increase {max_increase:,.2f}")
     if Gate.DESTRUCTIVE in gates and made.destructive:
         said.append(f"{made.destructive} made anew or deleted (--fail-on destructive)")
+    if Gate.DESTRUCTIVE in gates and (rehearsed := sum(len(s.rehearsal.destructive) for s in made.stacks if s.rehearsal)):
+        said.append(f"{rehearsed} resources made anew or deleted in the rehearsal (--fail-on destructive)")
     short = [
         f"{q.quota} in {q.region} by {q.short_by}"
         for stack in made.stacks
@@ -274,4 +333,7 @@ def _refusals(made: Report, max_increase: float | None, gates: list[Gate], all_:
     ]
     if Gate.POLICY in gates and broken:
         said.append(f"mandatory policies violated: {', '.join(broken)} (--fail-on policy)")
+    failed = [stack.stack for stack in made.stacks if stack.rehearsal and not stack.rehearsal.ok]
+    if Gate.REHEARSAL in gates and failed:
+        said.append(f"the rehearsal of {', '.join(failed)} failed (--fail-on rehearsal)")
     return said

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from fleet.report import words
-from fleet.report.model import Change, Estimate, Finding, Report, StackReport
+from fleet.report.model import Change, Estimate, Finding, Rehearsal, Report, StackReport
 
 _LONGEST = 64
 
@@ -44,10 +44,7 @@ def _stack(stack: StackReport, everything: bool) -> Iterator[str]:
         yield from (f"> {code(fault, 300)}" for fault in faults)
         yield ""
     danger = [change for change in stack.changes if change.destructive]
-    if danger:
-        yield "> [!CAUTION]"
-        yield from (f"> {_change(change)}" + ("  " if change is not danger[-1] else "") for change in danger)
-        yield ""
+    yield from _alert("CAUTION", [_change(change) for change in danger])
     short = [quota for quota in stack.quotas if quota.worse]
     if short:
         yield "> [!WARNING]"
@@ -57,10 +54,9 @@ def _stack(stack: StackReport, everything: bool) -> Iterator[str]:
         )
         yield ""
     hard = [finding for finding in stack.policy.introduced if finding.mandatory]
-    if hard:
-        yield "> [!CAUTION]"
-        yield from (f"> {_finding(finding)}" + ("  " if finding is not hard[-1] else "") for finding in hard)
-        yield ""
+    yield from _alert("CAUTION", [_finding(finding) for finding in hard])
+    if stack.rehearsal:
+        yield from _rehearsal(stack.rehearsal)
     yield from _totals(stack)
     rest = [change for change in stack.changes if not change.destructive]
     if rest:
@@ -81,6 +77,29 @@ def _stack(stack: StackReport, everything: bool) -> Iterator[str]:
         yield from _folded(words.policy(stack).capitalize(), lines)
     else:
         yield f"{words.policy(stack).capitalize()}."
+        yield ""
+
+
+def _rehearsal(told: Rehearsal) -> Iterator[str]:
+    """What failed, and what was made anew, before all that is folded."""
+    yield f"{words.rehearsal(told).capitalize()}."
+    yield ""
+    bad = [code(error, 400) for error in (*told.base_errors, *told.errors)]
+    bad += [f"{code(one.name)} {code(words.stuck(one), 400)}" for one in told.failures]
+    bad += [_change(change) for change in told.destructive]
+    yield from _alert("CAUTION", bad)
+    mild = [f"{one.what.capitalize()} {code(one.name)}: {words.disruption(one)}" for one in told.disruptions]
+    mild += [f"{code(one.name)} {code(words.stuck(one), 400)}" for one in told.stuck if one.before]
+    yield from _alert("WARNING", mild)
+    rest = [change for change in told.changes if not change.destructive]
+    if rest:
+        yield from _folded(f"Rehearsed: other resources ({len(rest)})", [f"- {_change(change)}" for change in rest])
+
+
+def _alert(kind: str, lines: list[str]) -> Iterator[str]:
+    if lines:
+        yield f"> [!{kind}]"
+        yield from (f"> {line}" + ("  " if number < len(lines) else "") for number, line in enumerate(lines, 1))
         yield ""
 
 

@@ -7,7 +7,7 @@ and counts in no sum, so that every sum stands beside how much of it is known.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
@@ -200,6 +200,8 @@ class Readiness:
         zones: that it asks for. offered: whether the price list of its region has the machine.
         on_demand, spot: USD an hour a node; a reservation's nodes cost what on-demand ones do.
         schedules: whether the fewest replicas find nodes enough; why: the numbers.
+        rehearsed: what became of its pods in the rehearsal, None where there was none, or no pod of its own; waits: why
+            they wait, in the scheduler's words.
     """
 
     pool: str
@@ -212,11 +214,13 @@ class Readiness:
     spot: Decimal | None
     schedules: bool
     why: str
+    rehearsed: Literal["schedules", "does not"] | None = None
+    waits: str = ""
 
     @property
     def ready(self) -> bool | None:
         """None where nobody can say."""
-        if self.quota == "short" or not (self.schedules and self.offered):
+        if self.quota == "short" or not (self.schedules and self.offered) or self.rehearsed == "does not":
             return False
         return None if self.quota == "unknown" else True
 
@@ -291,6 +295,79 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Disruption:
+    """What had fewer ready for a time than before and after the change.
+
+    Attributes:
+        what: a workload's pods, or the endpoints of a Service that had none.
+        name: `cluster/namespace/name`. had: ready before. least: the fewest meanwhile.
+        went: of its pods of before, those that were deleted or evicted.
+        seconds: for how long, by the sandbox's clock. back: whether it has them again.
+    """
+
+    what: Literal["workload", "service"]
+    name: str
+    had: int
+    least: int
+    went: int
+    seconds: float
+    back: bool
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """A workload whose pods do not come up.
+
+    Attributes:
+        name: `cluster/namespace/name`. pods: how many; 0 where none can even be made. pool: `cluster/pool`, if it asks for one.
+        reason: the scheduler's words, or the kubelet's. before: whether it was so before the change, too.
+    """
+
+    name: str
+    pods: int
+    pool: str | None
+    reason: str
+    before: bool = False
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a change did in the sandbox: `up` from the base, then of the change.
+
+    Attributes:
+        base_errors: why the base did not come up; then the change was not run, and nothing else is known.
+        errors: why the change did not. changes: what became of each resource. nodes_gone: by `cluster/pool`.
+        landed: pools (`cluster/pool`) on which a pod runs.
+    """
+
+    base_errors: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    stuck: tuple[Stuck, ...] = ()
+    disruptions: tuple[Disruption, ...] = ()
+    nodes_gone: dict[str, int] = field(default_factory=dict)
+    landed: tuple[str, ...] = ()
+
+    @property
+    def failures(self) -> tuple[Stuck, ...]:
+        """Those of the change: what did not run before it either is not its doing."""
+        return tuple(one for one in self.stuck if not one.before)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the change came up, and everything with it."""
+        return not (self.base_errors or self.errors or self.failures)
+
+    @property
+    def destructive(self) -> tuple[Change, ...]:
+        return tuple(change for change in self.changes if change.destructive)
+
+    @property
+    def quiet(self) -> bool:
+        return self.ok and not self.changes and not self.disruptions
+
+
+@dataclass(frozen=True)
 class StackReport:
     """One stack; without `before` there was none, without `after` there is none any more.
 
@@ -299,6 +376,7 @@ class StackReport:
         usd_change, kg_change: of what is known, after less before.
         base_faults: why the base could not be read; then `before` is missing, and nothing is known of the changes.
         graph: what the program registers; empty where only the stack file was read.
+        rehearsal: what the change did in the sandbox; None where it was not run there.
     """
 
     stack: str
@@ -313,11 +391,13 @@ class StackReport:
     policy: Policy = Policy()
     readiness: tuple[Readiness, ...] = ()
     graph: tuple[Node, ...] = ()
+    rehearsal: Rehearsal | None = None
 
     @property
     def quiet(self) -> bool:
         """Whether it was compared and nothing differs."""
         same = not self.changes and not self.base_faults and self.before == self.after
+        same = same and (self.rehearsal is None or self.rehearsal.quiet)
         said = self.policy.mended or any(one.waived is None for one in self.policy.introduced)
         return self.compared and same and not said
 

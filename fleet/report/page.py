@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from fleet.report import words
-from fleet.report.model import Band, Estimate, Policy, Report, StackReport
+from fleet.report.model import Band, Change, Estimate, Policy, Rehearsal, Report, StackReport
 from fleet.report.regions import HEAD, regions, row, world
 from fleet.report.scatter import scatters
 from fleet.report.tree import drawn
@@ -52,7 +52,9 @@ def _stack(stack: StackReport) -> Iterator[str]:
     yield f"<p class=headline>{html.escape(words.headline(stack))}</p>"
     if stack.base_faults:
         yield _list(stack.base_faults)
-    yield from _changes(stack)
+    yield from _changes("Changes", stack.changes)
+    if stack.rehearsal:
+        yield from _rehearsal(stack.rehearsal)
     yield '<div class="cards">'
     yield from _bars("USD a month", stack, "usd")
     yield from _bars("kgCO2e a month", stack, "kg")
@@ -82,11 +84,25 @@ def _findings(policy: Policy) -> Iterator[tuple[str, ...]]:
             yield since or words.since(one), words.weight(one), *said
 
 
-def _changes(stack: StackReport) -> Iterator[str]:
-    if not stack.changes:
+def _rehearsal(told: Rehearsal) -> Iterator[str]:
+    yield f"<h3>Rehearsal</h3><p>{html.escape(words.rehearsal(told).capitalize())}.</p>"
+    bad = [*((error, "") for error in (*told.base_errors, *told.errors)), *((s.name, words.stuck(s)) for s in told.stuck)]
+    if bad:
+        yield "<ul>"
+        yield from (f"<li class=danger><b>{html.escape(name)}</b> {html.escape(why)}</li>" for name, why in bad)
+        yield "</ul>"
+    if rows := [(one.what, one.name, words.disruption(one)) for one in told.disruptions]:
+        yield _table("Disrupted", ("What", "Name", "How"), rows)
+    yield from _changes("Made anew or deleted in the rehearsal", told.destructive)
+    if rest := [(words.done(one), one.name) for one in told.changes if not one.destructive]:
+        yield _table("Other resources of the rehearsal", ("What", "Name"), rest)
+
+
+def _changes(title: str, found: Sequence[Change]) -> Iterator[str]:
+    if not found:
         return
-    yield "<h3>Changes</h3><ul class=changes>"
-    for change in stack.changes:
+    yield f"<h3>{title}</h3><ul class=changes>"
+    for change in found:
         danger = " class=danger" if change.destructive else ""
         why = f" ({html.escape(change.why)})" if change.why else ""
         yield f"<li{danger}><b>{html.escape(words.done(change))}</b> <code>{html.escape(change.name)}</code>{why}"

@@ -58,7 +58,7 @@ def report(program: Program, shown: str | None, limits: Limits, spec: StackSpec 
         after=new,
         usd_change=difference(new.usd if new else None, old.usd if old else None),
         kg_change=difference(new.kg if new else None, old.kg if old else None),
-        changes=tuple(sorted(map(_change, program.steps), key=lambda change: not change.destructive)),
+        changes=tuple(sorted(map(change_of, program.steps), key=lambda change: not change.destructive)),
         quotas=quota_changes(_needs(before), _needs(after), limits),
         policy=_policy(program, spec),
         graph=graph(program.rows),
@@ -66,7 +66,8 @@ def report(program: Program, shown: str | None, limits: Limits, spec: StackSpec 
     return Report(SCHEMA_VERSION, shown if stack.compared else None, (stack,), NOT_COUNTED, program.told_from)
 
 
-def _change(step: Step) -> Change:
+def change_of(step: Step) -> Change:
+    """What happens to a resource, with what it takes along."""
     resource = step.resource
     lost = next((why for type_, why in _LOST.items() if resource.type.endswith(type_)), "")
     why = lost if step.op in ("replace", "delete") else ""

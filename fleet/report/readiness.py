@@ -1,35 +1,46 @@
 """Whether each accelerator pool could be had and used: quota, zones, what it costs by each way to buy, and room for models.
 
 Whether its pods *land* there needs no scheduler to say: labels, taints and resources of pool and pod come from one
-contract (`fleet.contract`), tested against a real one. What is left to say is whether there are nodes enough.
+contract (`fleet.contract`), tested against a real one. What is left to say is whether there are nodes enough; a rehearsal
+asked a real scheduler, and what that said stands beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Literal
 
 from fleet.catalog.machines import offer, regions_with
 from fleet.contract import AcceleratorPool
 from fleet.plan import least_nodes, pools
 from fleet.quota_wanted import of_machines
-from fleet.report.model import QuotaChange, Readiness
+from fleet.report.model import QuotaChange, Readiness, Rehearsal
 from fleet.spec import ModelSpec, StackSpec
 
 Verdict = Literal["ok", "short", "unknown"]
 Key = tuple[str, str, str | None, str]
 
 
-def readiness(stack: str, spec: StackSpec | None, quotas: Iterable[QuotaChange]) -> tuple[Readiness, ...]:
+def readiness(
+    stack: str, spec: StackSpec | None, quotas: Iterable[QuotaChange], rehearsal: Rehearsal | None = None
+) -> tuple[Readiness, ...]:
     """A verdict for each pool of the stack as it would be."""
     if spec is None:
         return ()
     known = {(quota.cloud, quota.region, quota.quota, quota.unit): quota for quota in quotas}
-    return tuple(
+    made = (
         _pool(name, pool, [model for model in cluster.models.values() if model.pool == pool.name], known)
         for name, cluster in spec.clusters.items()
         for pool in pools(stack, name, cluster).values()
     )
+    return tuple(_rehearsed(one, rehearsal) if rehearsal else one for one in made)
+
+
+def _rehearsed(one: Readiness, rehearsal: Rehearsal) -> Readiness:
+    if stuck := next((stuck for stuck in rehearsal.stuck if stuck.pool == one.pool), None):
+        return replace(one, rehearsed="does not", waits=stuck.reason)
+    return replace(one, rehearsed="schedules" if one.pool in rehearsal.landed else None)
 
 
 def _pool(cluster: str, pool: AcceleratorPool, models: list[ModelSpec], known: dict[Key, QuotaChange]) -> Readiness:

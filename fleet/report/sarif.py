@@ -1,8 +1,8 @@
-"""The report as SARIF 2.1.0, for code scanning: faults, destruction, quotas and policies, at their place in the stack file.
+"""The report as SARIF 2.1.0, for code scanning: faults, destruction, quotas, policies and what a rehearsal failed by.
 
-https://docs.oasis-open.org/sarif/sarif/v2.1.0/. Of a program that `fleet` did not write no file is known, so its
-results point at Pulumi.yaml. Of a change each result says whether it is new or as before, and what is mended is there as
-absent, which passes.
+Each at its place in the stack file. Of a program that `fleet` did not write no file is known, so its results point at
+Pulumi.yaml. Of a change each result says whether it is new or as before, and what is mended is there as absent, which
+passes. https://docs.oasis-open.org/sarif/sarif/v2.1.0/
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import Any
 from fleet.load import StackError
 from fleet.positions import Document, YamlError, parse
 from fleet.report import words
-from fleet.report.model import Change, Estimate, Finding, Report, StackReport
+from fleet.report.model import Change, Estimate, Finding, Rehearsal, Report, StackReport
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _RULES = {
     "stack-file": ("error", "A stack file is wrong"),
     "destructive-change": ("warning", "Something is made anew or deleted"),
     "quota-too-small": ("error", "A quota does not hold what the change needs"),
+    "rehearsal-failed": ("error", "The change does not come up in the sandbox"),
     "price-unknown": ("note", "Something is paid for, and the catalogue has no price of it"),
 }
 _FIELDS = {"pool": "pools", "store": "stores", "model": "models", "team": "teams"}
@@ -109,6 +110,9 @@ def _stack(stack: StackReport, stacks: Path | None) -> Iterator[dict[str, Any]]:
         yield _since(_policy(finding, file), stack, "unchanged" if finding.before else "new")
     for finding in stack.policy.mended:
         yield _since(_policy(finding, file), stack, "absent")
+    if stack.rehearsal:
+        for made in _rehearsal(stack.rehearsal, file, document):
+            yield _since(made, stack, "new")
     before = set(_unpriced(stack.before))
     for text in _unpriced(stack.after):
         yield _since(_result("price-unknown", text, file), stack, "unchanged" if text in before else "new")
@@ -125,6 +129,14 @@ def _since(result: dict[str, Any], stack: StackReport, state: str) -> dict[str, 
         return result
     gone = {"kind": "pass", "level": "none"} if state == "absent" else {}
     return {**result, **gone, "baselineState": state}
+
+
+def _rehearsal(told: Rehearsal, file: str, document: Document | None) -> Iterator[dict[str, Any]]:
+    for error in (*(f"the base: {error}" for error in told.base_errors), *told.errors):
+        yield _result("rehearsal-failed", error, file)
+    for stuck in told.failures:
+        pool = Change("update", "pool", stuck.pool) if stuck.pool else Change("update", "cluster", stuck.name.partition("/")[0])
+        yield _result("rehearsal-failed", f"{stuck.name}: {words.stuck(stuck)}", file, *_place(document, pool))
 
 
 def _result(rule: str, text: str, file: str, line: int = 1, column: int = 1, level: str | None = None) -> dict[str, Any]:

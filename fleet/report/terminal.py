@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.report import words
-from fleet.report.model import Band, Report, StackReport
+from fleet.report.model import Band, Rehearsal, Report, StackReport
 
 _STYLE = {"create": "green", "update": "", "replace": "bold red", "delete": "bold red"}
 
@@ -43,6 +43,8 @@ def terminal(report: Report, everything: bool = False) -> Iterator[RenderableTyp
         for one in stack.readiness:
             style = {True: "", False: "bold red", None: "yellow"}[one.ready]
             yield Text(f"  {one.pool} {words.ready(one)}: {words.reasons(one)}", style)
+        if stack.rehearsal:
+            yield from _rehearsal(stack.rehearsal)
         yield Text(f"  {words.policy(stack)}")
         if stack.policy.not_compared:
             yield Text(f"      {stack.policy.not_compared}", "yellow")
@@ -53,6 +55,17 @@ def terminal(report: Report, everything: bool = False) -> Iterator[RenderableTyp
         for finding in stack.policy.mended:
             yield Text(f"      mended: {finding.resource}: {words.mended(finding)}", "green")
     yield Text(words.method(report), style="dim")
+
+
+def _rehearsal(told: Rehearsal) -> Iterator[Text]:
+    yield Text(f"  {words.rehearsal(told)}", "" if told.ok else "bold red")
+    said = (error.replace("\n", "\n        ") for error in (*told.base_errors, *told.errors))
+    yield from (Text(f"      {error}", "bold red") for error in said)
+    yield from (Text(f"      {one.name}: {words.stuck(one)}", "yellow" if one.before else "bold red") for one in told.stuck)
+    yield from (Text(f"      {one.what} {one.name}: {words.disruption(one)}", "yellow") for one in told.disruptions)
+    # What is new is in the stack file already, and may be a hundred resources.
+    shown = [change for change in told.changes if change.kind != "create"]
+    yield from (Text(f"      {words.done(change)} {change.name}", _STYLE[change.kind]) for change in shown)
 
 
 def _lines(stack: StackReport) -> Table:

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 
-from fleet.report.model import Band, Change, Estimate, FieldChange, Finding, Line, QuotaChange, Readiness, Report, StackReport
+from fleet.report.model import (
+    Band,
+    Change,
+    Disruption,
+    Estimate,
+    FieldChange,
+    Finding,
+    Line,
+    QuotaChange,
+    Readiness,
+    Rehearsal,
+    Report,
+    StackReport,
+    Stuck,
+)
 
 CASES = ("floor", "expected", "ceiling")
 _CASES_OF_STACKS = (
@@ -13,6 +28,8 @@ _CASES_OF_STACKS = (
 )
 _CASES_OF_PROGRAMS = "Floor, expected, ceiling: groups at their least, their declared and their largest size."
 _METHOD = "List prices, 730 h a month. Carbon: TDP x 0.6 x PUE x the grid's yearly mean, accelerators alone."
+_REHEARSED = "Rehearsed in the sandbox, where nodes and pods come in a second: seconds there are more in a cloud."
+_REHEARSED_AS = {"replace": "made anew", "delete": "deleted", "update": "changed", "create": "new"}
 _DONE = {"create": "New", "update": "Changed", "replace": "Made anew", "delete": "Deleted"}
 
 
@@ -57,6 +74,8 @@ def headline(stack: StackReport) -> str:
         parts.append(f"⚠️ {short} quota{'s' if short > 1 else ''} too small")
     if hard := sum(finding.mandatory for finding in stack.policy.introduced):
         parts.append(f"⚠️ {hard} mandatory polic{'ies' if hard > 1 else 'y'} violated")
+    if stack.rehearsal and not stack.rehearsal.ok:
+        parts.append("⚠️ the rehearsal failed")
     return " · ".join(parts)
 
 
@@ -109,7 +128,8 @@ def quota(one: QuotaChange) -> str:
 def method(report: Report) -> str:
     """How the figures came about."""
     own = report.told_from == "the stack files"
-    return f"{_CASES_OF_STACKS if own else _CASES_OF_PROGRAMS} {_METHOD} {not_counted(report)}"
+    rehearsed = f" {_REHEARSED}" if any(stack.rehearsal for stack in report.stacks) else ""
+    return f"{_CASES_OF_STACKS if own else _CASES_OF_PROGRAMS} {_METHOD} {not_counted(report)}{rehearsed}"
 
 
 def ready(one: Readiness) -> str:
@@ -124,7 +144,37 @@ def reasons(one: Readiness) -> str:
     spot = f"spot ${one.spot}" if one.spot is not None else "spot price not known"
     dear = f"on-demand or reserved ${one.on_demand}" if one.on_demand is not None else "on-demand price not known"
     where = "" if one.offered else "; its region's price list has no such machine"
-    return f"quota {one.quota}{left}; {zones}{where}; {dear}, {spot} an hour; {one.why}"
+    rehearsed = f"; rehearsed: {one.rehearsed}{f': {one.waits}' if one.waits else ''}" if one.rehearsed else ""
+    return f"quota {one.quota}{left}; {zones}{where}; {dear}, {spot} an hour; {one.why}{rehearsed}"
+
+
+def rehearsal(one: Rehearsal) -> str:
+    """What came of it, in a line."""
+    if one.base_errors:
+        return "rehearsal: the base does not come up in the sandbox, so the change was not run"
+    count = Counter(_REHEARSED_AS[change.kind] for change in one.changes)
+    parts = [f"{count[kind]} {kind}" for kind in _REHEARSED_AS.values() if count[kind]] or ["no resource changed"]
+    parts += [f"{number} node{'s' if number > 1 else ''} of {pool} went" for pool, number in sorted(one.nodes_gone.items())]
+    parts.append(f"{len(one.disruptions)} disrupted" if one.disruptions else "nothing was disrupted")
+    if one.failures:
+        parts.append(f"{len(one.failures)} not up")
+    elif one.ok:
+        parts.append("all is up")
+    return f"rehearsal{'' if one.ok else ' failed'}: {', '.join(parts)}"
+
+
+def stuck(one: Stuck) -> str:
+    """What does not come up, and why."""
+    pods = {0: "lacks pods", 1: "a pod does not come up"}.get(one.pods, f"{one.pods} pods do not come up")
+    return f"{pods}: {one.reason}{' (nor did it before the change)' if one.before else ''}"
+
+
+def disruption(one: Disruption) -> str:
+    """How much was left, and for how long."""
+    if one.what == "service":
+        return f"no endpoint for {one.seconds:g} s{'' if one.back else ', and has none still'}"
+    went = f", {one.went} of its pods went" if one.went else ""
+    return f"{one.least} of {one.had} ready, fewer than before for {one.seconds:g} s{went}{'' if one.back else '; not back'}"
 
 
 def policy(stack: StackReport) -> str:

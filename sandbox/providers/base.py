@@ -6,6 +6,7 @@ in on many threads at once, so that slow creates overlap. The gRPC side is `sand
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -91,8 +92,9 @@ class StandIn:
             self._log(urn, message, severity, ephemeral)
 
     def timeout(self, default: float) -> float:
-        """Seconds this call may take: the resource's customTimeouts, else the default."""
-        return call_timeout.get() or default
+        """Seconds this call may take: the resource's customTimeouts, else the default; $ACCELFLEET_PATIENCE_S at most."""
+        patience = os.environ.get("ACCELFLEET_PATIENCE_S")
+        return min(call_timeout.get() or default, float(patience or "inf"))
 
     def check_config(self, config: dict[str, Any]) -> list[Failure]:
         """What is wrong with the provider's own inputs; nested values are plain, not JSON strings."""

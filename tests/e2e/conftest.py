@@ -71,7 +71,7 @@ class Sandbox:
 _LEFT_OUT = (
     ".git",
     ".venv*",
-    ".sandbox",
+    ".sandbox*",
     ".accelfleet",
     "out",
     "tests",
@@ -100,8 +100,15 @@ class Fork:
         return self.run(*args, "--sandbox", "--stack", self.stack)
 
     def run(self, *args: str) -> str:
+        """`fleet ARGS`, which has to end well; returns what it printed."""
+        done = self.ended(*args)
+        assert done.returncode == 0, f"fleet {' '.join(args)}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def ended(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """`fleet ARGS`, however it ends."""
         home = {"PYTHONPATH": str(self.root), "ACCELFLEET_SANDBOX": str(self.home), "NO_COLOR": "1"}
-        done = subprocess.run(
+        return subprocess.run(
             [sys.executable, "-c", "from fleet.cli import main; main()", *args],
             cwd=self.root,
             env={**os.environ, **home, **self._env},
@@ -110,8 +117,6 @@ class Fork:
             timeout=600,
             check=False,
         )
-        assert done.returncode == 0, f"fleet {' '.join(args)}: {done.stdout}\n{done.stderr}"
-        return done.stdout
 
     def pools(self) -> dict[str, Any]:
         """What stands, by the pool's name."""

@@ -192,6 +192,23 @@ def test_the_touched_stacks_are_reported_on(
     assert yaml.safe_load((out / "request.json").read_text()) == {"number": 5, "commit": HEAD}
 
 
+@pytest.mark.parametrize("asked", ["", "yes"])
+def test_a_change_is_rehearsed_where_the_repository_asks_for_it(asked: str, programs: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "stacks" / "a.yaml").write_text("1")
+    git = "git -c user.name=a -c user.email=a@a.example -c commit.gpgsign=false"
+    prepared = f"git init -q -b main && {git} commit -q --allow-empty -m 1 && git switch -qc change && git add stacks"
+    assert bash(f"{prepared} && {git} commit -qm 2", programs, tmp_path).returncode == 0
+    done = bash(script_of("preview.yml"), {**programs, "REHEARSE": asked}, tmp_path)
+    assert done.returncode == 0, done.stderr
+    words = Path(programs["CALLS"]).read_text().split()
+    assert ("--rehearse" in words) is bool(asked)
+    assert words[-2:] == ["--out", "out/preview/sections/a.md"]
+    (job,) = workflow("preview.yml")["jobs"].values()
+    assert job["env"]["REHEARSE"] == "${{ vars.FLEET_REHEARSE }}"
+    assert [step["if"] for step in job["steps"] if "fleet sandbox up" in step.get("run", "")] == ["vars.FLEET_REHEARSE != ''"]
+
+
 def test_gitlabs_example_gives_no_fork_the_token_and_queues_writers() -> None:
     document = read(ROOT / "docs" / "examples" / "gitlab-ci.yml")
     job = document["comment"]
