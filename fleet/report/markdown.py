@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from fleet.printed import one_line
 from fleet.report import words
 from fleet.report.model import Change, Estimate, Finding, Report, StackReport
 
@@ -162,7 +163,7 @@ def _folded(title: str, lines: list[str]) -> Iterator[str]:
 
 def code(text: str, longest: int = _LONGEST) -> str:
     """Text of a stack file as a code span: one line, its middle left out where it is long, a fence it does not hold."""
-    line = re.sub(r"\s+", " ", text).strip() or " "
+    line = one_line(re.sub(r"\s+", " ", text).strip()) or " "
     if len(line) > longest:
         half = (longest - 1) // 2
         line = f"{line[:half]}…{line[-half:]}"

@@ -1,17 +1,17 @@
 """What policies say of a program's registrations, and how these hang together: by the pack's own judge, with no engine.
 
-A stack file's registrations come from a child process, since only the program can tell them and `fleet` loads no SDK.
+A stack file's registrations come from a child process, since only the program can tell them and `fleet` loads no SDK. The
+program may be a stranger's: it is confined (`fleet.confined`), and what it prints is looked at before it is believed.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fleet.confined.run import ConfinedError, run
 from fleet.report.model import Finding, Node, Policy
 from fleet.spec import StackSpec
 from fleet.workspace import ROOT
@@ -33,16 +33,37 @@ def registrations(file: Path) -> list[dict[str, Any]]:
     """What the program of a stack file registers, as a preview would see it. Takes the SDKs of its clouds, and seconds.
 
     Raises:
-        ProgramError: it failed.
+        ProgramError: it failed, or printed something else.
     """
-    # The interpreter's own warnings are nobody's rows.
-    command = [sys.executable, "-W", "ignore", "-m", "infra.recorded", str(file)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-        raise ProgramError(f"{file.stem}: its program did not run with no cloud behind it: {last}")
-    made: list[dict[str, Any]] = json.loads(done.stdout)
-    return made
+    try:
+        return _rows(run("infra.recorded", str(file.resolve()), root=ROOT, reads=(file.resolve().parent,)))
+    except ConfinedError as wrong:
+        raise ProgramError(f"{file.stem}: its program did not run with no cloud behind it: {wrong}") from None
+
+
+def _rows(printed: bytes) -> list[dict[str, Any]]:
+    """The registrations, if it is those.
+
+    Raises:
+        ConfinedError: it is something else.
+    """
+    try:
+        rows = json.loads(printed)
+    except (ValueError, RecursionError):  # no JSON, no UTF-8, a number of a million digits, lists in lists in lists
+        raise ConfinedError("what it printed is not its registrations") from None
+    if not isinstance(rows, list) or not all(map(_is_row, rows)):
+        raise ConfinedError("what it printed is not its registrations")
+    return rows
+
+
+def _is_row(row: Any) -> bool:
+    return (
+        isinstance(row, dict)
+        and all(isinstance(row.get(key), str) and row[key].isprintable() for key in ("urn", "type", "parent"))
+        and isinstance(row.get("inputs"), dict)
+        and isinstance(needs := row.get("dependencies"), list)
+        and all(isinstance(one, str) for one in needs)
+    )
 
 
 def judged(rows: Rows, spec: StackSpec | None) -> Policy:

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fleet.printed import one_line
 from fleet.report import words
 from fleet.report.model import Band, Report, StackReport
 
@@ -18,31 +19,36 @@ def terminal(report: Report) -> Iterator[RenderableType]:
     """What to print, one after the other."""
     for stack in report.stacks:
         if stack.quiet:
-            yield Text(f"{stack.stack}: nothing changes")
+            yield _text(f"{stack.stack}: nothing changes")
             continue
-        yield Text(f"{stack.stack}: {words.headline(stack)}", style="bold")
-        yield from (Text(f"  {fault}", style="yellow") for fault in stack.base_faults)
+        yield _text(f"{stack.stack}: {words.headline(stack)}", style="bold")
+        yield from (_text(f"  {fault}", style="yellow") for fault in stack.base_faults)
         for change in stack.changes:
-            yield Text(
+            yield _text(
                 f"  {words.done(change)} {change.name}" + (f" ({change.why})" if change.why else ""), _STYLE[change.kind]
             )
-            yield from (Text(f"      {words.field(field)}") for field in change.fields)
+            yield from (_text(f"      {words.field(field)}") for field in change.fields)
         if stack.after:
             yield _lines(stack)
         for quota in stack.quotas:
             was = f"{quota.before} → " if stack.compared and quota.before != quota.after else ""
             name = quota.quota or "a quota the catalogue does not know"
             said = f"  quota {name} in {quota.region}: {was}{quota.after} {quota.unit}, {words.quota(quota)}"
-            yield Text(said, "bold red" if quota.verdict == "short" else "")
+            yield _text(said, "bold red" if quota.verdict == "short" else "")
         for one in stack.readiness:
             style = {True: "", False: "bold red", None: "yellow"}[one.ready]
-            yield Text(f"  {one.pool} {words.ready(one)}: {words.reasons(one)}", style)
-        yield Text(f"  {words.policy(stack)}")
+            yield _text(f"  {one.pool} {words.ready(one)}: {words.reasons(one)}", style)
+        yield _text(f"  {words.policy(stack)}")
         for finding in stack.policy.findings:
             style = "bold red" if finding.mandatory else "dim" if finding.waived else "yellow"
             said = f"{words.weight(finding)}: {finding.policy}: {finding.resource}: {words.finding(finding)}"
-            yield Text(f"      {said}", style)
-    yield Text(words.method(report), style="dim")
+            yield _text(f"      {said}", style)
+    yield _text(words.method(report), style="dim")
+
+
+def _text(said: str, style: str = "") -> Text:
+    """Names and messages may be a stranger's."""
+    return Text(one_line(said), style)
 
 
 def _lines(stack: StackReport) -> Table:
@@ -54,9 +60,9 @@ def _lines(stack: StackReport) -> Table:
     for head in ("nodes", *(f"USD {name}" for name in words.CASES), "kgCO2e"):
         table.add_column(head, justify="right")
     for line in estimate.lines:
-        unknown = f"\n{'; '.join(line.unknown)}" if line.unknown else ""
         kg = words.kg(line.kg.expected) if line.kg else ""
-        table.add_row(Text(line.name), Text(line.what + unknown), words.nodes(line), *_usd(line.usd), kg)
+        what = Text("\n").join(map(_text, filter(None, (line.what, "; ".join(line.unknown)))))
+        table.add_row(_text(line.name), what, words.nodes(line), *_usd(line.usd), kg)
     table.add_section()
     table.add_row("all that is known", "", "", *_usd(estimate.usd), words.kg(estimate.kg.expected), style="bold")
     return table
