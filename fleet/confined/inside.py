@@ -97,8 +97,8 @@ def lacks() -> list[str]:
     return found + ([] if platform.machine() in _MACHINES else ["start processes", "open sockets"])
 
 
-def confine(reads: Iterable[str], memory: int, seconds: int, size: int) -> None:
-    """Give up everything but reading `reads`; each limit is of this process, which stays the only one."""
+def confine(reads: Iterable[str], lists: str, memory: int, seconds: int, size: int) -> None:
+    """Give up everything but reading `reads` and the names below `lists`; limits are of this process, the only one."""
     wanted = {"RLIMIT_CPU": seconds, "RLIMIT_AS": memory, "RLIMIT_FSIZE": size, "RLIMIT_CORE": 0}
     for name, most in wanted.items():
         kind = getattr(resource, name)
@@ -110,20 +110,20 @@ def confine(reads: Iterable[str], memory: int, seconds: int, size: int) -> None:
     if sys.platform != "linux":
         return
     _prctl(38, 1)  # PR_SET_NO_NEW_PRIVS, which the other two ask for
-    _read_only(reads)
+    _read_only(reads, lists)
     if platform.machine() in _MACHINES:
         _refuse_calls(*_MACHINES[platform.machine()])
 
 
-def _read_only(reads: Iterable[str]) -> None:
+def _read_only(reads: Iterable[str], lists: str) -> None:
     version = _landlock(444, None, 0, 1)
     if version < 1:
         return
     handled = struct.pack("Q", (1 << _RIGHTS.get(version, 16)) - 1)
     rules = _sound(_landlock(444, handled, len(handled), 0))
-    # Libraries open the null device to write.
     rights = {path: _READ_FILE | (_READ_DIR if os.path.isdir(path) else 0) for path in reads}  # noqa: PTH112
-    for path, right in {**rights, os.devnull: _READ_FILE | _WRITE_FILE}.items():
+    # Libraries open the null device to write.
+    for path, right in {**rights, lists: _READ_DIR, os.devnull: _READ_FILE | _WRITE_FILE}.items():
         try:
             there = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -188,7 +188,7 @@ def _sound(result: int) -> int:
 def main() -> None:
     """`inside.py JSON`: confine, and run the module that it names, from the current directory."""
     asked = json.loads(sys.argv[1])
-    confine(asked["reads"], asked["memory"], asked["seconds"], asked["size"])
+    confine(asked["reads"], asked["root"], asked["memory"], asked["seconds"], asked["size"])
     # Packages ask for one when they are imported, and Python tries whether it can be written to: none can.
     tempfile.tempdir = "/nonexistent"
     sys.argv = [asked["module"], *asked["arguments"]]
