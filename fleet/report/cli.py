@@ -159,9 +159,13 @@ def _made(
 def _programs(specs: dict[str, StackSpec | None]) -> dict[str, list[dict[str, Any]]]:
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
+    from fleet.confined.inside import lacks  # noqa: PLC0415
     from fleet.report.policy import ProgramError, registrations  # noqa: PLC0415
 
     names = [name for name, spec in specs.items() if spec]
+    if may := lacks():
+        said = f"this machine's kernel cannot keep these programs from it: {', '.join(may)} (docs/threat-model.md)"
+        Console(stderr=True, soft_wrap=True).print(said, style="yellow", highlight=False, markup=False)
     try:
         # Each loads its clouds' SDKs, a second of one core.
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
