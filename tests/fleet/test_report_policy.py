@@ -137,14 +137,15 @@ def test_a_terraform_state_is_judged_by_nobody() -> None:
     assert "policy: not evaluated" in done.stdout
 
 
-def test_a_stack_files_program_is_run_with_no_cloud_and_judged() -> None:
-    done = run("--stack", "aws-dev", "--program", "--format", "json")
+@pytest.mark.parametrize("name", ["aws-dev", "gcp-dev", "azure-dev"])
+def test_a_stack_files_program_is_run_with_no_cloud_and_judged(name: str) -> None:
+    done = run("--stack", name, "--program", "--format", "json")
     assert done.exit_code == 0, done.output
     (stack,) = json.loads(done.stdout)["stacks"]
     assert stack["policy"]["evaluated"]
-    assert stack["policy"]["findings"] == []
+    assert [one for one in stack["policy"]["findings"] if not one["waived"]] == []
     nodes = {one["urn"]: one for one in stack["graph"]}
-    assert len(nodes) > 100
+    assert len(nodes) > 50
     assert {one["parent"] for one in nodes.values()} - {""} <= set(nodes)
     assert any(one["needs"] for one in nodes.values())
 
