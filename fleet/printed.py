@@ -17,6 +17,11 @@ _COMMAND = re.compile(
 )
 
 
+def is_plain(text: str) -> bool:
+    """Whether all of it can be printed as it is."""
+    return text.isprintable() or not _UNPRINTED.search(text)
+
+
 def one_line(text: str, longest: int = _LONGEST) -> str:
     """The text with what is not printed in Python's escapes, and commands broken by a backslash."""
     shown = _UNPRINTED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import time
@@ -9,11 +10,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from fleet.inventory.file import read
+from fleet.inventory.state import InventoryError
 from fleet.load import StackErrors, load_stack
 from fleet.report.build import report
 from fleet.report.document import dump
 from fleet.report.markdown import markdown
+from fleet.report.model import Report
 from fleet.report.page import page
+from fleet.report.program import report as report_of
+from fleet.report.sarif import sarif
 from fleet.report.terminal import terminal
 
 # Of a processor, far above what any takes: by the clock a busy machine would be the one that is found.
@@ -56,8 +62,28 @@ def check_report(directory: Path, after: bytes, before: bytes) -> bool:
     except StackErrors:
         return False
     made = report({"s": spec}, base, "base", {})
-    document = json.loads(dump(made))
-    assert document["stacks"][0]["stack"] == "s"
+    _check_shapes(made)
+    assert made.stacks[0].stack == "s"
+    assert time.process_time() - started < MOST_S
+    return True
+
+
+def check_program(file: Path, content: bytes) -> bool:
+    """Read it as `fleet report --from` does and write its report in every shape; False where it is refused."""
+    file.write_bytes(content)
+    started = time.process_time()
+    try:
+        program = read(file)
+    except InventoryError as wrong:
+        assert str(wrong)
+        return False
+    _check_shapes(report_of(program, "what stands", {}))
+    assert time.process_time() - started < MOST_S
+    return True
+
+
+def _check_shapes(made: Report) -> None:
+    assert len(json.loads(dump(made))["stacks"]) == len(made.stacks)
     text = markdown(made)
     assert not _CONTROL.search(text)
     # In a code span it is text; one that holds backticks has a longer fence.
@@ -65,8 +91,10 @@ def check_report(directory: Path, after: bytes, before: bytes) -> bool:
     shown = page(made)
     assert "<script>alert" not in shown
     assert not _CONTROL.search(shown)
-    console = Console(width=140, quiet=True)
+    json.loads(sarif(made))
+    console = Console(width=140, file=io.StringIO())
     for part in terminal(made):
-        console.print(part)
-    assert time.process_time() - started < MOST_S
-    return True
+        console.print(part, highlight=False)
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert not _CONTROL.search(printed)
+    assert not re.search(r"^\s*::|##\[", printed, re.MULTILINE)

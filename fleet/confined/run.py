@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -40,7 +39,7 @@ class Limits:
     seconds: int = 120
     wall: int = 600
     memory: int = 8 * 2**30
-    size: int = 64 * 2**20
+    size: int = 32 * 2**20
 
 
 def run(module: str, *arguments: str, root: Path, reads: tuple[Path, ...] = (), limits: Limits | None = None) -> bytes:
@@ -76,10 +75,9 @@ def run(module: str, *arguments: str, root: Path, reads: tuple[Path, ...] = (), 
         except subprocess.TimeoutExpired:
             raise ConfinedError(f"it did not end within {most.wall} seconds") from None
         finally:
-            # It is the only one, but where the kernel could not see to that (`inside.lacks`).
-            with suppress(ProcessLookupError):
+            if started.poll() is None:
                 os.killpg(started.pid, signal.SIGKILL)
-            started.wait()
+                started.wait()
         if code:
             raise ConfinedError(_why(code, err, most))
         if _length(out) >= most.size:

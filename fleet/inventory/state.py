@@ -6,11 +6,18 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fleet.inventory.resource import Program, Resource, plain
+from fleet.inventory.resource import Program, Resource, plain, text
+from fleet.printed import is_plain
 
 _VERSION = 3
 # azure-native:compute/v20240301:VirtualMachine is azure-native:compute:VirtualMachine of another API version.
 _API_VERSION = re.compile(r"^(azure-native:\w+)/v\d{8}\w*:")
+_ALWAYS = ("urn", "type")
+_KINDS = {
+    **dict.fromkeys((*_ALWAYS, "parent", "provider"), str),
+    **dict.fromkeys(("inputs", "outputs", "propertyDependencies"), dict),
+    "dependencies": list,
+}
 # A provider's settings by which its resources have a place; GCP's zone stands in for its region.
 _PLACES = ("region", "location", "zone")
 
@@ -32,9 +39,26 @@ def read(document: Mapping[str, Any], where: str) -> Program:
     if rows is None and deployment is None:
         raise InventoryError(f"{where}: has neither deployment nor checkpoint: write it by `pulumi stack export`")
     # One that waits to be deleted has been replaced already.
-    standing = [row for row in rows or () if not row.get("delete")]
+    standing = [checked(row) for row in rows or () if not row.get("delete")]
     name = next((row["urn"].split(":")[2] for row in standing), where)
     return Program(name, "a state", resources(standing), rows=tuple(standing))
+
+
+def checked(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The engine's row, if what everybody reads of it is of its kind.
+
+    Raises:
+        TypeError: it is not, or a name cannot be printed.
+    """
+    for key, kind in _KINDS.items():
+        value = row[key] if key in _ALWAYS else row.get(key)
+        if not isinstance(value, kind) and (value is not None or key in _ALWAYS):
+            raise TypeError(f"{key} of a resource is {type(value).__name__}, no {kind.__name__}")
+    needs = [urn for urns in (row.get("propertyDependencies") or {}).values() for urn in urns or ()]
+    for name in (row["urn"], row["type"], row.get("parent") or "", *(row.get("dependencies") or ()), *needs):
+        if not isinstance(name, str) or not is_plain(name):
+            raise TypeError("a resource has a name that cannot be printed")
+    return row
 
 
 def resources(rows: Iterable[Mapping[str, Any]]) -> tuple[Resource, ...]:
@@ -64,7 +88,7 @@ def made(row: Mapping[str, Any], places: Mapping[str, str]) -> Resource:
         name=row["urn"].rsplit("::", 1)[-1],
         urn=row["urn"],
         props=given,
-        id=plain(row.get("id") or "") or "",
+        id=text(plain({"id": row.get("id")}), "id") or "",
         region=places.get(provider),
         needs={name: tuple(urns or ()) for name, urns in needs.items()},
     )

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleet.confined.run import ConfinedError, run
+from fleet.inventory.file import is_deep
+from fleet.inventory.state import checked
+from fleet.printed import one_line
 from fleet.report.model import Finding, Node, Policy
 from fleet.spec import StackSpec
 from fleet.workspace import ROOT
@@ -49,21 +52,12 @@ def _rows(printed: bytes) -> list[dict[str, Any]]:
     """
     try:
         rows = json.loads(printed)
-    except (ValueError, RecursionError):  # no JSON, no UTF-8, a number of a million digits, lists in lists in lists
+        if not isinstance(rows, list) or is_deep(rows):
+            raise TypeError("no list of resources")
+        return [dict(checked(row)) for row in rows]
+    # No JSON, no UTF-8, a number of a million digits, lists in lists in lists; or no resources.
+    except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
         raise ConfinedError("what it printed is not its registrations") from None
-    if not isinstance(rows, list) or not all(map(_is_row, rows)):
-        raise ConfinedError("what it printed is not its registrations")
-    return rows
-
-
-def _is_row(row: Any) -> bool:
-    return (
-        isinstance(row, dict)
-        and all(isinstance(row.get(key), str) and row[key].isprintable() for key in ("urn", "type", "parent"))
-        and isinstance(row.get("inputs"), dict)
-        and isinstance(needs := row.get("dependencies"), list)
-        and all(isinstance(one, str) for one in needs)
-    )
 
 
 def judged(rows: Rows, spec: StackSpec | None) -> Policy:
@@ -89,7 +83,7 @@ def judged(rows: Rows, spec: StackSpec | None) -> Policy:
 
 def _finding(one: Violation) -> Finding:
     # The sentence names resource and remedy, which a report shows apart.
-    message = one.message.removeprefix(f"{one.resource.name}: ").replace(f" Mend: {one.rule.mend}.", "")
+    message = one_line(one.message.removeprefix(f"{one.resource.name}: ").replace(f" Mend: {one.rule.mend}.", ""))
     waived = f"{one.waiver.reason} (until {one.waiver.expires})" if one.waiver else None
     return Finding(one.rule.id, str(one.enforcement), one.resource.name, message, str(one.rule.severity), one.rule.mend, waived)
 

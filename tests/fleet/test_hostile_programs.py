@@ -288,6 +288,7 @@ def test_who_reviews_looks_at_a_strangers_tree_with_a_fleet_of_their_own(scene: 
         '[{"urn": "a", "type": "b", "parent": "", "inputs": [], "dependencies": []}]',
         '[{"urn": "a\\n::error::x", "type": "b", "parent": "", "inputs": {}, "dependencies": []}]',
         '[{"urn": "a", "type": "b", "parent": "", "inputs": {}, "dependencies": [1]}]',
+        f'[{{"urn": "a", "type": "b", "parent": "", "inputs": {{"a": {"[" * 400}{"]" * 400}}}, "dependencies": []}}]',
     ],
 )
 def test_what_is_no_registration_is_refused(printed: str, scene: Scene) -> None:
