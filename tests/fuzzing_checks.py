@@ -13,6 +13,7 @@ from rich.console import Console
 from fleet.inventory.file import read
 from fleet.inventory.state import InventoryError
 from fleet.load import StackErrors, load_stack
+from fleet.printed import is_plain
 from fleet.report.build import report
 from fleet.report.document import dump
 from fleet.report.markdown import markdown
@@ -75,7 +76,7 @@ def check_program(file: Path, content: bytes) -> bool:
     try:
         program = read(file)
     except InventoryError as wrong:
-        assert str(wrong)
+        assert is_plain(str(wrong))
         return False
     _check_shapes(report_of(program, "what stands", {}))
     assert time.process_time() - started < MOST_S

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fleet.inventory.resource import Program, Resource, plain, text
-from fleet.printed import is_plain
+from fleet.printed import is_plain, one_line
 
 _VERSION = 3
 # azure-native:compute/v20240301:VirtualMachine is azure-native:compute:VirtualMachine of another API version.
@@ -23,7 +23,10 @@ _PLACES = ("region", "location", "zone")
 
 
 class InventoryError(Exception):
-    """The file is none that can be read; the message says why and how to mend it."""
+    """The file is none that can be read; the message says why and how to mend it, in one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 def read(document: Mapping[str, Any], where: str) -> Program:

@@ -69,7 +69,7 @@ def _change(step: Step) -> Change:
     resource = step.resource
     lost = next((why for type_, why in _LOST.items() if resource.type.endswith(type_)), "")
     why = lost if step.op in ("replace", "delete") else ""
-    fields = tuple(FieldChange(*(one and one_line(one) for one in field)) for field in step.fields)
+    fields = tuple(FieldChange(one_line(path), old and one_line(old), new and one_line(new)) for path, old, new in step.fields)
     return Change(step.op, resource.type, resource.name, fields, why)
 
 
