@@ -17,7 +17,7 @@ from fleet.printed import is_plain, one_line
         ("\x1b[2J\x9b", "\\x1b[2J\\x9b"),
         ("\u202egnp.exe", "\\u202egnp.exe"),
         ("::x::y", "\\::x::y"),
-        ("  ::add-mask::x", "\\::add-mask::x"),
+        ("  ::add-mask::x", "\\:\\:add-mask::x"),
         # A narrow terminal may begin a line with it.
         ("said ::ERROR file=x::y", "said :\\:ERROR file=x::y"),
         ("##[add-path]x ##vso[task.x]y ##teamcity[z]", "##\\[add-path]x ##\\vso[task.x]y ##\\teamcity[z]"),
