@@ -306,6 +306,12 @@ def test_what_never_ends_is_ended(scene: Scene) -> None:
         run("infra.recorded", root=scene.tree, limits=Limits(seconds=1))
 
 
+def test_root_is_nobody_special(scene: Scene) -> None:
+    (scene.tree / "infra" / "recorded.py").write_text("import os; os.chroot('/')")
+    with pytest.raises(ConfinedError, match="PermissionError"):
+        run("infra.recorded", root=scene.tree)
+
+
 def test_who_takes_all_memory_gets_none(scene: Scene) -> None:
     (scene.tree / "infra" / "recorded.py").write_text("x = bytearray(2 * 2**30)")
     with pytest.raises(ConfinedError, match="MemoryError"):

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import fleet.arguments
 import fleet.report.cli
 from fleet.cli import app
+from fleet.confined import inside
 from fleet.load import load_stack
 from fleet.report import policy
 from fleet.report.model import Finding
@@ -155,6 +156,15 @@ def test_a_rule_that_the_program_breaks_is_found_before_any_engine_runs(waived: 
     done = run("--stack", "aws-dev", "--program", "--format", "json")
     (one,) = [one for one in findings(done) if one.policy == RULE]
     assert one.waived
+
+
+def test_where_the_kernel_cannot_confine_a_program_the_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "registrations", lambda _: [COMPONENT, CLUSTER])
+    monkeypatch.setattr(inside, "lacks", lambda: ["read and write files", "open sockets"])
+    said = run("--stack", "aws-dev", "--program").stderr
+    assert "cannot keep these programs from it: read and write files, open sockets (docs/threat-model.md)" in said
+    monkeypatch.setattr(inside, "lacks", list)
+    assert run("--stack", "aws-dev", "--program").stderr == ""
 
 
 def test_a_program_that_does_not_run_says_its_last_words(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Leaves itself where others run later: the programs in the cache, the checkout's hooks, its own tree, rights of files."""
 
 import json
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ for place in (
     with suppress(OSError):
         place.parent.mkdir(exist_ok=True)
         place.write_text("owned")
+    with suppress(OSError):
+        os.truncate(place, 1)
     with suppress(OSError):
         place.chmod(0o777)
     with suppress(OSError):
