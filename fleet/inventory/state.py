@@ -78,7 +78,7 @@ def is_provider(type_: str) -> bool:
 def place_of(provider: Mapping[str, Any]) -> str | None:
     """Where a provider's resources are unless they say otherwise."""
     settings = plain({**(provider.get("outputs") or {}), **(provider.get("inputs") or {})})
-    return next((settings[key] for key in _PLACES if isinstance(settings.get(key), str)), None)
+    return text(settings, *_PLACES)
 
 
 def made(row: Mapping[str, Any], places: Mapping[str, str]) -> Resource:

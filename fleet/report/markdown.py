@@ -112,11 +112,11 @@ def _lines(estimate: Estimate) -> Iterator[str]:
     rows = [
         (
             code(line.name),
-            f"{code(line.what)} {line.region}",
+            f"{code(line.what)} {_plain(line.region)}",
             words.nodes(line),
             _three(words.usd, line.usd),
             _three(words.kg, line.kg) if line.kg else "",
-            "; ".join(line.unknown),
+            _plain("; ".join(line.unknown)),
         )
         for line in estimate.lines
     ]
@@ -159,6 +159,11 @@ def _folded(title: str, lines: list[str]) -> Iterator[str]:
     yield ""
     yield "</details>"
     yield ""
+
+
+def _plain(text: str) -> str:
+    """Text that a program may have put words into, with nothing that begins a tag, a link, an emphasis or another cell."""
+    return re.sub(r"([\\`*\[\]<>|!#~])", r"\\\1", one_line(text))
 
 
 def code(text: str, longest: int = _LONGEST) -> str:
