@@ -6,7 +6,6 @@ sound, so that one fault gives one error and two give two. Imports no engine and
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path as File
 from typing import Any
@@ -15,13 +14,11 @@ from fleet import checks
 from fleet.checks import shape
 from fleet.checks.finding import Finding
 from fleet.positions import Document, Path, Twice, YamlError, parse
+from fleet.printed import one_line
 from fleet.spec import StackSpec
 from fleet.terraform import references
 
 _MOST_BYTES = 1_000_000
-# Controls, line ends, and marks that turn the direction of what follows.
-_UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-_LONGEST = 2000
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class StackError:
         where = f"{self.file}:{self.line}:{self.column}" + (f" {self.path}" if self.path else "")
         details = {"got": self.got, "allowed:": self.allowed, "mend:": self.remedy}
         said = "; ".join(f"{name} {text}" for name, text in details.items() if text)
-        return _shown_safely(f"{where}: {self.message}" + (f" — {said}" if said else ""))
+        return one_line(f"{where}: {self.message}" + (f" — {said}" if said else ""))
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -109,11 +106,6 @@ def _read(path: File, shown: str) -> Document:
 def _leads_out(path: File) -> bool:
     """Whether reading it would read, and a message then show, what lies elsewhere on the machine."""
     return not path.resolve().is_relative_to(path.parent.resolve())
-
-
-def _shown_safely(text: str) -> str:
-    """One line that no terminal obeys and no CI takes for a command of its own: a stack file may be a stranger's."""
-    return _UNPRINTED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)[:_LONGEST]
 
 
 def _shown(path: File) -> str:

@@ -16,7 +16,8 @@ from fleet.leftovers import View
 from fleet.lookup import Finder, RealClouds
 from fleet.spec import StackSpec
 
-ROOT = Path(__file__).resolve().parents[1]
+# Whose stacks and program: by $ACCELFLEET_ROOT those of another checkout, a stranger's request say (docs/threat-model.md).
+ROOT = Path(os.environ.get("ACCELFLEET_ROOT") or Path(__file__).parents[1]).resolve()
 STACKS = ROOT / "stacks"
 POLICIES = ROOT / "policies"
 

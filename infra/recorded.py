@@ -89,7 +89,12 @@ class _Cloud(mocks.Mocks):
     """Answers questions, and of a resource nothing but what was asked for."""
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        return args.resource_id or "", dict(args.inputs)
+        given = dict(args.inputs)
+        identity = given.get("identity")
+        if isinstance(identity, dict) and isinstance(lent := identity.get("userAssignedIdentities"), list):
+            # Azure is told a list and answers with a map, which the SDK's types hold it to.
+            given["identity"] = {**identity, "userAssignedIdentities": {str(one): {} for one in lent}}
+        return args.resource_id or "", given
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         if args.token not in INVOKES:

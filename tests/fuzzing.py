@@ -6,6 +6,7 @@ The same strategies for the tests (hundreds) and for `python -m benchmarks.fuzz`
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import yaml
@@ -15,6 +16,7 @@ from fleet.catalog.accelerators import ACCELERATORS
 from fleet.catalog.clouds import PUBLIC, Cloud, regions
 from fleet.catalog.machines import PURCHASES, machines_with
 from fleet.workspace import ROOT, STACKS
+from tests.fleet.test_inventory import ROWS, state
 
 GOOD = [yaml.safe_load(p.read_text()) for p in sorted(STACKS.glob("*.yaml")) if not p.name.startswith("Pulumi.")]
 TEXTS = [p.read_text(errors="replace") for p in sorted((ROOT / "tests" / "corpus" / "stacks").glob("*.yaml"))][:60]
@@ -87,9 +89,9 @@ def places(tree: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @st.composite
-def trees(draw: st.DrawFn) -> Any:
-    """One of our stacks with a few values replaced, taken away, renamed or put elsewhere."""
-    made = copy.deepcopy(draw(st.sampled_from(GOOD)))
+def trees(draw: st.DrawFn, good: list[Any] = GOOD) -> Any:
+    """One of our stacks, or of others, with a few values replaced, taken away, renamed or put elsewhere."""
+    made = copy.deepcopy(draw(st.sampled_from(good)))
     for _ in range(draw(st.integers(1, 4))):
         there = places(made)
         if not there:
@@ -109,8 +111,60 @@ def trees(draw: st.DrawFn) -> Any:
                 holder[f"{last}{draw(st.sampled_from(('s', '_', '-', ' ')))}"] = holder.pop(last)
             case "graft":
                 # From elsewhere in the tree as it was; never into itself.
-                holder[last] = copy.deepcopy(draw(st.sampled_from(GOOD)))
+                holder[last] = copy.deepcopy(draw(st.sampled_from(good)))
     return made
+
+
+def _programs() -> list[Any]:
+    """States, the engine's events and a Terraform state, with every kind of resource that is priced."""
+    rows = [rows for rows, _ in ROWS.values()]
+    ops = ("create", "update", "replace", "delete", "same")
+    said = {
+        "policyPackName": "house",
+        "policyName": "x",
+        "enforcementLevel": "mandatory",
+        "resourceUrn": "u",
+        "message": "open",
+    }
+
+    def step(number: int, one: Any) -> Any:
+        metadata = {"op": ops[number % len(ops)], "urn": one["urn"], "type": one["type"], "new": one, "old": one}
+        return {"sequence": number, "resourcePreEvent": {"metadata": metadata}}
+
+    events = [[*map(step, range(len(some)), some), {"sequence": 99, "policyEvent": said}] for some in rows]
+    return [*(state(*some) for some in rows), *events, json.loads((ROOT / "tests" / "fleet" / "sample.tfstate").read_text())]
+
+
+@st.composite
+def odd_resources(draw: st.DrawFn) -> Any:
+    """A program's file as it should be, with resources whose properties nobody would write."""
+    made = copy.deepcopy(draw(st.sampled_from(PROGRAMS)))
+    for way in [way for way in places(made) if way[-1] in ("inputs", "attributes")]:
+        holder = made
+        for step in way[:-1]:
+            holder = holder[step]
+        holder[way[-1]] = odd if isinstance(odd := draw(trees([holder[way[-1]]])), dict) else {}
+    return made
+
+
+@st.composite
+def program_files(draw: st.DrawFn) -> bytes:
+    """What may stand in a file that `fleet report --from` reads: mostly JSON, sometimes too deep or cut off."""
+    kind = draw(st.integers(0, 9))
+    text = json.dumps(draw(trees(PROGRAMS) if kind < 4 else odd_resources()), default=str)
+    match kind:
+        case 0:
+            return text[: draw(st.integers(0, len(text)))].encode(errors="replace")
+        case 1:
+            many = draw(st.sampled_from(("[" * 5000, '{"a":' * 5000, "9" * 5000, "1e999", "[" * 400 + "]" * 400)))
+            at = draw(st.integers(0, len(text)))
+            return (text[:at] + many + text[at:]).encode(errors="replace")
+        case 2:
+            return draw(st.binary(max_size=200))
+    return text.encode(errors="replace")
+
+
+PROGRAMS = _programs()
 
 
 @st.composite

@@ -15,6 +15,19 @@ _FROM_OUTSIDE = re.compile(
     r"\$\{\{[^}]*\b(github\.(event\.(?!pull_request\.(number|head\.sha|base\.sha)\b|workflow_run\.(id|head_sha)\b)|head_ref)|inputs\.)"
 )
 _SHA = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
+# The commits that we run, each with the release of its own repository that it is: a commit of somebody's fork has an address
+# under the repository's name, too. Before a row is added, somebody looks:
+# `git ls-remote --tags https://github.com/OWNER/NAME | grep COMMIT`. These as dozens of projects have them, read 2026-11-30.
+RELEASES = {
+    "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683": "v4.2.2",
+    "actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065": "v5.6.0",
+    "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02": "v4.6.2",
+    "actions/download-artifact@d3f86a106a0bac45b974a628896c90dbdf5c8093": "v4.3.0",
+    "actions/attest-build-provenance@a2bbfa25375fe432b6a289bc6b6cd05ecd0c4c32": "v4.1.0",
+}
+_HOSTED = re.compile(r"(ubuntu|windows|macos)-[\w.-]+")
+# Ways to a request's code other than a checkout's `ref`.
+_FETCHES = re.compile(r"gh pr checkout|refs/pull/|pull/[^/\s]+/(head|merge)|git (fetch|clone|pull)\b")
 _LOGINS = ("aws-actions/configure-aws-credentials", "google-github-actions/auth", "azure/login", "Azure/login")
 # Keys that live for years, where a token of minutes does.
 _LONG_LIVED = re.compile(
@@ -67,6 +80,10 @@ def no_foreign_code_with_secrets(workflow: Workflow) -> Iterator[str]:
         for name, _, step in steps(workflow):
             if step.get("uses", "").startswith("actions/checkout@") and {"ref", "repository"} & set(step.get("with") or {}):
                 yield f"{name} checks out something else than the default branch"
+            if _FETCHES.search(step.get("run", "")):
+                yield f"{name} fetches code beside the default branch's"
+            if step.get("uses", "").startswith("actions/download-artifact@"):
+                yield f"{name} unpacks what a request's run packed, whatever its names and size: use fleet.comment.artifact"
     if "pull_request" in triggers(workflow):
         for name, job in jobs(workflow):
             own = "github.event.pull_request.head.repo.full_name == github.repository" in str(job.get("if", ""))
@@ -74,6 +91,25 @@ def no_foreign_code_with_secrets(workflow: Workflow) -> Iterator[str]:
                 yield f"{name} has secrets beside a request's code"
             if isinstance(_rights(workflow, job), dict) and "write" in _rights(workflow, job).values() and not own:
                 yield f"{name} may write beside a request's code"
+
+
+def forks_run_on_hosted_machines(workflow: Workflow) -> Iterator[str]:
+    """What a request's code leaves on a machine of one's own, the next job finds."""
+    if "pull_request" in triggers(workflow):
+        for name, job in jobs(workflow):
+            machine = job.get("runs-on", "")
+            if (
+                not (isinstance(machine, str) and re.fullmatch(r"(ubuntu|windows|macos)-[\w.-]+", machine))
+                and "uses" not in job
+            ):
+                yield f"{name} runs a request's code on {machine}: use GitHub's own machines"
+
+
+def actions_are_of_their_repository(workflow: Workflow) -> Iterator[str]:
+    """A commit of a fork is pinned as well as one of the repository's own."""
+    for name, _, step in steps(workflow):
+        if _SHA.fullmatch(step.get("uses", "")) and step["uses"] not in RELEASES:
+            yield f"{name} uses {step['uses']}: nobody wrote down of which release it is (RELEASES)"
 
 
 def actions_are_pinned(workflow: Workflow) -> Iterator[str]:
@@ -135,7 +171,9 @@ RULES: dict[str, Callable[[Workflow], Iterator[str]]] = {
     for rule in (
         rights_are_said,
         no_foreign_code_with_secrets,
+        forks_run_on_hosted_machines,
         actions_are_pinned,
+        actions_are_of_their_repository,
         no_outside_text_in_scripts,
         tokens_are_bound,
         checkouts_keep_no_token,

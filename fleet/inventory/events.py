@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fleet.inventory.resource import Op, Program, Step, Violation, at, plain
-from fleet.inventory.state import InventoryError, is_provider, made, place_of
+from fleet.inventory.resource import Op, Program, Step, Violation, at, plain, text
+from fleet.inventory.state import InventoryError, checked, is_provider, made, place_of
 
 # The engine's operations, by what they are to a reader. A replacement comes as several steps of one URN.
 # https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/go/common/apitype/events.go: OpType
@@ -45,7 +45,7 @@ def read(events: Iterable[Mapping[str, Any]], where: str) -> Program:
     for event in events:
         if said := event.get("policyEvent"):
             violations.append(_violation(said))
-            packs.add(said.get("policyPackName", ""))
+            packs.add(text(said, "policyPackName") or "")
         summary = event.get("summaryEvent") or {}
         packs.update(summary.get("PolicyPacks") or summary.get("policyPacks") or ())
         step = event.get("resourcePreEvent") or event.get("resOutputsEvent")
@@ -78,6 +78,8 @@ def _remember(seen: dict[str, dict[str, Any]], step: Mapping[str, Any]) -> None:
     if step["op"] not in _OPS:
         return
     op = _OPS[step["op"]]
+    for side in (step, step.get("old"), step.get("new")):
+        checked({**side, "urn": step["urn"]}) if side else None
     one = seen.setdefault(step["urn"], {"type": step["type"], "op": None, "old": None, "new": None, "diff": {}})
     if _WEIGHT[op] >= _WEIGHT[one["op"]]:
         one["op"] = op
@@ -126,12 +128,10 @@ def _indexed(inputs: Any, path: str) -> Any:
 
 
 def _violation(said: Mapping[str, Any]) -> Violation:
-    return Violation(
-        policy=f"{said.get('policyPackName', '')}/{said.get('policyName', '')}",
-        level=said.get("enforcementLevel", ""),
-        urn=said.get("resourceUrn", ""),
-        message=" ".join(_uncoloured(said.get("message", "")).split()),
+    pack, rule, level, urn = (
+        text(said, key) or "" for key in ("policyPackName", "policyName", "enforcementLevel", "resourceUrn")
     )
+    return Violation(f"{pack}/{rule}", level, urn, " ".join(_uncoloured(said.get("message") or "").split()))
 
 
 def _uncoloured(message: str) -> str:

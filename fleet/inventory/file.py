@@ -14,6 +14,7 @@ from fleet.inventory.resource import Program, Resource, Step
 from fleet.inventory.state import InventoryError
 
 _LONGEST = 200
+_DEEPEST = 100
 
 
 @rests()
@@ -29,12 +30,25 @@ def read(file: Path) -> Program:
         raise InventoryError(f"{file}: cannot be read: {wrong}") from None
     where = file.name
     try:
-        return _program(document(text), file.stem, where)
-    except (KeyError, TypeError, AttributeError, IndexError) as wrong:
-        raise InventoryError(f"{where}: is not as such a file should be: {type(wrong).__name__} {wrong}") from None
+        found = document(text)
+        if is_deep(found):
+            raise RecursionError(f"nested more than {_DEEPEST} deep")
+        return _program(found, file.stem, where)
     except json.JSONDecodeError as wrong:
         said = "neither a state, nor the engine's events, nor a Terraform state"
         raise InventoryError(f"{where}: {said}: {wrong}; see docs/inventory.md") from None
+    # The last two are numbers of thousands of digits, and lists in lists in lists.
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as wrong:
+        raise InventoryError(f"{where}: is not as such a file should be: {type(wrong).__name__} {wrong}") from None
+
+
+def is_deep(value: Any) -> bool:
+    """Whether it is nested as no cloud's properties are; who walks through it would not come back."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [one for some in inner for one in some]
+    return bool(level)
 
 
 def _program(found: Any, name: str, where: str) -> Program:

@@ -9,9 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from fleet.printed import is_plain, one_line
+
 # What the engine writes for a value that only the cloud can tell, and before a secret.
 # https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/go/common/resource/plugin/rpc.go, .../sig/sig.go
 _UNKNOWN = ("04da6b54-80e4-46f7-96ec-b56ff0331ba9", "[unknown]", "[secret]")
+_DIGITS = 15
 _SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 
 Op = Literal["create", "update", "replace", "delete"]
@@ -112,7 +115,8 @@ def each(props: Any, *paths: str) -> list[Any]:
 
 def text(props: Any, *paths: str) -> str | None:
     """The first of these that is a word."""
-    return next((found for path in paths if isinstance(found := at(props, path), str) and found), None)
+    found = next((found for path in paths if isinstance(found := at(props, path), str) and found), None)
+    return found if found is None or is_plain(found) else one_line(found)
 
 
 def number(props: Any, *paths: str) -> int | None:
@@ -121,9 +125,10 @@ def number(props: Any, *paths: str) -> int | None:
         found = at(props, path)
         if isinstance(found, bool):
             continue
-        if isinstance(found, int | float):
+        if isinstance(found, str) and found.isdecimal() and len(found) < _DIGITS:
             return int(found)
-        if isinstance(found, str) and found.isdigit():
+        # No cloud counts so far, and infinity is no number of machines.
+        if isinstance(found, int | float) and abs(found) < 10**_DIGITS:
             return int(found)
     return None
 

@@ -6,17 +6,27 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fleet.inventory.resource import Program, Resource, plain
+from fleet.inventory.resource import Program, Resource, plain, text
+from fleet.printed import is_plain, one_line
 
 _VERSION = 3
 # azure-native:compute/v20240301:VirtualMachine is azure-native:compute:VirtualMachine of another API version.
 _API_VERSION = re.compile(r"^(azure-native:\w+)/v\d{8}\w*:")
+_ALWAYS = ("urn", "type")
+_KINDS = {
+    **dict.fromkeys((*_ALWAYS, "parent", "provider"), str),
+    **dict.fromkeys(("inputs", "outputs", "propertyDependencies"), dict),
+    "dependencies": list,
+}
 # A provider's settings by which its resources have a place; GCP's zone stands in for its region.
 _PLACES = ("region", "location", "zone")
 
 
 class InventoryError(Exception):
-    """The file is none that can be read; the message says why and how to mend it."""
+    """The file is none that can be read; the message says why and how to mend it, in one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 def read(document: Mapping[str, Any], where: str) -> Program:
@@ -32,9 +42,26 @@ def read(document: Mapping[str, Any], where: str) -> Program:
     if rows is None and deployment is None:
         raise InventoryError(f"{where}: has neither deployment nor checkpoint: write it by `pulumi stack export`")
     # One that waits to be deleted has been replaced already.
-    standing = [row for row in rows or () if not row.get("delete")]
+    standing = [checked(row) for row in rows or () if not row.get("delete")]
     name = next((row["urn"].split(":")[2] for row in standing), where)
     return Program(name, "a state", resources(standing), rows=tuple(standing))
+
+
+def checked(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The engine's row, if what everybody reads of it is of its kind.
+
+    Raises:
+        TypeError: it is not, or a name cannot be printed.
+    """
+    for key, kind in _KINDS.items():
+        value = row[key] if key in _ALWAYS else row.get(key)
+        if not isinstance(value, kind) and (value is not None or key in _ALWAYS):
+            raise TypeError(f"{key} of a resource is {type(value).__name__}, no {kind.__name__}")
+    needs = [urn for urns in (row.get("propertyDependencies") or {}).values() for urn in urns or ()]
+    for name in (row["urn"], row["type"], row.get("parent") or "", *(row.get("dependencies") or ()), *needs):
+        if not isinstance(name, str) or not is_plain(name):
+            raise TypeError("a resource has a name that cannot be printed")
+    return row
 
 
 def resources(rows: Iterable[Mapping[str, Any]]) -> tuple[Resource, ...]:
@@ -51,7 +78,7 @@ def is_provider(type_: str) -> bool:
 def place_of(provider: Mapping[str, Any]) -> str | None:
     """Where a provider's resources are unless they say otherwise."""
     settings = plain({**(provider.get("outputs") or {}), **(provider.get("inputs") or {})})
-    return next((settings[key] for key in _PLACES if isinstance(settings.get(key), str)), None)
+    return text(settings, *_PLACES)
 
 
 def made(row: Mapping[str, Any], places: Mapping[str, str]) -> Resource:
@@ -64,7 +91,7 @@ def made(row: Mapping[str, Any], places: Mapping[str, str]) -> Resource:
         name=row["urn"].rsplit("::", 1)[-1],
         urn=row["urn"],
         props=given,
-        id=plain(row.get("id") or "") or "",
+        id=text(plain({"id": row.get("id")}), "id") or "",
         region=places.get(provider),
         needs={name: tuple(urns or ()) for name, urns in needs.items()},
     )

@@ -12,6 +12,7 @@ from typing import Any
 from fleet.inventory.kinds import by_terraform
 from fleet.inventory.resource import Program, Resource
 from fleet.inventory.state import InventoryError
+from fleet.printed import is_plain
 
 _VERSION = 4
 
@@ -35,6 +36,8 @@ def _resources(rows: Any) -> Iterator[Resource]:
         if row.get("mode") != "managed":
             continue
         address = ".".join(part for part in (row.get("module"), row["type"], row["name"]) if part)
+        if not is_plain(address):
+            raise TypeError("a resource has a name that cannot be printed")
         for number, instance in enumerate(row.get("instances") or ()):
             key = instance.get("index_key", number if len(row["instances"]) > 1 else None)
             own = address if key is None else f"{address}[{key!r}]"

@@ -230,12 +230,16 @@ def _made(
 def _programs(specs: dict[str, StackSpec | None], there: Path | None, root: Path) -> dict[str, Recorded]:
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
+    from fleet.confined.inside import lacks  # noqa: PLC0415
     from fleet.report.policy import ProgramError, recorded  # noqa: PLC0415
 
     def one(name: str) -> Recorded:
         return recorded(STACKS / f"{name}.yaml", there / f"{name}.yaml" if there else None, root)
 
     names = [name for name, spec in specs.items() if spec]
+    if may := lacks():
+        said = f"this machine's kernel cannot keep these programs from it: {', '.join(may)} (docs/threat-model.md)"
+        Console(stderr=True, soft_wrap=True).print(said, style="yellow", highlight=False, markup=False)
     try:
         # Each loads its clouds' SDKs, a second of one core.
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:

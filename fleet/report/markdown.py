@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from fleet.printed import one_line
 from fleet.report import words
 from fleet.report.model import Change, Estimate, Finding, Rehearsal, Report, StackReport
 
@@ -136,11 +137,11 @@ def _lines(estimate: Estimate) -> Iterator[str]:
     rows = [
         (
             code(line.name),
-            f"{code(line.what)} {line.region}",
+            f"{code(line.what)} {_plain(line.region)}",
             words.nodes(line),
             _three(words.usd, line.usd),
             _three(words.kg, line.kg) if line.kg else "",
-            "; ".join(line.unknown),
+            _plain("; ".join(line.unknown)),
         )
         for line in estimate.lines
     ]
@@ -185,9 +186,14 @@ def _folded(title: str, lines: list[str]) -> Iterator[str]:
     yield ""
 
 
+def _plain(text: str) -> str:
+    """Text that a program may have put words into, with nothing that begins a tag, a link, an emphasis or another cell."""
+    return re.sub(r"([\\`*\[\]<>|!#~])", r"\\\1", one_line(text))
+
+
 def code(text: str, longest: int = _LONGEST) -> str:
     """Text of a stack file as a code span: one line, its middle left out where it is long, a fence it does not hold."""
-    line = re.sub(r"\s+", " ", text).strip() or " "
+    line = one_line(re.sub(r"\s+", " ", text).strip()) or " "
     if len(line) > longest:
         half = (longest - 1) // 2
         line = f"{line[:half]}…{line[-half:]}"

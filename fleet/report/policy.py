@@ -1,18 +1,21 @@
 """What policies say of a program's registrations, and how these hang together: by the pack's own judge, with no engine.
 
-A stack file's registrations come from a child process, since only the program can tell them and `fleet` loads no SDK.
+A stack file's registrations come from a child process, since only the program can tell them and `fleet` loads no SDK. The
+program may be a stranger's: it is confined (`fleet.confined`), and what it prints is looked at before it is believed.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fleet.confined.run import ConfinedError, run
+from fleet.inventory.file import is_deep
+from fleet.inventory.state import checked
+from fleet.printed import one_line
 from fleet.report.model import Finding, Node, Policy
 from fleet.spec import StackSpec
 from fleet.workspace import ROOT
@@ -69,16 +72,28 @@ def registrations(file: Path, root: Path = ROOT) -> list[dict[str, Any]]:
         root: the program's own directory.
 
     Raises:
-        ProgramError: it failed.
+        ProgramError: it failed, or printed something else.
     """
-    # The interpreter's own warnings are nobody's rows.
-    command = [sys.executable, "-W", "ignore", "-m", "infra.recorded", str(file)]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-        raise ProgramError(f"{file.stem}: its program did not run with no cloud behind it: {last}")
-    made: list[dict[str, Any]] = json.loads(done.stdout)
-    return made
+    try:
+        return _rows(run("infra.recorded", str(file.resolve()), root=root, reads=(file.resolve().parent,)))
+    except ConfinedError as wrong:
+        raise ProgramError(f"{file.stem}: its program did not run with no cloud behind it: {wrong}") from None
+
+
+def _rows(printed: bytes) -> list[dict[str, Any]]:
+    """The registrations, if it is those.
+
+    Raises:
+        ConfinedError: it is something else.
+    """
+    try:
+        rows = json.loads(printed)
+        if not isinstance(rows, list) or is_deep(rows):
+            raise TypeError("no list of resources")
+        return [dict(checked(row)) for row in rows]
+    # No JSON, no UTF-8, a number of a million digits, lists in lists in lists; or no resources.
+    except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
+        raise ConfinedError("what it printed is not its registrations") from None
 
 
 @dataclass(frozen=True)
@@ -167,7 +182,7 @@ def _key(one: Finding) -> tuple[str, str, str]:
 
 def _finding(one: Violation) -> Finding:
     # The sentence names resource and remedy, which a report shows apart.
-    message = one.message.removeprefix(f"{one.resource.name}: ").replace(f" Mend: {one.rule.mend}.", "")
+    message = one_line(one.message.removeprefix(f"{one.resource.name}: ").replace(f" Mend: {one.rule.mend}.", ""))
     waived = f"{one.waiver.reason} (until {one.waiver.expires})" if one.waiver else None
     return Finding(one.rule.id, str(one.enforcement), one.resource.name, message, str(one.rule.severity), one.rule.mend, waived)
 

@@ -8,6 +8,7 @@ from fleet.collector import rests
 from fleet.inventory.resource import Index, Program, Step
 from fleet.inventory.thing import Thing
 from fleet.inventory.things import things
+from fleet.printed import one_line
 from fleet.quota import QuotaNeed, summed
 from fleet.quota_wanted import of_machines
 from fleet.report.build import Limits, quota_changes
@@ -71,7 +72,8 @@ def change_of(step: Step) -> Change:
     resource = step.resource
     lost = next((why for type_, why in _LOST.items() if resource.type.endswith(type_)), "")
     why = lost if step.op in ("replace", "delete") else ""
-    return Change(step.op, resource.type, resource.name, tuple(FieldChange(*field) for field in step.fields), why)
+    fields = tuple(FieldChange(one_line(path), old and one_line(old), new and one_line(new)) for path, old, new in step.fields)
+    return Change(step.op, resource.type, resource.name, fields, why)
 
 
 def _needs(found: Iterable[Thing]) -> list[QuotaNeed]:
@@ -85,7 +87,8 @@ def _needs(found: Iterable[Thing]) -> list[QuotaNeed]:
 
 def _policy(program: Program, spec: StackSpec | None) -> Policy:
     """What was said when the program ran, and of our own pack what it says now where it was not asked then."""
-    told = tuple(Finding(one.policy, one.level, name_of(one.urn), one.message) for one in program.violations or ())
+    said_then = ((one.policy, one.level, name_of(one.urn), one.message) for one in program.violations or ())
+    told = tuple(Finding(*map(one_line, parts)) for parts in said_then)
     if not program.rows:
         return Policy(program.violations is not None, told)
     own = judged(program.rows, spec)

@@ -1,8 +1,9 @@
-"""Twelve secrets planted in every channel of a program: none is found in clear, base64 or URL form in what is kept or said.
+"""Thirteen secrets planted in every channel of a program: none is found in clear, base64 or URL form in what is kept or said.
 
 A chart's values go through a Release, as those of our components do; helm.v4.Chart runs inside the official plugin only.
 Looked through: the state, its backups (the engine's and ours), history, settings, logs, what up, preview --diff, refresh
-and export print, and the results that reports and comments are made of. The clouds themselves hold them: they must.
+and export print, the engine's events with what policies say, and of these and of the state the report in every shape and the
+comment. The clouds themselves hold them: they must.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from fleet.cli import app
+from fleet.comment.body import GITHUB_LIMIT, Wanted, render
 from fleet.engine import Engine
 from fleet.redact import forms
+from fleet.workspace import POLICIES
 from sandbox.control_plane import ControlPlane
 from tests.e2e.rig import STACK, Rig, standing
 
@@ -34,12 +39,13 @@ CHANNELS = (
     "tag",
     "output",
     "exception",
+    "policy",
 )
 
 
 def test_no_canary_is_found_anywhere(tmp_path: Path) -> None:
     planted = {channel: f"canary/{channel}+{secrets.token_hex(8)}" for channel in CHANNELS}
-    assert len(planted) == 12
+    assert len(planted) == 13
     plane = ControlPlane("canaries", tmp_path / "plane")
     plane.start()
     said: dict[str, str] = {}
@@ -82,6 +88,14 @@ def _run(rig: Rig, planted: dict[str, str], kubeconfig: str, said: dict[str, str
     said["up again"] = second.outcome.output + json.dumps(second.as_json())
     said["refresh"] = engine.plain("refresh", "--diff", "--yes", "--skip-preview", "--stack", STACK).stdout
     said["export"] = engine.plain("stack", "export", "--stack", STACK).stdout
+    said |= _reports(rig.home / "state.json", said["export"])
+    # Everything anew, so that every resource is in the events.
+    events: list[str] = []
+    rig.set_generation(3)
+    assert engine.run("preview", "--policy-pack", str(POLICIES), on_event=lambda event: events.append(json.dumps(event))).ok
+    assert any("policyEvent" in event for event in events), "no policy minded anything: they were not asked"
+    said["events"] = "\n".join(events)
+    said |= _reports(rig.home / "events.json", said["events"])
     said["output"] = engine.plain("stack", "output", "--json", "--stack", STACK).stdout
     said["history"] = engine.plain("stack", "history", "--json", "--stack", STACK).stdout
 
@@ -91,6 +105,20 @@ def _run(rig: Rig, planted: dict[str, str], kubeconfig: str, said: dict[str, str
     assert "invalid literal" in failed.outcome.errors[0], "the exception's text is not what leaks here"
     said["a failed up"] = failed.outcome.output + json.dumps(failed.as_json())
     assert rig.run("destroy").ok
+
+
+def _reports(file: Path, text: str) -> dict[str, str]:
+    """What people see of it: the report in every shape, and the comment."""
+    file.write_text(text)
+    found = {}
+    for shape in ("text", "markdown", "json", "html", "sarif"):
+        made = CliRunner().invoke(app, ["report", "--from", str(file), "--format", shape])
+        assert made.exit_code == 0, made.output
+        found[f"{file.name} as {shape}"] = made.output
+    found[f"{file.name} as a comment"] = render(
+        Wanted("x", "a" * 40, "x", {"x": found[f"{file.name} as markdown"]}), GITHUB_LIMIT
+    )
+    return found
 
 
 def _hold_other_values(engine: Engine, planted: dict[str, str]) -> None:

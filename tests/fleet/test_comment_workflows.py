@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +84,14 @@ def test_what_may_write_runs_the_default_branch_alone() -> None:
     assert job["permissions"] == {"actions": "read", "contents": "read", "pull-requests": "write"}
     (checkout,) = [step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")]
     assert checkout["with"].keys() == {"persist-credentials"}
-    (artifact,) = [step for step in job["steps"] if step.get("uses", "").startswith("actions/download-artifact@")]
-    assert artifact["with"]["path"].startswith("${{ runner.temp }}/")
+    # Outside the checkout, where no file of the artifact can take the place of code.
+    assert 'preview="$RUNNER_TEMP/preview"' in script_of("comment.yml")
+    assert not [step for step in job["steps"] if step.get("uses", "").startswith("actions/download-artifact@")]
 
 
 PROGRAMS = {
-    "gh": 'echo "${FAKE_REPOSITORY}"',
+    "gh": 'case "$2" in */runs/9/artifacts) echo 4;; */artifacts/4/zip) cat "$ARTIFACT";; *) echo "${FAKE_REPOSITORY}";; esac',
+    "python": f'cd "{ROOT}" && exec "{sys.executable}" "$@"',
     "fleet": 'echo "fleet $*" >> "$CALLS"; while [ $# -gt 0 ]; do if [ "$1" = --out ]; then echo x > "$2"; fi; shift; done',
 }
 
@@ -113,6 +117,7 @@ def programs(tmp_path: Path) -> dict[str, str]:
         "HEAD_REPOSITORY": "77",
         "FAKE_REPOSITORY": "77",
         "RUN": "9",
+        "ARTIFACT": str(tmp_path / "artifact.zip"),
         "NUMBER": "5",
         "BASE": "main",
     }
@@ -140,8 +145,8 @@ def bash(script: str, env: dict[str, str], cwd: Path) -> subprocess.CompletedPro
 def test_an_artifact_is_held_against_the_event(
     request_: str, repository: str, said: str, programs: dict[str, str], tmp_path: Path
 ) -> None:
-    (tmp_path / "preview").mkdir()
-    (tmp_path / "preview" / "request.json").write_text(request_)
+    with zipfile.ZipFile(programs["ARTIFACT"], "w") as packed:
+        packed.writestr("request.json", request_)
     done = bash(script_of("comment.yml"), {**programs, "FAKE_REPOSITORY": repository}, tmp_path)
     calls = Path(programs["CALLS"])
     if said:
@@ -153,11 +158,22 @@ def test_an_artifact_is_held_against_the_event(
 
 
 def test_an_artifact_with_a_link_is_refused(programs: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "preview").mkdir()
-    (tmp_path / "preview" / "a.md").symlink_to("/etc/hostname")
+    link = zipfile.ZipInfo("sections/a.md")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(programs["ARTIFACT"], "w") as packed:
+        packed.writestr("request.json", f'{{"number": 5, "commit": "{HEAD}"}}')
+        packed.writestr(link, "/etc/hostname")
     done = bash(script_of("comment.yml"), programs, tmp_path)
     assert done.returncode == 1
-    assert "holds a link" in done.stdout
+    assert "holds a link" in done.stderr
+    assert not Path(programs["CALLS"]).exists()
+
+
+def test_no_more_of_an_artifact_is_fetched_than_may_be_unpacked(programs: dict[str, str], tmp_path: Path) -> None:
+    Path(programs["ARTIFACT"]).write_bytes(bytes(9_000_000))
+    assert bash(script_of("comment.yml"), programs, tmp_path).returncode != 0
+    assert (tmp_path / "preview.zip").stat().st_size <= 5_000_001
+    assert not Path(programs["CALLS"]).exists()
 
 
 @pytest.mark.parametrize(

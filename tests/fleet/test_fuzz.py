@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 from hypothesis import HealthCheck, given, settings
 
-from tests.fuzzing import sound_stacks, stack_files, trees
-from tests.fuzzing_checks import check_report, check_stack_file
+from tests.fuzzing import program_files, sound_stacks, stack_files, trees
+from tests.fuzzing_checks import check_program, check_report, check_stack_file
 
 compared: list[bool] = []
+read: list[bool] = []
 # The same every time: what a run draws anew is `python -m benchmarks.fuzz`.
 FEW = {
     "derandomize": True,
@@ -33,6 +34,16 @@ def test_a_stack_file_is_sound_or_told_what_is_wrong(tmp_path: Path, content: by
 @settings(max_examples=50, **FEW)  # type: ignore[arg-type]
 def test_any_two_stacks_are_compared_in_every_shape(tmp_path: Path, after: dict[str, Any], before: Any) -> None:
     compared.append(check_report(tmp_path, yaml.safe_dump(after).encode(), yaml.safe_dump(before).encode()))
+
+
+@given(content=program_files())
+@settings(max_examples=100, **FEW)  # type: ignore[arg-type]
+def test_a_file_of_any_program_is_reported_on_or_refused(tmp_path: Path, content: bytes) -> None:
+    read.append(check_program(tmp_path / "program.json", content))
+
+
+def test_most_of_them_were_read() -> None:
+    assert sum(read) > len(read) / 3, f"only {sum(read)} of {len(read)} were read: the strategy is of no use"
 
 
 def test_most_of_them_were_compared() -> None:

@@ -20,6 +20,7 @@ from fleet.inventory.file import between, read
 from fleet.inventory.resource import Index, Program, Resource, at, each, number, plain
 from fleet.inventory.state import InventoryError
 from fleet.inventory.things import READERS, things
+from fleet.report.markdown import markdown
 from fleet.report.model import Estimate, Line
 from fleet.report.priced import lines
 from fleet.report.program import report
@@ -634,3 +635,34 @@ def test_the_work_grows_with_the_program_and_no_faster() -> None:
     calls(40)  # fills the catalogue's caches
     few, many = calls(100), calls(1000)
     assert many < 10.5 * few
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "[" * 100_000,
+        f"[{'9' * 10_000}]",
+        json.dumps(state(row("aws:s3/bucket:Bucket", "b"))).replace('"b-id"', "[" * 200 + "]" * 200),
+        json.dumps(state({**row("aws:s3/bucket:Bucket", "b"), "urn": 5})),
+        json.dumps(state({**row("aws:s3/bucket:Bucket", "b"), "dependencies": "x"})),
+        json.dumps(state(row("aws:s3/bucket:Bucket", "b\n::error::x"))),
+    ],
+)
+def test_what_is_no_program_is_refused_in_one_line(wrong: str, tmp_path: Path) -> None:
+    file = tmp_path / "x.json"
+    file.write_text(wrong)
+    with pytest.raises(InventoryError, match="is not as such a file should be") as refused:
+        read(file)
+    assert str(refused.value).isprintable()
+
+
+def test_words_of_a_program_are_no_markdown(tmp_path: Path) -> None:
+    said = "<script>alert(1)</script> | ![x](y)"
+    provider = {**PROVIDERS[0], "inputs": {"region": said}}
+    file = tmp_path / "x.json"
+    rows = [provider, row("aws:ec2/instance:Instance", "one", {"instanceType": said})]
+    file.write_text(json.dumps({"version": 3, "deployment": {"resources": rows}}))
+    (line,) = [line for line in markdown(report(read(file), None, {})).splitlines() if "alert" in line]
+    outside_of_code = re.sub(r"`[^`]*`", "", line)
+    assert not re.search(r"(?<!\\)(<script|!\[)", outside_of_code)
+    assert len(re.findall(r"(?<!\\)\|", line)) == 7

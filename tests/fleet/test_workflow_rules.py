@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 import yaml
 
 from fleet.workspace import ROOT
-from tests.workflow_rules import RULES
+from tests.workflow_rules import RELEASES, RULES
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-SHA = "a" * 40
+SHA = next(one for one in RELEASES if one.startswith("actions/checkout@")).partition("@")[2]
 GOOD = f"""
 on: pull_request
 permissions: {{contents: read}}
@@ -35,9 +36,18 @@ BAD: dict[str, list[tuple[str, str]]] = {
     ],
     "no_foreign_code_with_secrets": [
         ("on: pull_request", "on: pull_request_target"),
-        ("on: pull_request", "on: {workflow_run: {workflows: [Preview]}}\n#"),
         ("run: make test", "run: make test TOKEN=${{ secrets.PULUMI_ACCESS_TOKEN }}"),
         ("    timeout-minutes: 10", "    timeout-minutes: 10\n    permissions: {pull-requests: write}"),
+    ],
+    "forks_run_on_hosted_machines": [
+        ("runs-on: ubuntu-24.04", "runs-on: self-hosted"),
+        ("runs-on: ubuntu-24.04", "runs-on: [self-hosted, gpu]"),
+        ("runs-on: ubuntu-24.04", "runs-on: {group: ours}"),
+    ],
+    "actions_are_of_their_repository": [
+        (f"@{SHA}", f"@{'a' * 40}"),
+        # A commit of one repository is none of another.
+        (f"actions/checkout@{SHA}", f"actions/setup-python@{SHA}"),
     ],
     "actions_are_pinned": [
         (f"@{SHA}", "@v4"),
@@ -87,11 +97,33 @@ def test_a_good_workflow_breaks_none(rule: str) -> None:
 def test_each_rule_finds_its_bad_workflow(rule: str, old: str, new: str) -> None:
     assert GOOD.count(old) == 1
     bad = GOOD.replace(old, new)
-    if rule == "no_foreign_code_with_secrets" and "workflow_run" in new:
-        bad = bad.replace("{persist-credentials: false}", "{ref: x, persist-credentials: false}")
     if rule == "no_untrusted_cache":
         bad = bad.replace("actions/checkout", "actions/cache")
     assert list(RULES[rule](load(bad))), f"{rule} did not notice"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("{persist-credentials: false}", "{persist-credentials: false, ref: x}"),
+        ("{persist-credentials: false}", "{persist-credentials: false, repository: x/y}"),
+        ("run: make test", 'run: gh pr checkout "$NUMBER"'),
+        ("run: make test", "run: git fetch origin pull/7/head"),
+        ("run: make test", f"uses: actions/download-artifact@{SHA}"),
+    ],
+)
+def test_what_follows_a_requests_run_takes_none_of_it_as_it_is(old: str, new: str) -> None:
+    follows = GOOD.replace("on: pull_request", "on: {workflow_run: {workflows: [Preview]}}")
+    rule = RULES["no_foreign_code_with_secrets"]
+    assert list(rule(load(follows))) == []
+    assert follows.count(old) == 1
+    assert list(rule(load(follows.replace(old, new))))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.name)
+def test_the_release_beside_a_commit_is_its_own(path: Any) -> None:
+    for used, said in re.findall(r"uses: (\S+@[0-9a-f]{40}) # (\S+)", path.read_text()):
+        assert RELEASES[used] == said
 
 
 def test_every_rule_has_a_bad_workflow() -> None:

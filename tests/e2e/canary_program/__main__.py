@@ -1,4 +1,4 @@
-"""Twelve secrets, each through another channel, as programs that people write pass them on."""
+"""Thirteen secrets, each through another channel, as programs that people write pass them on."""
 
 import base64
 import os
@@ -46,7 +46,8 @@ k8s.apps.v1.Deployment(
                 "containers": [
                     {
                         "name": "server",
-                        "image": "example/server:1",
+                        # Without a version: a rule minds it, and quotes what it minds.
+                        "image": pulumi.Output.format("example/{0}", canary("policy")),
                         "args": [pulumi.Output.format("--weights=https://store.test/w?sig={0}", canary("weights"))],
                         "env": [{"name": "TOKEN", "value": canary("env")}],
                     }
