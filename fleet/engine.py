@@ -202,11 +202,20 @@ def _follow(log: Path, process: subprocess.Popen[str]) -> Iterator[Event]:
             while chunk := stream.readline():
                 pending += chunk
                 if pending.endswith("\n"):
-                    yield json.loads(pending)
-                    pending = ""
+                    event, pending = _parsed(pending), ""
+                    if event is not None:
+                        yield event
             if done:
                 return
             time.sleep(_POLL_S)
+
+
+def _parsed(line: str) -> Event | None:
+    """An event; None for one that a full disk cut off, for which no run is ended."""
+    try:
+        return dict(json.loads(line))
+    except ValueError:
+        return None
 
 
 def _record(outcome: Outcome, event: Event) -> None:

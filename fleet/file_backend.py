@@ -5,7 +5,7 @@
    stack for missing, and the next `stack init` puts an empty state over the whole one (measured). They hold nothing
    that it needs, so torn ones go.
 
-Refuses to touch the state itself: it is replaced in one rename, so it is whole.
+Refuses to touch the state itself, which is replaced in one rename; what a full disk makes of it is `fleet.state`'s to mend.
 """
 
 from __future__ import annotations

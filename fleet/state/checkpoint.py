@@ -95,6 +95,21 @@ def file_of(engine: Engine) -> Path | None:
     return packed if packed.exists() and not plain.exists() else plain
 
 
+def previous(engine: Engine) -> State | None:
+    """The save before the last, which the file backend keeps as `.bak`; None where there is none that is whole."""
+    place = file_of(engine)
+    if place is None:
+        return None
+    try:
+        return parse(_unpacked(place.with_name(f"{place.name}.bak").read_bytes(), place))
+    except (Damaged, OSError, EOFError):
+        return None
+
+
+def _unpacked(raw: bytes, place: Path) -> bytes:
+    return gzip.decompress(raw) if place.suffix == ".gz" else raw
+
+
 def _from_file(place: Path, unclean: bool) -> State:
     raw = place.read_bytes()
     if not raw.strip():
@@ -103,7 +118,7 @@ def _from_file(place: Path, unclean: bool) -> State:
     # MD5 is what the backend keeps; it is held against accidents here, not against anybody.
     right = wanted is None or hashlib.md5(raw, usedforsecurity=False).digest() == wanted
     try:
-        found = parse(gzip.decompress(raw) if place.suffix == ".gz" else raw)
+        found = parse(_unpacked(raw, place))
     except (Damaged, OSError, EOFError) as wrong:
         raise Damaged(f"{place}: {wrong}") from None
     if not right and not unclean:

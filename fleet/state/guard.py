@@ -1,7 +1,8 @@
 """The state held against its copies: before a run, on request, and the way back.
 
 Five faults are found before anything is created: cut off, flipped, empty, older than a copy, and sealed with another
-passphrase. Where the last run was killed, a state that is older or gone is recovery's to mend, from the cloud.
+passphrase. Where the last run did not end well, a state that is older or gone is recovery's to mend, from the cloud, and
+for one that cannot be read the newest that can takes its place before that.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from fleet.engine import Engine
 from fleet.file_backend import break_dead_locks, locks_of
 from fleet.state.backups import Backup, Backups, Good, write
-from fleet.state.checkpoint import Damaged, State, file_of, read
+from fleet.state.checkpoint import Damaged, State, file_of, previous, read
 from fleet.turn import turn
 
 _RESTORED = "restored"
@@ -58,10 +59,15 @@ def mark_of(engine: Engine) -> Path:
     return engine.workspace.running / engine.stack
 
 
+def _failed(engine: Engine) -> bool:
+    """Whether the last run did not end well, and nothing was restored since."""
+    mark = mark_of(engine)
+    return mark.exists() and mark.read_text() != _RESTORED
+
+
 def _torn(engine: Engine) -> bool:
     """Whether a run was killed, or is under way, between a save and its checksum or a save and its copy."""
-    mark = mark_of(engine)
-    return (mark.exists() and mark.read_text() != _RESTORED) or bool(locks_of(engine))
+    return _failed(engine) or bool(locks_of(engine))
 
 
 def verify(engine: Engine, *, secrets: bool = False) -> Verdict:
@@ -139,6 +145,33 @@ def keep(engine: Engine) -> Backup | None:
     return backups_of(engine).take(state) if state is not None else None
 
 
+def mend(engine: Engine) -> str | None:
+    """Where a failed run left a state that cannot be read, put the newest whole one there, or none; recovery does the rest.
+
+    On a full disk the file backend puts as much of a state as it could write in the state's place (measured). What the
+    run made since the state that is put back was in flight, and recovery looks for it in the cloud.
+
+    Returns:
+        What was done, in words; None where there was nothing to mend.
+
+    Raises:
+        RuntimeError: the engine refused it. OSError: there is no room for what was torn, and nothing was changed.
+    """
+    place = file_of(engine)
+    if place is None or not _failed(engine) or locks_of(engine):
+        return None
+    try:
+        read(engine, unclean=True)
+    except Damaged as wrong:
+        newest = backups_of(engine).newest()
+        whole = [state for state in (previous(engine), newest.state if newest else None) if state is not None]
+        best = max(whole, key=lambda state: state.written or datetime.min.replace(tzinfo=UTC), default=None)
+        _replace(engine, best)
+        with_ = f"one of {best.resources} resources" if best else "none"
+        return f"replaced the state that a failed run left torn by {with_} ({wrong})"
+    return None
+
+
 def restore(engine: Engine, source: Path | None = None) -> Good:
     """Put a copy back, and let the next run look in the cloud for what was made since; returns what was put back.
 
@@ -164,17 +197,10 @@ def _put_back(engine: Engine, source: Path | None) -> Good:
         chosen = _named(copies, source)
     if chosen is None:
         raise RuntimeError(f"there is no good backup of {engine.stack} in {copies.directory}")
-    place = file_of(engine)
-    if place is not None and place.exists():
-        write(copies.directory / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z{place.suffix}", place.read_bytes())
-    else:
-        engine.init()
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        file.write(chosen.state.text)
-        file.flush()
-        done = engine.plain("stack", "import", "--stack", engine.stack, "--file", file.name)
-    if done.returncode != 0:
-        raise RuntimeError(f"the engine refused {chosen.backup.path}: {done.stderr.strip()}")
+    try:
+        _replace(engine, chosen.state)
+    except RuntimeError as refused:
+        raise RuntimeError(f"{chosen.backup.path}: {refused}") from None
     # Newer than every other by its date, so that no run takes the restored state for one that went back by itself.
     if (put := read(engine)) is not None:
         copies.take(put)
@@ -182,6 +208,26 @@ def _put_back(engine: Engine, source: Path | None) -> Good:
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.write_text(_RESTORED)
     return chosen
+
+
+def _replace(engine: Engine, state: State | None) -> None:
+    """Put a state, or none, in the place of the one there is, which is kept beside the copies."""
+    place = file_of(engine)
+    if place is not None and place.exists():
+        kept = backups_of(engine).directory / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z{place.suffix}"
+        write(kept, place.read_bytes())
+    elif state is not None:
+        engine.init()
+    if state is None:
+        if place is not None:
+            place.unlink(missing_ok=True)
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(state.text)
+        file.flush()
+        done = engine.plain("stack", "import", "--stack", engine.stack, "--file", file.name)
+    if done.returncode != 0:
+        raise RuntimeError(f"the engine refused it: {done.stderr.strip()}")
 
 
 def _named(copies: Backups, source: Path) -> Good:
