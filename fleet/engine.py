@@ -248,6 +248,7 @@ def _clean(diagnostic: dict[str, Any]) -> str:
 
 
 def _last_words(output: str) -> str:
-    lines = [line for line in output.strip().splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("error:")]
+    """What a run printed that left no error event, as on a full disk: its errors, under a resource or not, each once."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    errors = dict.fromkeys(line.strip() for line in lines if line.lstrip().startswith("error:"))
     return "\n".join(errors or lines[-5:]) or "the engine said nothing"
