@@ -40,6 +40,9 @@ class _Port:
     backends: list[int] = field(default_factory=list)
     turn: Iterator[int] = field(default_factory=itertools.count)
     server: asyncio.Server | None = None
+    # The loop itself holds no connection whose client has said all it has to say: it would be collected as garbage, and
+    # what is done to its socket then hits the next connection of the same number.
+    connections: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class Services:
@@ -98,8 +101,13 @@ class Services:
         (local,) = processes.free_ports(1)
         port = _Port(namespace, service, name, local)
 
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.ensure_future(_forward(port, reader, writer))
+            port.connections.add(task)
+            task.add_done_callback(port.connections.discard)
+
         async def listen() -> None:
-            port.server = await asyncio.start_server(lambda r, w: _forward(port, r, w), "127.0.0.1", local)
+            port.server = await asyncio.start_server(connected, "127.0.0.1", local)
 
         asyncio.run_coroutine_threadsafe(listen(), self._running()).result(10)
         return port

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -23,12 +25,19 @@ SERVICE = {
 
 
 @contextmanager
-def replica(answer: bytes | None) -> Iterator[Any]:
-    """A server that answers each line with these bytes and the line, or for None breaks the connection."""
+def replica(answer: bytes | None, asked: threading.Event | None = None, may: threading.Event | None = None) -> Iterator[Any]:
+    """A server that answers each line with these bytes and the line, or for None breaks the connection.
+
+    Args:
+        asked: set by it once it has a line. may: what it waits for then.
+    """
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             line = self.rfile.readline()
+            if asked and may:
+                asked.set()
+                may.wait(10)
             if answer is None:
                 # No orderly end: a reset, as of a process that was killed.
                 self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -93,6 +102,22 @@ def test_a_replica_that_is_gone_is_passed_over(services: Services) -> None:
     with replica(b"b:") as there:
         services.reconcile([SERVICE], [gone, there])
         assert [ask(services) for _ in range(4)] == [b"b:hello\n"] * 4
+
+
+def test_a_client_that_has_said_all_gets_its_answer_whatever_the_garbage_collector_does(services: Services) -> None:
+    asked, may = threading.Event(), threading.Event()
+    with replica(b"a:", asked, may) as slow:
+        services.reconcile([SERVICE], [slow])
+        (port,) = services.addresses()
+        with socket.create_connection(("127.0.0.1", int(str(port["address"]).rpartition(":")[2])), timeout=10) as client:
+            client.sendall(b"hello\n")
+            client.shutdown(socket.SHUT_WR)
+            assert asked.wait(10)
+            for _ in range(5):
+                gc.collect()
+                time.sleep(0.05)
+            may.set()
+            assert client.makefile("rb").read() == b"a:hello\n"
 
 
 def test_nobody_ready_is_no_answer_and_another_selector_no_address(services: Services) -> None:
