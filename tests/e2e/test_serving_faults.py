@@ -1,0 +1,295 @@
+"""A model under faults, and under load all the while: nodes, a zone, a spot wave, a full node, its bucket, its weights.
+
+The chart with the product's own values, on a real API server and scheduler; each replica is a process of the real model
+server and has its weights from S3 (moto). What may be lost: docs/reliability.md. A Service leads here to replicas that
+listen; in life it also leads to those of a dead node, until that is noticed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from fleet.catalog.clouds import Cloud, zones
+from fleet.catalog.machines import machine
+from infra.kubernetes.model_serving import chart_values
+from sandbox import toolchain
+from sandbox.cloud.buckets import ObjectStores
+from sandbox.cluster import ClusterSim
+from sandbox.cluster.api import Object, is_ready
+from sandbox.control_plane import ControlPlane
+from tests.accelerator_pools import pool_of
+from tests.charts.rendering import MODEL_SERVING, model, run
+from tests.e2e.test_model_server import PYTHON, asks, describe, weights
+from tests.sandbox.test_nodes import as_the_cloud_makes_it
+from tests.sandbox.test_spot import device_plugin
+from tests.waiting import until
+from tests.watching import Budget, watching
+
+pytestmark = pytest.mark.sandbox
+NAME, PODS = "upright", "/api/v1/namespaces/models/pods"
+# Two nodes a zone, four accelerators each: room for every replica after a fault, so that nobody waits for a machine.
+REPLICAS, NODES, ZONES = 4, 6, 3
+CLIENTS, PAUSE_S = 6, 0.05
+NOTICE_S = 120  # AWS's
+# moto looks at no signature, but for one where there is an object already.
+SIGNED = "AWS4-HMAC-SHA256 Credential=sandbox/20260101/us-east-1/s3/aws4_request"
+
+
+@dataclass
+class Served:
+    """A cluster with a model on it."""
+
+    plane: ControlPlane
+    sim: ClusterSim
+    stores: ObjectStores
+
+    def pods(self) -> list[Object]:
+        """Those that are not ending and have not ended."""
+        items = self.sim.api.call("GET", PODS)["items"]
+        return [p for p in items if not p["metadata"].get("deletionTimestamp") and p["status"].get("phase") != "Failed"]
+
+    def settled(self) -> bool:
+        deployment = self.sim.api.call("GET", f"/apis/apps/v1/namespaces/models/deployments/{NAME}")
+        status = deployment["status"]
+        rolled_out = status.get("observedGeneration") == deployment["metadata"]["generation"]
+        counts = [status.get(key, 0) for key in ("replicas", "updatedReplicas", "readyReplicas")]
+        return rolled_out and counts == [REPLICAS] * 3 and sum(map(is_ready, self.pods())) == REPLICAS
+
+    def by_zone(self) -> Counter[str]:
+        nodes = {n["metadata"]["name"]: n["metadata"]["labels"] for n in self.sim.api.call("GET", "/api/v1/nodes")["items"]}
+        return Counter(nodes[p["spec"]["nodeName"]]["topology.kubernetes.io/zone"] for p in self.pods())
+
+    def busy(self) -> list[str]:
+        """Nodes that have a replica, those with most of them first."""
+        return [node for node, _ in Counter(p["spec"]["nodeName"] for p in self.pods()).most_common()]
+
+    def take(self, nodes: list[str], notice_s: float = 0) -> None:
+        """Take these nodes away, all at once; their group makes others."""
+        assert sorted(self.sim.reclaim("gpu", len(nodes), notice_s, lambda _, __: nodes)) == sorted(nodes)
+
+    def put(self, file: str, content: bytes) -> None:
+        url, kind = (
+            f"{self.stores.s3.endpoint}/weights/{NAME}/{file}",
+            {"content-type": "application/octet-stream", "authorization": SIGNED},
+        )
+        urllib.request.urlopen(urllib.request.Request(url, content, kind, method="PUT"), timeout=30).close()
+
+    def log(self, pod: Object) -> str:
+        file = self.plane.directory / "programs" / f"{pod['metadata']['name']}.log"
+        return file.read_text() if file.exists() else ""
+
+    def roll_out(self) -> None:
+        """Every replica anew, as `fleet up` does where a pod's template changed."""
+        note = {"spec": {"template": {"metadata": {"annotations": {"again": str(time.time())}}}}}
+        self.sim.api.patch(f"/apis/apps/v1/namespaces/models/deployments/{NAME}", note)
+
+    @contextlib.contextmanager
+    def load(self) -> Iterator[dict[str, int]]:
+        """Clients that ask all the while; what became of their requests is known at the end."""
+        (http,) = [str(a["address"]) for a in self.sim.programs.addresses() if a["port"] == "http"]
+        script = Path(__file__).with_name("load_model_server.py")
+        command = [str(PYTHON), str(script), str(weights(NAME)), NAME, http, str(CLIENTS), str(PAUSE_S)]
+        counts: dict[str, int] = {}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as clients:
+            asks(clients)
+            try:
+                yield counts
+            finally:
+                clients.terminate()
+            counts.update(json.loads(clients.communicate(timeout=60)[0]))
+        assert counts["answered"] > 0
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    assert PYTHON.exists(), "run `make install`"
+    stores = ObjectStores(tmp_path_factory.mktemp("stores"))
+    plane = ControlPlane("serving-faults", tmp_path_factory.mktemp("plane"))
+    plane.start()
+    sim = ClusterSim(plane, lambda _pool, _size: None, stores=stores.environment)
+    try:
+        made = Served(plane, sim, stores)
+        stores.s3.create("weights")
+        made.put("model.yaml", describe(NAME).encode())
+        made.put("model.onnx", weights(NAME).read_bytes())
+        hardware = machine(Cloud.AWS, "g6.12xlarge")
+        where = {"region": "us-east-1", "zones": zones(Cloud.AWS, "us-east-1")[:ZONES]}
+        pool = pool_of(hardware, spot=True, max_nodes=NODES + 3, **where)
+        sim.set_pool(replace(as_the_cloud_makes_it(pool), min_nodes=NODES, max_nodes=NODES + 3, size=NODES))
+        sim.api.call("POST", "/apis/apps/v1/namespaces/default/daemonsets", device_plugin())
+        args = model(pool, name=NAME, image="registry.example/ml/accelfleet-serving:1.0", replicas=(REPLICAS, REPLICAS))
+        values = chart_values(replace(args, weights_url=f"s3://weights/{NAME}", weights_gib=1))
+        namespace = ("--namespace", "models", "--create-namespace", "--kubeconfig", plane.directory / "kubeconfig")
+        run(toolchain.path("helm"), "install", NAME, MODEL_SERVING, *namespace, "--values", "-", stdin=json.dumps(values))
+        yield made
+    finally:
+        sim.close()
+        plane.stop()
+        stores.close()
+
+
+@pytest.fixture
+def served(cluster: Served) -> Iterator[Served]:
+    """All replicas ready on as many nodes as the pool has; and so again at the end."""
+    assert until(cluster.settled, 180), cluster.pods()
+    assert until(lambda: len(cluster.sim.nodes("gpu")) == NODES, 60)
+    yield cluster
+    assert until(cluster.settled, 180), cluster.pods()
+
+
+def within_budget(counts: dict[str, int], dead: int) -> bool:
+    """Each client may have had one request with each replica that died, and when all of these were gone was answered."""
+    return counts["lost"] <= CLIENTS * dead and counts["twice"] <= CLIENTS * (dead - 1) and counts["refused"] == 0
+
+
+def unharmed(counts: dict[str, int]) -> bool:
+    return counts["lost"] == counts["refused"] == 0
+
+
+def test_replicas_spread_over_zones_and_nodes(served: Served) -> None:
+    per_zone = served.by_zone()
+    assert len(per_zone) == ZONES
+    assert max(per_zone.values()) - min(per_zone.values()) <= 1, per_zone
+    assert len(served.busy()) == REPLICAS
+
+
+def test_a_third_of_the_nodes_at_once(served: Served) -> None:
+    gone = served.busy()[: NODES // 3]
+    with served.load() as counts:
+        served.take(gone)
+        assert until(served.settled, 120), served.pods()
+    assert within_budget(counts, len(gone)), counts
+    assert not set(gone) & set(served.busy())
+
+
+def test_a_zone_that_is_lost(served: Served) -> None:
+    (pool,) = served.sim.pools()
+    (lost, dead), *_ = served.by_zone().most_common()
+    nodes = served.sim.api.call("GET", "/api/v1/nodes", labelSelector=f"topology.kubernetes.io/zone={lost}")["items"]
+    with served.load() as counts:
+        served.sim.set_pool(replace(pool, zones=tuple(zone for zone in pool.zones if zone != lost)))
+        served.take([node["metadata"]["name"] for node in nodes])
+        assert until(served.settled, 120), served.pods()
+    assert within_budget(counts, dead), counts
+    assert served.by_zone().keys() == set(pool.zones) - {lost}
+    served.sim.set_pool(pool)
+
+
+def test_two_nodes_that_are_drained_at_once_take_one_replica_at_a_time(served: Served) -> None:
+    budget = Budget(REPLICAS)
+    with served.load() as counts, watching(served.plane, PODS, budget.see):
+        served.take(served.busy()[:2], NOTICE_S)
+        assert until(served.settled, 120), served.pods()
+    assert unharmed(counts), counts
+    assert budget.fewest >= REPLICAS - 1
+
+
+def test_a_spot_wave_during_a_rollout(served: Served) -> None:
+    """The rollout may have one replica down and the budget another; each says goodbye before it goes."""
+    budget = Budget(REPLICAS)
+    with served.load() as counts, watching(served.plane, PODS, budget.see):
+        served.roll_out()
+        assert until(lambda: not served.settled(), 30)
+        served.take(served.busy()[:2], NOTICE_S)
+        assert until(served.settled, 180), served.pods()
+    assert unharmed(counts), counts
+    assert budget.fewest >= REPLICAS - 2
+    assert len(served.by_zone()) >= 2
+
+
+def test_a_node_without_room_evicts_and_gets_nothing_more(served: Served) -> None:
+    """The test is the kubelet: it says that the disk is full, and ends a pod on the spot, whatever its budget says."""
+    api, node = served.sim.api, served.busy()[0]
+    victims = [p for p in served.pods() if p["spec"]["nodeName"] == node]
+    with served.load() as counts:
+        pressure(served, node, "True")
+        assert until(lambda: "node.kubernetes.io/disk-pressure" in taints(served, node), 30)
+        for victim in victims:
+            over = {
+                "status": {
+                    "phase": "Failed",
+                    "reason": "Evicted",
+                    "message": "The node was low on resource: ephemeral-storage.",
+                }
+            }
+            api.patch(f"{PODS}/{victim['metadata']['name']}/status", over)
+        assert until(served.settled, 120), served.pods()
+    assert within_budget(counts, len(victims)), counts
+    assert node not in served.busy()
+    pressure(served, node, "False")
+    assert until(lambda: "node.kubernetes.io/disk-pressure" not in taints(served, node), 30)
+
+
+def pressure(served: Served, node: str, status: str) -> None:
+    body = {"status": {"conditions": [{"type": "DiskPressure", "status": status, "reason": "Test"}]}}
+    served.sim.api.call("PATCH", f"/api/v1/nodes/{node}/status", body, "application/strategic-merge-patch+json")
+
+
+def taints(served: Served, node: str) -> set[str]:
+    return {t["key"] for t in served.sim.api.call("GET", f"/api/v1/nodes/{node}")["spec"].get("taints") or []}
+
+
+def newcomer(served: Served, before: list[Object]) -> Object | None:
+    known = {p["metadata"]["uid"] for p in before}
+    return next((p for p in served.pods() if p["metadata"]["uid"] not in known), None)
+
+
+def test_a_bucket_that_does_not_answer_stops_new_replicas_alone_and_they_say_so(served: Served) -> None:
+    before = served.pods()
+    bucket = served.stores.s3._process
+    assert bucket is not None
+    with served.load() as counts:
+        os.kill(bucket.pid, signal.SIGSTOP)
+        try:
+            served.sim.api.call("DELETE", f"{PODS}/{before[0]['metadata']['name']}")
+            assert until(lambda: "has not answered" in served.log(newcomer(served, before) or before[0]), 60)
+            new = newcomer(served, before)
+            assert new is not None
+            assert not is_ready(new)
+        finally:
+            os.kill(bucket.pid, signal.SIGCONT)
+        assert until(served.settled, 120), served.pods()
+    assert unharmed(counts), counts
+
+
+def test_poisoned_weights_stop_a_rollout_at_its_first_replica(served: Served) -> None:
+    before = served.pods()
+    served.put("model.onnx", weights("magika").read_bytes())
+    # In life each replica has scratch space of its own; here they share what one of them fetched.
+    shutil.rmtree(served.plane.directory / "programs" / "models")
+    try:
+        with served.load() as counts:
+            served.roll_out()
+            assert until(lambda: "SHA-256" in served.log(newcomer(served, before) or before[0]), 90)
+            time.sleep(5)  # and it stays at that
+            ready = {p["metadata"]["uid"] for p in served.pods() if is_ready(p)}
+            assert len(ready) == REPLICAS - 1
+            assert ready < {p["metadata"]["uid"] for p in before}
+    finally:
+        served.put("model.onnx", weights(NAME).read_bytes())
+    assert unharmed(counts), counts
+
+
+def test_a_node_that_goes_silent_is_not_waited_for(served: Served) -> None:
+    """Its machine is there, and nobody hears of it: after half a minute, not five, its replica is made elsewhere."""
+    api, node = served.sim.api, served.busy()[0]
+    api.patch(f"/api/v1/nodes/{node}", {"metadata": {"annotations": {"kwok.x-k8s.io/node": None}}})
+    began = time.monotonic()
+    body = {"status": {"conditions": [{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}]}}
+    api.call("PATCH", f"/api/v1/nodes/{node}/status", body, "application/strategic-merge-patch+json")
+    assert until(lambda: served.settled() and node not in served.busy(), 120), served.pods()
+    assert time.monotonic() - began > 30, "it was not the toleration that it waited for"
+    served.take([node])
