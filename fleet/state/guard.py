@@ -2,7 +2,7 @@
 
 Five faults are found before anything is created: cut off, flipped, empty, older than a copy, and sealed with another
 passphrase. Where the last run did not end well, a state that is older or gone is recovery's to mend, from the cloud, and
-for one that cannot be read the newest that can takes its place before that.
+for one that is cut off the newest whole one takes its place before that.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from fleet.engine import Engine
 from fleet.file_backend import break_dead_locks, locks_of
 from fleet.state.backups import Backup, Backups, Good, write
-from fleet.state.checkpoint import Damaged, State, file_of, previous, read
+from fleet.state.checkpoint import Damaged, State, Torn, file_of, previous, read
 from fleet.turn import turn
 
 _RESTORED = "restored"
@@ -146,7 +146,7 @@ def keep(engine: Engine) -> Backup | None:
 
 
 def mend(engine: Engine) -> str | None:
-    """Where a failed run left a state that cannot be read, put the newest whole one there, or none; recovery does the rest.
+    """Where a failed run left a state that is cut off or empty, put the newest whole one there, or none; recovery does the rest.
 
     On a full disk the file backend puts as much of a state as it could write in the state's place (measured). What the
     run made since the state that is put back was in flight, and recovery looks for it in the cloud.
@@ -162,13 +162,15 @@ def mend(engine: Engine) -> str | None:
         return None
     try:
         read(engine, unclean=True)
-    except Damaged as wrong:
+    except Torn as wrong:
         newest = backups_of(engine).newest()
         whole = [state for state in (previous(engine), newest.state if newest else None) if state is not None]
         best = max(whole, key=lambda state: state.written or datetime.min.replace(tzinfo=UTC), default=None)
         _replace(engine, best)
         with_ = f"one of {best.resources} resources" if best else "none"
         return f"replaced the state that a failed run left torn by {with_} ({wrong})"
+    except Damaged:
+        return None  # whole, and not what our runs write: nobody's to replace but a person's
     return None
 
 

@@ -276,6 +276,14 @@ def test_a_torn_state_of_a_first_run_is_left_to_recovery_whole(tmp_path: Path) -
     assert trusted(fresh) is None
 
 
+def test_a_state_of_another_version_is_not_taken_for_torn(engine: Any) -> None:
+    killed(engine)
+    engine.file.write_text(engine.file.read_text().replace('"version": 3', '"version": 9'))
+    assert mend(engine) is None
+    with pytest.raises(RuntimeError, match="has version 9"):
+        trusted(engine)
+
+
 def test_what_no_run_of_ours_tore_is_not_mended(engine: Any) -> None:
     cut(engine)
     assert mend(engine) is None
