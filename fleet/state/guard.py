@@ -146,10 +146,10 @@ def keep(engine: Engine) -> Backup | None:
 
 
 def mend(engine: Engine) -> str | None:
-    """Where a failed run left a state that is cut off or empty, put the newest whole one there, or none; recovery does the rest.
+    """Where a failed run left a state that is cut off or empty, put the newest whole one there, or none.
 
     On a full disk the file backend puts as much of a state as it could write in the state's place (measured). What the
-    run made since the state that is put back was in flight, and recovery looks for it in the cloud.
+    run made since the one that is put back, recovery looks for in the cloud.
 
     Returns:
         What was done, in words; None where there was nothing to mend.
