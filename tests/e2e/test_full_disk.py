@@ -94,6 +94,17 @@ def full(result: Result) -> bool:
     return not result.ok and said and any("free some of it" in advice for advice in result.advice)
 
 
+def test_a_run_that_begins_on_a_full_disk_changes_nothing_and_leaves_nothing_in_the_way(disk: Disk, rig: Rig) -> None:
+    rig.set_generation(1)
+    disk.fill()
+    refused = rig.run("up")
+    assert full(refused), refused
+    assert rig.log() == []
+    disk.clear()
+    after = rig.run("destroy")
+    assert after.ok, after.outcome.errors
+
+
 @pytest.mark.parametrize("verb", ["up", "destroy"])
 def test_a_full_disk_under_a_run_loses_nothing(disk: Disk, rig: Rig, verb: str) -> None:
     rig.set_generation(1)
@@ -101,9 +112,6 @@ def test_a_full_disk_under_a_run_loses_nothing(disk: Disk, rig: Rig, verb: str) 
         assert rig.run("up").ok
     first = run_into(disk, rig, verb, random.Random(verb).randint(2, 6))
     assert full(first), first
-    again = rig.run(verb)
-    assert full(again), again
-
     disk.clear()
     last = rig.run(verb)
     assert last.ok, last.outcome.errors
