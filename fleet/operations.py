@@ -19,7 +19,8 @@ from fleet.progress import Board
 from fleet.recovery import Recovered, recover
 from fleet.rollout import Interrupt, in_order
 from fleet.spec import StackSpec
-from fleet.state.guard import backups_of, keep, mark_of, mend, trusted
+from fleet.state.guard import backups_of, keep, mark_of, trusted
+from fleet.state.replace import mend
 from fleet.terraform import references
 from fleet.turn import Taken, turn
 from fleet.workspace import Workspace

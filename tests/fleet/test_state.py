@@ -24,7 +24,8 @@ import pytest
 
 from fleet.state.backups import KEEP, Backups
 from fleet.state.checkpoint import Damaged, State, parse, read
-from fleet.state.guard import Verdict, backups_of, keep, mark_of, mend, restore, trusted, verify
+from fleet.state.guard import Verdict, backups_of, keep, mark_of, trusted, verify
+from fleet.state.replace import mend, restore
 from fleet.workspace import Workspace
 
 STACK = "prod"
