@@ -1,4 +1,4 @@
-"""What to do about the refusals that come most: no capacity there, a quota too small, secrets that do not open.
+"""What to do about the refusals that come most: no capacity there, a quota too small, sealed secrets, a full disk.
 
 The cloud's words stay as they are; this adds what they leave out. Who knows no better says nothing.
 Words: https://docs.aws.amazon.com/eks/latest/userguide/troubleshooting.html and containers-roadmap#2204,
@@ -23,6 +23,8 @@ _QUOTA = re.compile(
 
 
 _SEALED = re.compile(r"incorrect passphrase|passphrase must be set|cipher: message authentication failed")
+# As Go and the C library say it.
+_FULL = re.compile("no space left on device", re.IGNORECASE)
 
 
 def advice(stack: str, error: str) -> str | None:
@@ -33,6 +35,11 @@ def advice(stack: str, error: str) -> str | None:
         return (
             "the passphrase or key is not the one that this stack's secrets were sealed with: set PULUMI_CONFIG_PASSPHRASE or "
             f"sign in to the key's cloud; `fleet state verify --stack {stack}` names the last good backup of its state"
+        )
+    if _FULL.search(error):
+        return (
+            "a disk of this machine is full (state, copies, logs or scratch space): free some of it and run the same command "
+            "again, which takes over what was made"
         )
     if _CAPACITY.search(error):
         return (

@@ -202,11 +202,20 @@ def _follow(log: Path, process: subprocess.Popen[str]) -> Iterator[Event]:
             while chunk := stream.readline():
                 pending += chunk
                 if pending.endswith("\n"):
-                    yield json.loads(pending)
-                    pending = ""
+                    event, pending = _parsed(pending), ""
+                    if event is not None:
+                        yield event
             if done:
                 return
             time.sleep(_POLL_S)
+
+
+def _parsed(line: str) -> Event | None:
+    """An event; None for one that a full disk cut off, for which no run is ended."""
+    try:
+        return dict(json.loads(line))
+    except ValueError:
+        return None
 
 
 def _record(outcome: Outcome, event: Event) -> None:
@@ -239,6 +248,7 @@ def _clean(diagnostic: dict[str, Any]) -> str:
 
 
 def _last_words(output: str) -> str:
-    lines = [line for line in output.strip().splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("error:")]
+    """What a run printed that left no error event, as on a full disk: its errors, under a resource or not, each once."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    errors = dict.fromkeys(line.strip() for line in lines if line.lstrip().startswith("error:"))
     return "\n".join(errors or lines[-5:]) or "the engine said nothing"

@@ -1,11 +1,12 @@
 """State kept in files (`file://`): what a killed engine leaves there, mended before anything reads it.
 
-1. A lock whose process is dead on this host is broken; anyone else's lock, never.
+1. A lock whose process is dead on this host is broken; anyone else's lock, never. What a full disk left of one that was
+   never taken (an empty `.tmp`, which the engine reads as a lock, and ends) goes.
 2. The attributes beside a state file (`.attrs`, rewritten in place at every save) may be torn. The engine then takes the
    stack for missing, and the next `stack init` puts an empty state over the whole one (measured). They hold nothing
    that it needs, so torn ones go.
 
-Refuses to touch the state itself: it is replaced in one rename, so it is whole.
+Refuses to touch the state itself, which is replaced in one rename; what a full disk makes of it is `fleet.state`'s to mend.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ def break_dead_locks(engine: Engine) -> list[str]:
         except FileNotFoundError:
             continue  # its run has just ended
         except (ValueError, KeyError, TypeError, AttributeError):
+            if lock.suffix == ".tmp":
+                lock.unlink(missing_ok=True)
+                continue
             raise RuntimeError(
                 f"stack {engine.stack} has a lock that cannot be read, {lock}: if no other run is under way, "
                 f"`pulumi cancel --stack {engine.stack}`, or delete the file"
@@ -75,7 +79,8 @@ def break_dead_locks(engine: Engine) -> list[str]:
 def locks_of(engine: Engine) -> list[Path]:
     """Lock files of the stack, where the backend is a directory; `file://~` and `file://./state` are, too."""
     place = directory(engine)
-    return list(place.glob(f".pulumi/locks/organization/*/{engine.stack}/*.json")) if place else []
+    there = place.glob(f".pulumi/locks/organization/*/{engine.stack}/*.json*") if place else ()
+    return [path for path in there if path.suffix in (".json", ".tmp")]
 
 
 def directory(engine: Engine) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from fleet.recovery import Recovered, recover
 from fleet.rollout import Interrupt, in_order
 from fleet.spec import StackSpec
 from fleet.state.guard import backups_of, keep, mark_of, trusted
+from fleet.state.replace import mend
 from fleet.terraform import references
 from fleet.turn import Taken, turn
 from fleet.workspace import Workspace
@@ -117,6 +118,7 @@ class Operation:
             # A lock stands in the way of everything else, even of looking whether the stack is there.
             locks = break_dead_locks(engine) if self.verb != "preview" else []
             drop_torn_attributes(engine)
+            mended = mend(engine) if self.verb != "preview" else None
             mark = mark_of(engine)
             state = trusted(engine)
             if state is not None and self.verb != "preview":
@@ -128,7 +130,7 @@ class Operation:
             recovered = None
             if self.verb != "preview":
                 recovered = recover(engine, unclean=mark.exists(), on_event=lambda e: self.board.event(stack, e))
-                recovered.locks = locks
+                recovered.locks, recovered.state = locks, mended
                 mark.parent.mkdir(parents=True, exist_ok=True)
                 mark.write_text("")
         except RuntimeError as refused:
@@ -154,7 +156,8 @@ class Operation:
         if self.verb == "destroy":
             self._sweep(engine, result)
         redact.of(engine, references.secrets(self.specs[stack])).clean(result.outcome)
-        (self.logs / f"{stack}.{self.verb}.log").write_text(outcome.output)
+        with suppress(OSError):  # a full disk, say: the outcome is worth more than its log
+            (self.logs / f"{stack}.{self.verb}.log").write_text(outcome.output)
         self.board.end(stack, result.outcome)
         if result.outcome.ok and self.verb != "preview":
             keep(engine)

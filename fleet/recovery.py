@@ -28,15 +28,17 @@ _IDEMPOTENT = ("kubernetes:", "pulumi:", "accelfleet:")
 
 @dataclass
 class Recovered:
-    """What was mended, for the log: locks broken, resources adopted, pending operations that came to nothing."""
+    """What was mended, for the log: the state, locks broken, resources adopted, pending operations that came to nothing."""
 
+    state: str | None = None
     locks: list[str] = field(default_factory=list)
     adopted: list[str] = field(default_factory=list)
     cleared: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         return (
-            [f"broke the lock of dead process {pid}" for pid in self.locks]
+            [said for said in (self.state,) if said]
+            + [f"broke the lock of dead process {pid}" for pid in self.locks]
             + [f"adopted {urn}" for urn in self.adopted]
             + [f"cleared an unfinished operation on {urn}" for urn in self.cleared]
         )

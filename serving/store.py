@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +22,11 @@ import fsspec
 
 from serving.errors import Missing, ModelError, UsageError
 
+log = logging.getLogger(__name__)
+
 _STEP = 4 << 20
+# Stores' clients try again for minutes, and a start-up probe ends the process before they give up.
+_SILENT_S = 10.0
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "abfs": "abfs", "abfss": "abfs", "az": "abfs"}
 
 
@@ -148,8 +154,9 @@ def _local(place: str) -> Path | None:
 
 def _version(place: str) -> str:
     try:
-        system, path = _system(place)
-        return f"{place} {system.ukey(path)}"
+        with _telling(place):
+            system, path = _system(place)
+            return f"{place} {system.ukey(path)}"
     except Missing:
         raise
     except Exception as wrong:
@@ -158,9 +165,29 @@ def _version(place: str) -> str:
 
 @contextlib.contextmanager
 def _opened(place: str) -> Iterator[IO[Any]]:
-    system, path = _system(place)
-    with system.open(path, "rb") as file:
+    with _telling(place):
+        system, path = _system(place)
+        opened = system.open(path, "rb")
+    with opened as file:
         yield file
+
+
+@contextlib.contextmanager
+def _telling(place: str) -> Iterator[None]:
+    """Say so once if a store does not answer, or the log of a replica that waits for it would be empty."""
+    said = {"place": place, "seconds": _SILENT_S}
+    timer = threading.Timer(
+        _SILENT_S,
+        log.warning,
+        ("the store has not answered yet; check its network and the identity's rights",),
+        {"extra": said},
+    )
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _system(place: str) -> tuple[Any, str]:

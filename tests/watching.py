@@ -10,10 +10,26 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from sandbox.cluster.api import is_ready
 from sandbox.control_plane import ControlPlane
 from tests import waiting
 
 Seen = Callable[[str, dict[str, Any]], None]
+
+
+class Budget:
+    """The fewest ready pods at any moment, as the disruption controller counts them; `replicas` are ready at first."""
+
+    def __init__(self, replicas: int) -> None:
+        self._ready: set[str] = set()
+        self.fewest = replicas
+
+    def see(self, change: str, pod: dict[str, Any]) -> None:
+        meta = pod["metadata"]
+        up = change != "DELETED" and is_ready(pod) and not meta.get("deletionTimestamp")
+        (self._ready.add if up else self._ready.discard)(meta["uid"])
+        if change != "ADDED":
+            self.fewest = min(self.fewest, len(self._ready))
 
 
 @contextlib.contextmanager

@@ -94,9 +94,13 @@ def write(path: Path, content: bytes) -> None:
     """A whole file that only its owner reads, or none."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     torn = path.with_name(f".{path.name}.{os.getpid()}")
-    torn.touch(mode=0o600)
-    with torn.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    torn.replace(path)
+    try:
+        torn.touch(mode=0o600)
+        with torn.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        torn.replace(path)
+    except OSError:
+        torn.unlink(missing_ok=True)  # a full disk has no room for half a copy
+        raise

@@ -30,6 +30,10 @@ class Damaged(Exception):
     """The state cannot be what the engine wrote; the message says where and how."""
 
 
+class Torn(Damaged):
+    """It is not all there."""
+
+
 @dataclass(frozen=True)
 class State:
     """A sound state.
@@ -95,16 +99,33 @@ def file_of(engine: Engine) -> Path | None:
     return packed if packed.exists() and not plain.exists() else plain
 
 
+def previous(engine: Engine) -> State | None:
+    """The save before the last, which the file backend keeps as `.bak`; None where there is none that is whole."""
+    place = file_of(engine)
+    if place is None:
+        return None
+    try:
+        return parse(_unpacked(place.with_name(f"{place.name}.bak").read_bytes(), place))
+    except (Damaged, OSError, EOFError):
+        return None
+
+
+def _unpacked(raw: bytes, place: Path) -> bytes:
+    return gzip.decompress(raw) if place.suffix == ".gz" else raw
+
+
 def _from_file(place: Path, unclean: bool) -> State:
     raw = place.read_bytes()
     if not raw.strip():
-        raise Damaged(f"{place} is empty")
+        raise Torn(f"{place} is empty")
     wanted = _kept_checksum(place)
     # MD5 is what the backend keeps; it is held against accidents here, not against anybody.
     right = wanted is None or hashlib.md5(raw, usedforsecurity=False).digest() == wanted
     try:
-        found = parse(gzip.decompress(raw) if place.suffix == ".gz" else raw)
-    except (Damaged, OSError, EOFError) as wrong:
+        found = parse(_unpacked(raw, place))
+    except (Torn, EOFError) as wrong:
+        raise Torn(f"{place}: {wrong}") from None
+    except (Damaged, OSError) as wrong:
         raise Damaged(f"{place}: {wrong}") from None
     if not right and not unclean:
         raise Damaged(f"{place} is not what was written: its MD5 is not the one kept in {place.name}.attrs")
@@ -127,7 +148,7 @@ def parse(raw: bytes) -> State:
     try:
         document = json.loads(raw)
     except ValueError as wrong:
-        raise Damaged(f"is cut off or no JSON ({wrong})") from None
+        raise Torn(f"is cut off or no JSON ({wrong})") from None
     if not isinstance(document, dict) or document.get("version") not in _VERSIONS:
         version = document.get("version") if isinstance(document, dict) else None
         raise Damaged(f"has version {version!r}, and this engine's states have {_VERSIONS[0]} to {_VERSIONS[-1]}")

@@ -73,7 +73,7 @@ def restore(
 
     Example: `fleet state restore --stack aws-dev`
     """
-    from fleet.state.guard import restore as put_back  # noqa: PLC0415
+    from fleet.state.replace import restore as put_back  # noqa: PLC0415
 
     done: dict[str, dict[str, Any]] = {}
     for engine in _engines(stack, sandbox):

@@ -1,23 +1,22 @@
-"""The state held against its copies: before a run, on request, and the way back.
+"""The state held against its copies, before a run and on request.
 
 Five faults are found before anything is created: cut off, flipped, empty, older than a copy, and sealed with another
-passphrase. Where the last run was killed, a state that is older or gone is recovery's to mend, from the cloud.
+passphrase. Where the last run did not end well, a state that is older or gone is recovery's to mend, from the cloud, and
+for one that is cut off the newest whole one takes its place before that.
 """
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from fleet.engine import Engine
-from fleet.file_backend import break_dead_locks, locks_of
-from fleet.state.backups import Backup, Backups, Good, write
-from fleet.state.checkpoint import Damaged, State, file_of, read
-from fleet.turn import turn
+from fleet.file_backend import locks_of
+from fleet.state.backups import Backup, Backups, Good
+from fleet.state.checkpoint import Damaged, State, read
 
-_RESTORED = "restored"
+# What a mark says after a restore, by `fleet.state.replace`.
+RESTORED = "restored"
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,15 @@ def mark_of(engine: Engine) -> Path:
     return engine.workspace.running / engine.stack
 
 
+def failed(engine: Engine) -> bool:
+    """Whether the last run did not end well, and nothing was restored since."""
+    mark = mark_of(engine)
+    return mark.exists() and mark.read_text() != RESTORED
+
+
 def _torn(engine: Engine) -> bool:
     """Whether a run was killed, or is under way, between a save and its checksum or a save and its copy."""
-    mark = mark_of(engine)
-    return (mark.exists() and mark.read_text() != _RESTORED) or bool(locks_of(engine))
+    return failed(engine) or bool(locks_of(engine))
 
 
 def verify(engine: Engine, *, secrets: bool = False) -> Verdict:
@@ -137,58 +141,3 @@ def keep(engine: Engine) -> Backup | None:
     """
     state = read(engine, unclean=True)
     return backups_of(engine).take(state) if state is not None else None
-
-
-def restore(engine: Engine, source: Path | None = None) -> Good:
-    """Put a copy back, and let the next run look in the cloud for what was made since; returns what was put back.
-
-    Args:
-        source: the copy; default: the newest good one, if the state is not sound.
-
-    Raises:
-        RuntimeError: someone holds the lock, there is no good copy, or the engine refused it.
-    """
-    with turn(engine.workspace.running, engine.stack):
-        break_dead_locks(engine)
-        return _put_back(engine, source)
-
-
-def _put_back(engine: Engine, source: Path | None) -> Good:
-    copies = backups_of(engine)
-    if source is None:
-        verdict = verify(engine)
-        if not verdict.faults:
-            raise RuntimeError(f"the state of {engine.stack} is sound: name the backup to go back to with --from")
-        chosen = verdict.newest
-    else:
-        chosen = _named(copies, source)
-    if chosen is None:
-        raise RuntimeError(f"there is no good backup of {engine.stack} in {copies.directory}")
-    place = file_of(engine)
-    if place is not None and place.exists():
-        write(copies.directory / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z{place.suffix}", place.read_bytes())
-    else:
-        engine.init()
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        file.write(chosen.state.text)
-        file.flush()
-        done = engine.plain("stack", "import", "--stack", engine.stack, "--file", file.name)
-    if done.returncode != 0:
-        raise RuntimeError(f"the engine refused {chosen.backup.path}: {done.stderr.strip()}")
-    # Newer than every other by its date, so that no run takes the restored state for one that went back by itself.
-    if (put := read(engine)) is not None:
-        copies.take(put)
-    mark = mark_of(engine)
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.write_text(_RESTORED)
-    return chosen
-
-
-def _named(copies: Backups, source: Path) -> Good:
-    for copy in copies.all():
-        if copy.path.resolve() == source.resolve() or copy.path.name == source.name:
-            try:
-                return Good(copy, copy.load())
-            except Damaged as wrong:
-                raise RuntimeError(str(wrong)) from None
-    raise RuntimeError(f"{source} is no backup of this stack: {copies.directory} has them")

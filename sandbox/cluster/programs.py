@@ -77,11 +77,11 @@ class Programs:
     def _look(self) -> None:
         seen = dict(self._seen)
         for uid, pod in seen.items():
-            if uid not in self._running and pod["status"].get("phase") not in ("Succeeded", "Failed"):
+            if uid not in self._running and not _is_over(pod):
                 self._running[uid] = self._start(pod)
         for uid, program in list(self._running.items()):
-            # A node that vanished took the process with it.
-            if uid not in seen:
+            # A node that vanished took the process with it, and an eviction for want of room ends it on the spot.
+            if uid not in seen or _is_over(seen[uid]):
                 program.kill()
                 del self._running[uid]
             else:
@@ -109,3 +109,7 @@ class Programs:
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
+
+
+def _is_over(pod: Object) -> bool:
+    return pod["status"].get("phase") in ("Succeeded", "Failed")

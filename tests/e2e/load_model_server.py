@@ -1,8 +1,8 @@
-"""Clients of a served model, each asking again as soon as it has its answer, until told to stop (SIGTERM).
+"""Clients of a served model, each asking again once it has its answer, until told to stop (SIGTERM).
 
-In the model server's environment: MODEL.onnx NAME HTTP CLIENTS. Prints `asking` once it may be told, and at last how many
-requests were answered, refused for want of room (429), and lost. Each request is a connection of its own, so that each has
-its turn at the Service.
+In the model server's environment: MODEL.onnx NAME HTTP CLIENTS [PAUSE_S]. Prints `asking` once it may be told, and at last
+how many requests were answered, refused for want of room (429), lost, and lost by a client that had just lost one
+(`twice`). Each request is a connection of its own, so that each has its turn at the Service.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TYPES = {"tensor(float)": "FP32", "tensor(int32)": "INT32"}
 BECAME = {200: "answered", 429: "refused"}
 
 
-def main(file: str, name: str, http: str, clients: str) -> None:
+def main(file: str, name: str, http: str, clients: str, pause_s: str = "0") -> None:
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     inputs = []
     for tensor in session.get_inputs():
@@ -32,7 +32,7 @@ def main(file: str, name: str, http: str, clients: str) -> None:
         inputs.append({"name": tensor.name, "datatype": TYPES[tensor.type], "shape": shape, "data": [0] * size})
     body, stop = json.dumps({"inputs": inputs}).encode(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    counts = {"answered": 0, "refused": 0, "lost": 0}
+    counts = {"answered": 0, "refused": 0, "lost": 0, "twice": 0}
     lock = threading.Lock()
 
     def ask() -> str:
@@ -50,10 +50,13 @@ def main(file: str, name: str, http: str, clients: str) -> None:
         return BECAME.get(status, "lost")
 
     def client() -> None:
-        while not stop.is_set():
+        before = ""
+        while not stop.wait(float(pause_s)):
             became = ask()
             with lock:
                 counts[became] += 1
+                counts["twice"] += before == became == "lost"
+            before = became
 
     threads = [threading.Thread(target=client) for _ in range(int(clients))]
     for thread in threads:

@@ -15,7 +15,8 @@ import pytest
 
 from fleet.engine import Engine
 from fleet.operations import Result
-from fleet.state.guard import backups_of, keep, restore, verify
+from fleet.state.guard import backups_of, keep, verify
+from fleet.state.replace import restore
 from tests.e2e.rig import SMALL, STACK, Rig, standing
 
 pytestmark = pytest.mark.sandbox

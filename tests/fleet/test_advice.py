@@ -49,6 +49,12 @@ def test_pain_01_the_sandboxs_refusals_are_known_by_it(cloud: Cloud, spot: bool)
     assert "fleet quota" in (advice("prod", str(refused)) or "")
 
 
+@pytest.mark.parametrize("words", ["write /state/x.tmp: no space left on device", "[Errno 28] No space left on device: 'y'"])
+def test_a_full_disk_is_named_with_what_to_run_then(words: str) -> None:
+    said = advice("prod", words) or ""
+    assert "disk" in said and "run the same command again" in said
+
+
 @pytest.mark.parametrize(
     "words", ["", "error: Duplicate resource URN", "AccessDenied: not authorized to perform eks:CreateCluster"]
 )

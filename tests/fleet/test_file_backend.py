@@ -141,6 +141,21 @@ def test_a_lock_that_cannot_be_read_is_refused_by_name(backend: Backend, text: s
     assert lock.exists()
 
 
+def test_what_is_left_of_a_lock_that_was_never_taken_goes_unless_its_process_lives(backend: Backend, dead: int) -> None:
+    def unnamed(lock: Path) -> Path:
+        """As the backend writes it, before it has its name."""
+        return lock.rename(lock.with_name(f"{lock.name}.18eccc16eac7581c.tmp"))
+
+    cut_off, done_with = unnamed(backend.write("")), unnamed(backend.lock("two", pid=dead))
+    assert break_dead_locks(backend.engine) == [str(dead)]
+    assert not cut_off.exists()
+    assert not done_with.exists()
+    living = unnamed(backend.lock(pid=os.getpid()))
+    with pytest.raises(RuntimeError, match="is locked by jo"):
+        break_dead_locks(backend.engine)
+    assert living.exists()
+
+
 ATTRIBUTES = '{"user.content_type": "application/json", "md5": "xAAA"}'
 
 

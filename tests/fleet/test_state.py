@@ -7,6 +7,7 @@ The files are as the engine's file backend writes them; the engine is a stand-in
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -23,7 +24,8 @@ import pytest
 
 from fleet.state.backups import KEEP, Backups
 from fleet.state.checkpoint import Damaged, State, parse, read
-from fleet.state.guard import Verdict, backups_of, keep, mark_of, restore, trusted, verify
+from fleet.state.guard import Verdict, backups_of, keep, mark_of, trusted, verify
+from fleet.state.replace import mend, restore
 from fleet.workspace import Workspace
 
 STACK = "prod"
@@ -232,6 +234,78 @@ def test_after_a_kill_a_torn_state_is_still_refused(engine: Any, break_: Any) ->
     break_(engine)
     with pytest.raises(RuntimeError, match="not to be trusted"):
         trusted(engine)
+
+
+def before_last(engine: Any, names: tuple[str, ...], minute: int) -> None:
+    """The save before the last, as the backend keeps it."""
+    kept = {"version": 3, "checkpoint": {"latest": deployment(names, minute)}}
+    engine.file.with_name(f"{engine.file.name}.bak").write_text(json.dumps(kept))
+
+
+@pytest.mark.parametrize("break_", [cut, empty])
+@pytest.mark.parametrize(("minute", "resources"), [(1, 4), (-1, 5), (None, 5)])
+def test_what_a_failed_run_tore_is_replaced_by_the_newest_that_is_whole(
+    engine: Any, break_: Any, minute: int | None, resources: int
+) -> None:
+    """The copy is of 10:00; the save before the last is newer, older, or torn as well."""
+    killed(engine)
+    if minute is not None:
+        before_last(engine, ("a", "b"), minute % 60)
+        if minute < 0:
+            bak = engine.file.with_name(f"{engine.file.name}.bak")
+            bak.write_text(bak.read_text().replace("T10:", "T09:"))
+    else:
+        engine.file.with_name(f"{engine.file.name}.bak").write_bytes(b"")
+    break_(engine)
+    torn = engine.file.read_bytes()
+    assert f"by one of {resources} resources" in (mend(engine) or "")
+    state = trusted(engine)
+    assert state is not None
+    assert state.resources == resources
+    (replaced,) = backups_of(engine).directory.glob("replaced-*")
+    assert replaced.read_bytes() == torn
+    assert mark_of(engine).read_text() == "", "recovery must still look for what neither knew"
+    assert mend(engine) is None
+
+
+def test_a_torn_state_of_a_first_run_is_left_to_recovery_whole(tmp_path: Path) -> None:
+    fresh: Any = Engine(tmp_path)
+    fresh.save(deployment())
+    killed(fresh)
+    cut(fresh)
+    assert "by none" in (mend(fresh) or "")
+    assert trusted(fresh) is None
+
+
+def test_a_state_of_another_version_is_not_taken_for_torn(engine: Any) -> None:
+    killed(engine)
+    engine.file.write_text(engine.file.read_text().replace('"version": 3', '"version": 9'))
+    assert mend(engine) is None
+    with pytest.raises(RuntimeError, match="has version 9"):
+        trusted(engine)
+
+
+def test_what_no_run_of_ours_tore_is_not_mended(engine: Any) -> None:
+    cut(engine)
+    assert mend(engine) is None
+    killed(engine)
+    mark_of(engine).write_text("restored")
+    assert mend(engine) is None
+
+
+def test_without_room_for_what_was_torn_nothing_is_changed(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed(engine)
+    cut(engine)
+    torn, files = engine.file.read_bytes(), sorted(backups_of(engine).directory.iterdir())
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        mend(engine)
+    assert engine.file.read_bytes() == torn
+    assert sorted(backups_of(engine).directory.iterdir()) == files
 
 
 def test_a_stack_that_was_never_up_is_no_fault(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from sandbox.control_plane import ControlPlane
 from tests import waiting
 from tests.accelerator_pools import pool_of
 from tests.sandbox.test_nodes import as_the_cloud_makes_it, plugin
-from tests.watching import watching
+from tests.watching import Budget, watching
 
 until = partial(waiting.until, seconds=120)
 pytestmark = pytest.mark.sandbox
@@ -63,7 +63,7 @@ class Fleet:
             made = as_the_cloud_makes_it(rung)
             self.sim.set_pool(replace(made, min_nodes=0, max_nodes=rung.max_nodes, size=size, autoscaled=True))
         if self.pool.needs_device_plugin:
-            self.post("/apis/apps/v1/namespaces/default/daemonsets", _plugin())
+            self.post("/apis/apps/v1/namespaces/default/daemonsets", device_plugin())
         if cloud is Cloud.AWS:
             self.sim.set_pool(_system(self.pool))
             self.post("/api/v1/namespaces/kube-system/pods", _cluster_autoscaler(self.sim.nodes("system")[0]))
@@ -116,7 +116,7 @@ def _cluster_autoscaler(node: str) -> dict[str, Any]:
     return {"metadata": {"name": "autoscaler", "labels": labels}, "spec": {"nodeName": node, "containers": [container]}}
 
 
-def _plugin() -> dict[str, Any]:
+def device_plugin() -> dict[str, Any]:
     spec = plugin("p", "nvcr.io/nvidia/k8s-device-plugin:v0.17.4", "")["spec"]
     spec.pop("nodeName")
     labels = {"app": "plugin"}
@@ -173,21 +173,6 @@ def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         plane.stop()
 
 
-class Budget:
-    """The fewest ready pods at any moment, as the disruption controller counts them."""
-
-    def __init__(self) -> None:
-        self._ready: set[str] = set()
-        self.fewest = REPLICAS
-
-    def see(self, change: str, pod: dict[str, Any]) -> None:
-        meta = pod["metadata"]
-        up = change != "DELETED" and is_ready(pod) and not meta.get("deletionTimestamp")
-        (self._ready.add if up else self._ready.discard)(meta["uid"])
-        if change != "ADDED":
-            self.fewest = min(self.fewest, len(self._ready))
-
-
 def identities(fleet: Fleet) -> dict[str, str]:
     """Name -> providerID of every node."""
     return {n["metadata"]["name"]: n["spec"]["providerID"] for n in fleet.api.call("GET", "/api/v1/nodes")["items"]}
@@ -209,7 +194,7 @@ def test_pain_06_what_a_wave_takes_comes_back_as_new_nodes(fleet: Fleet, turn: i
     assert until(lambda: len(fleet.sim.nodes("gpu")) == REPLICAS), (
         "one that the last wave left over goes, so that each has work"
     )
-    before, budget = identities(fleet), Budget()
+    before, budget = identities(fleet), Budget(REPLICAS)
     count = max(1, REPLICAS * percent // 100)
     with watching(fleet.plane, PODS, budget.see):
         taken = fleet.sim.reclaim("gpu", count, notice * NOTICE_S[fleet.cloud], random.Random(seed).sample)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +76,18 @@ def test_a_file_that_is_not_there_is_said(place: str, tmp_path: Path) -> None:
     for checksum in (None, SHA):
         with pytest.raises(ModelError, match=r"(m|none)\.onnx"):
             store.fetch([(place, checksum)], tmp_path)
+
+
+def test_a_store_that_does_not_answer_is_told_while_it_is_waited_for(remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = type(fsspec.filesystem("memory"))
+    at_once, told = system.open, threading.Event()
+    monkeypatch.setattr(store, "_SILENT_S", 0.05)
+    monkeypatch.setattr(store.log, "warning", lambda *_, **__: told.set())
+    assert store.read(f"{remote}/m.onnx", 10_000) == DATA
+    monkeypatch.setattr(system, "open", lambda *args, **more: told.wait(10) and at_once(*args, **more))
+    assert not told.is_set()
+    assert store.read(f"{remote}/m.onnx", 10_000) == DATA
+    assert told.is_set()
 
 
 def test_two_files_of_one_name_cannot_lie_side_by_side(remote: str, tmp_path: Path) -> None:

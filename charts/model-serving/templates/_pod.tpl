@@ -55,10 +55,14 @@ securityContext:
 nodeSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.tolerations }}
 tolerations:
+  # A replica on a node that went silent serves nobody; Kubernetes by itself waits five minutes for such a node.
+  {{- range $key := list "not-ready" "unreachable" }}
+  - {key: node.kubernetes.io/{{ $key }}, operator: Exists, effect: NoExecute, tolerationSeconds: 30}
+  {{- end }}
+  {{- with .Values.tolerations }}
   {{- toYaml . | nindent 2 }}
-{{- end }}
+  {{- end }}
 {{- with .Values.resourceClaims }}
 resourceClaims:
   {{- range . }}
