@@ -106,6 +106,7 @@ docs: $(STAMP) ## Write what is made from the code: pages, figures of the notes,
 	$(BIN)/python -m charts
 	$(BIN)/python -m policies.accel_policies.page
 	$(BIN)/python -m fleet.admission.page
+	$(BIN)/python -W ignore -m docs.priced_programs
 	$(BIN)/python -m notes
 	$(BIN)/python -m diagrams
 	$(BIN)/python -m docs.coverage
