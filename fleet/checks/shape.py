@@ -53,6 +53,15 @@ _STAND_INS: dict[str, Any] = {
     "resource": "unknown",
     "reason": "nobody knows",
     "expires": "2999-01-01",
+    "hours": 1,
+    "id": "unknown",
+    "subnets": {"unknown": "unknown"},
+    "purchase": "spot",
+    "address": "unknown",
+    "start": "0 8 * * *",
+    "end": "0 18 * * *",
+    "replicas": 1,
+    "type": "v3-8",
     **_CLUSTER,
 }
 # For an item of a list, which must not go: the items after it would move up, and their errors to other lines.
@@ -68,7 +77,6 @@ _ITEM_STAND_INS: dict[str, Any] = {
     "hosts": "unknown",
     "without": "offered",
     "remediate": "aws-node-imdsv2",
-    "waivers": {"rule": "unknown", "resource": "unknown", "reason": "nobody knows", "expires": "2999-01-01"},
 }
 
 
@@ -161,13 +169,22 @@ def _replace(data: Any, path: Path) -> None:
     # A field inside something misshapen that went before it, in the same round.
     parent = _at(data, path[:-1])
     if isinstance(parent, list):
-        parent[int(path[-1])] = _ITEM_STAND_INS.get(str(path[-2]), "")
+        item = _model_at(path)
+        parent[int(path[-1])] = (
+            {name: copy.deepcopy(_STAND_INS[name]) for name in _required(item)}
+            if item
+            else _ITEM_STAND_INS.get(str(path[-2]), "")
+        )
     elif isinstance(parent, dict):
         model, name = _model_at(path[:-1]), str(path[-1])
-        if model and name in model.model_fields and model.model_fields[name].is_required():
+        if model and name in _required(model):
             parent[name] = copy.deepcopy(_STAND_INS[name])
         else:
             parent.pop(path[-1], None)
+
+
+def _required(model: type[BaseModel]) -> list[str]:
+    return [name for name, field in model.model_fields.items() if field.is_required()]
 
 
 def _at(data: Any, path: Path) -> Any:

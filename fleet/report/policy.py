@@ -47,7 +47,7 @@ class Recorded:
     fault: str = ""
 
 
-def recorded(file: Path, base: Path | None, root: Path = ROOT) -> Recorded:
+def recorded(file: Path, base: Path | None, root: Path) -> Recorded:
     """Of a stack file, and of its base where there is one.
 
     Args:
@@ -56,7 +56,7 @@ def recorded(file: Path, base: Path | None, root: Path = ROOT) -> Recorded:
     Raises:
         ProgramError: the stack's own failed. A base that does not run is none to refuse a change for.
     """
-    rows = registrations(file)
+    rows = registrations(file, ROOT)
     if base is None or not base.exists():
         return Recorded(rows, None if base is None else ())
     try:
@@ -65,7 +65,7 @@ def recorded(file: Path, base: Path | None, root: Path = ROOT) -> Recorded:
         return Recorded(rows, fault=str(wrong))
 
 
-def registrations(file: Path, root: Path = ROOT) -> list[dict[str, Any]]:
+def registrations(file: Path, root: Path) -> list[dict[str, Any]]:
     """What the program of a stack file registers, as a preview would see it. Takes the SDKs of its clouds, and seconds.
 
     Args:

@@ -87,8 +87,10 @@ def _needs(found: Iterable[Thing]) -> list[QuotaNeed]:
 
 def _policy(program: Program, spec: StackSpec | None) -> Policy:
     """What was said when the program ran, and of our own pack what it says now where it was not asked then."""
-    said_then = ((one.policy, one.level, name_of(one.urn), one.message) for one in program.violations or ())
-    told = tuple(Finding(*map(one_line, parts)) for parts in said_then)
+    told = tuple(
+        Finding(one_line(one.policy), one_line(one.level), one_line(name_of(one.urn)), one_line(one.message))
+        for one in program.violations or ()
+    )
     if not program.rows:
         return Policy(program.violations is not None, told)
     own = judged(program.rows, spec)

@@ -26,7 +26,7 @@ from sandbox.cloud.server import app
 from sandbox.cloud.world import World
 from sandbox.cluster.api import is_ready
 from tests.accelerator_pools import pool_of
-from tests.sandbox.test_spot import _plugin, _system
+from tests.sandbox.test_spot import _system, device_plugin
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION, NAME, ZONES = "us-east-1", "trial-main", ("us-east-1a", "us-east-1b")
@@ -61,7 +61,7 @@ class Trial:
         self.api, self.plane = self.sim.api, self.sim.control_plane
         system = _system(pool_of(hardware("g6.xlarge")))
         self.sim.set_pool(replace(system, size=1))
-        self.api.call("POST", "/apis/apps/v1/namespaces/default/daemonsets", _plugin())
+        self.api.call("POST", "/apis/apps/v1/namespaces/default/daemonsets", device_plugin())
         world.clusters.addon(self.plane.endpoint, "karpenter-crd", present=True)
         self._release()
         world.clusters.addon(self.plane.endpoint, "karpenter", present=True)

@@ -21,7 +21,7 @@ from sandbox.cluster.api import ApiError, is_ready
 from sandbox.control_plane import ControlPlane
 from tests import waiting
 from tests.sandbox.test_nodes import as_the_cloud_makes_it
-from tests.sandbox.test_spot import _cluster_autoscaler, _deployment, _expander, _plugin, _system
+from tests.sandbox.test_spot import _cluster_autoscaler, _deployment, _expander, _system, device_plugin
 
 until = partial(waiting.until, seconds=120)
 pytestmark = pytest.mark.sandbox
@@ -61,7 +61,7 @@ def climber(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Cl
         for rung in pool.rungs:
             sim.set_pool(replace(as_the_cloud_makes_it(rung), min_nodes=0, max_nodes=rung.max_nodes, size=0, autoscaled=True))
         if pool.needs_device_plugin:
-            sim.api.call("POST", "/apis/apps/v1/namespaces/default/daemonsets", _plugin())
+            sim.api.call("POST", "/apis/apps/v1/namespaces/default/daemonsets", device_plugin())
         if cloud is Cloud.AWS:
             sim.set_pool(_system(pool))
             pod = _cluster_autoscaler(sim.nodes("system")[0])

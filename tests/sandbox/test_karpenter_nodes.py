@@ -20,7 +20,7 @@ from sandbox.cloud.server import _exhaust, _quota, _reclaim, _reserve, _resize, 
 from tests import waiting
 from tests.accelerator_pools import pool_of
 from tests.sandbox.karpenter_cluster import CLAIMS, NAME, REGION, TEMPLATE, ZONES, Trial, hardware, serving
-from tests.sandbox.test_spot import _plugin
+from tests.sandbox.test_spot import device_plugin
 from tests.watching import watching
 
 until = partial(waiting.until, seconds=180)
@@ -185,7 +185,7 @@ def test_pain_13_what_is_reserved_comes_first_and_no_more_of_it_than_there_is(tr
 
 def test_nodes_side_by_side_have_their_adapters(trial: Trial) -> None:
     trial.make("aws:ec2/placementGroup:PlacementGroup", name="side", strategy="cluster")
-    adapters = _plugin()
+    adapters = device_plugin()
     adapters["metadata"]["name"] = "adapters"
     adapters["spec"]["template"]["spec"]["containers"][0]["image"] = versions.EFA_DEVICE_PLUGIN_IMAGE
     trial.api.call("POST", "/apis/apps/v1/namespaces/default/daemonsets", adapters)

@@ -20,7 +20,7 @@ from sandbox.cluster import ClusterSim, node_provisioning
 from sandbox.cluster.api import ApiError, is_ready
 from sandbox.control_plane import ControlPlane
 from tests import waiting
-from tests.sandbox.test_spot import _deployment, _plugin
+from tests.sandbox.test_spot import _deployment, device_plugin
 
 until = partial(waiting.until, seconds=120)
 pytestmark = pytest.mark.sandbox
@@ -84,7 +84,7 @@ def test_pain_06_nodes_come_by_weight_within_limits_fall_back_and_go(sim: Cluste
         post(sim, CLASSES, "karpenter.azure.com/v1beta1", "AKSNodeClass", rung.physical_name, how)
         post(sim, "/apis/karpenter.sh/v1/nodepools", "karpenter.sh/v1", "NodePool", rung.physical_name, what)
     assert until(lambda: sizes(sim) == {"t4": 0, "t4od": 0}), sizes(sim)
-    sim.api.call("POST", "/apis/apps/v1/namespaces/default/daemonsets", _plugin())
+    sim.api.call("POST", "/apis/apps/v1/namespaces/default/daemonsets", device_plugin())
     sim.api.call("POST", "/apis/apps/v1/namespaces/default/deployments", _deployment(pool, MOST + 1))
 
     # All of the spot that its limit lets be, and on-demand for the pod that it has no room for.

@@ -21,7 +21,7 @@ from sandbox.cluster.api import is_ready
 from tests import waiting
 from tests.accelerator_pools import pool_of
 from tests.sandbox.test_nodes import PLUGIN_IMAGES, as_the_cloud_makes_it
-from tests.sandbox.test_spot import MACHINES, OD, _cluster_autoscaler, _deployment, _expander, _plugin, _system
+from tests.sandbox.test_spot import MACHINES, OD, _cluster_autoscaler, _deployment, _expander, _system, device_plugin
 from tests.watching import watching
 
 until = partial(waiting.until, seconds=120)
@@ -48,7 +48,7 @@ class Cluster:
             pool_of(machine(cloud, MACHINES[cloud]), name="gpu", physical_name="gpu", max_nodes=MOST)
         )
         if self.pool.needs_device_plugin:
-            self.api.call("POST", "/apis/apps/v1/namespaces/default/daemonsets", _plugin())
+            self.api.call("POST", "/apis/apps/v1/namespaces/default/daemonsets", device_plugin())
         if cloud is Cloud.AWS:
             self.sim.set_pool(_system(self.pool))
             pod = _cluster_autoscaler(self.sim.nodes("system")[0])
@@ -189,7 +189,7 @@ def test_pain_07_an_eks_pool_at_zero_grows_by_the_tags_of_its_group(cluster: Clu
         },
     )
     asg = group.outputs["resources"][0]["autoscalingGroups"][0]["name"]
-    plugin = _plugin()
+    plugin = device_plugin()
     plugin["metadata"]["name"] = "neuron"
     plugin["spec"]["template"]["spec"]["containers"][0]["image"] = PLUGIN_IMAGES[1]
     cluster.api.call("POST", "/apis/apps/v1/namespaces/default/daemonsets", plugin)
