@@ -78,13 +78,15 @@ class ClusterSim:
         self._loop.start()
 
     def set_pool(self, pool: NodePool) -> None:
-        """Create or change a pool; returns when its nodes are registered."""
+        """Create or change a pool; returns when its nodes are registered, and those of another make are gone."""
         with self._lock:
             before = self._pools.get(pool.name)
             self._pools[pool.name] = pool
             if before is not None and (before.all_taints(), before.labels) != (pool.all_taints(), pool.labels):
                 self._relabel(pool)
+            old = self.nodes(pool.name) if before is not None and before.make != pool.make and not pool.hosts else []
             self._fill(pool)
+        self._roll(pool, old)
 
     def remove_pool(self, name: str) -> None:
         """Drain and delete a pool."""
@@ -169,6 +171,16 @@ class ClusterSim:
             self._register(pool.node(zone))
         for node in present[pool.size :]:
             self._remove(node["metadata"]["name"])
+
+    def _roll(self, pool: NodePool, old: list[str]) -> None:
+        """A machine stays as it was made: one by one another comes, and then it is drained, as clouds do it.
+
+        https://docs.aws.amazon.com/eks/latest/userguide/managed-node-update-behavior.html
+        """
+        for node in self._nodes_of(pool.name):
+            if (name := node["metadata"]["name"]) in old:
+                self._register(pool.node(pool.zone_of(node)))
+                self._remove(name)
 
     def _match_hosts(self, pool: NodePool, present: list[str]) -> None:
         for name in pool.hosts:

@@ -160,6 +160,11 @@ class NodePool:
         return {"cpu": str(vcpus), "memory": f"{memory}Gi", "pods": "110", "ephemeral-storage": f"{self.disk_gib}Gi"}
 
     @property
+    def make(self) -> tuple[object, ...]:
+        """What of a node only another machine has otherwise."""
+        return self.machine_name, self.disk_gib, self.efa, self.sharing
+
+    @property
     def parts(self) -> int:
         """Accelerators of one node as they were cut, before any device plugin multiplies them."""
         return self.hardware.accelerators * (self.sharing.slots if self.sharing else 1) if self.hardware else 0

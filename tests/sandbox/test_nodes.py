@@ -271,3 +271,17 @@ def test_a_control_plane_stops_whole_and_comes_back_as_it_was(tmp_path_factory: 
     assert again.endpoint == endpoint
     assert '"name":"kept"' in again.get("/api/v1/namespaces/kept").replace(" ", "")
     again.stop()
+
+
+def test_machines_of_another_make_are_other_machines(cluster: Cluster) -> None:
+    pool = as_the_cloud_makes_it(replace(next(iter(cluster.pools.values())), name="rolled", physical_name="rolled"))
+    cluster.sim.set_pool(replace(pool, size=2, max_nodes=2))
+    before = cluster.sim.nodes("rolled")
+    cluster.sim.set_pool(replace(pool, size=2, max_nodes=2, labels={**pool.labels, "team": "ads"}))
+    assert cluster.sim.nodes("rolled") == before, "a label is put on what stands"
+    cluster.sim.set_pool(replace(pool, size=2, max_nodes=2, disk_gib=pool.disk_gib + 100))
+    after = cluster.sim.nodes("rolled")
+    assert len(after) == 2
+    assert not {*before} & {*after}
+    nodes = [n for n in cluster.sim.api.call("GET", "/api/v1/nodes")["items"] if n["metadata"]["name"] in after]
+    assert {n["status"]["capacity"]["ephemeral-storage"] for n in nodes} == {f"{pool.disk_gib + 100}Gi"}
