@@ -1,8 +1,8 @@
 """What this platform's own add-ons do not meet, each with its reason and its end: waived in every stack, by what was found.
 
 A row waives one value of one rule and nothing else: an image by its name, so that another tag is judged again. After a
-row's end the violation counts again and says so. To mend one, put the digest into `infra/versions.py` where the registry
-can be reached (`docker buildx imagetools inspect IMAGE`) and delete the row.
+row's end the violation counts again and says so. Images: `python -m infra.digests` pins them where their registries can be
+reached, and what is pinned needs no row.
 """
 
 from __future__ import annotations
