@@ -1,9 +1,9 @@
 """Every version that a person may want to move, one constant each. Sources are the projects' own release pages.
 
-An image goes by its digest, too, where `infra/digests.csv` has it.
+An image goes by its digest, too, where the catalogue's `digests.csv` has it.
 """
 
-from infra.digests import pinned
+from fleet.catalog.digests import pinned
 
 # Kubernetes minor on offer on all three clouds (EKS, GKE regular channel, AKS), 2026-11: in the middle of those that
 # fleet/catalog/data/kubernetes.csv knows, and supported by each until 2027-03 at least.

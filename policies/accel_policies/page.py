@@ -44,8 +44,8 @@ In the stack file. By default critical rules refuse a change, in `environment: p
 others advise. A production stack therefore names its models' images by digest, and says of a dear pool (`labels:`) whose it is
 and when it ends. What add-ons of this platform do not meet is waived by the pack itself, with a reason and an end
 (`policies/accel_policies/own_waivers.py`): images whose digest nobody could look up are named by their makers' release tags.
-`python -m infra.digests` looks them up where their registries can be reached and writes `infra/digests.csv`, by which every
-stack then names them; a tag that has come to be another image is refused.
+`python -m infra.digests` looks them up where their registries can be reached and writes
+`fleet/catalog/data/digests.csv`, by which every stack then names them; a tag that has come to be another image is refused.
 
 ```yaml
 policies:

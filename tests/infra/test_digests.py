@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from infra import digests, versions
-from infra.digests import DigestError, digest, images, look_up, pinned
+from fleet.catalog import digests
+from fleet.catalog.digests import DigestError, Pin, pinned
+from fleet.registry import client, digest, look_up
+from infra import digests as command
+from infra import versions
 
 pytestmark = pytest.mark.enable_socket
 INDEX = b'{"schemaVersion": 2, "manifests": []}'
@@ -65,8 +69,8 @@ def host() -> Iterator[str]:
 
 @pytest.fixture
 def http() -> Iterator[httpx2.Client]:
-    with httpx2.Client(follow_redirects=True, timeout=10) as client:
-        yield client
+    with client() as made:
+        yield made
 
 
 @pytest.mark.parametrize("name", ["plain", "token", "moved"])
@@ -89,10 +93,11 @@ def test_a_registry_that_is_not_there_is_told(http: httpx2.Client) -> None:
 
 def test_a_tag_that_has_come_to_be_another_image_is_not_taken(host: str, http: httpx2.Client) -> None:
     image = f"{host}/plain:1.0"
-    assert list(look_up(http, {}, [image])) == [(image, FOUND, "new")]
-    assert list(look_up(http, {image: {"digest": FOUND}}, [image])) == [(image, FOUND, "same")]
-    ((_, kept, said),) = look_up(http, {image: {"digest": OTHER}}, [image])
-    assert kept == OTHER
+    before = Pin(image, FOUND, "elsewhere", "2026-11-01")
+    assert [pin for pin, _ in look_up(http, {}, [image], "2026-11-30")] == [Pin(image, FOUND, host, "2026-11-30")]
+    assert [pin for pin, _ in look_up(http, {image: before}, [image], "2026-11-30")] == [before]
+    ((pin, said),) = look_up(http, {image: replace(before, digest=OTHER)}, [image], "2026-11-30")
+    assert pin is None
     assert f"was {OTHER} and is {FOUND} now" in said
 
 
@@ -100,26 +105,25 @@ def test_the_command_writes_what_is_new_and_keeps_what_is_there(
     host: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "digests.csv"
-    file.write_text(f"image,digest,read,source\nz.example/kept:1,{OTHER},2026-11-30,elsewhere\n")
+    file.write_text(f"image,digest,source,as_of\nz.example/kept:1,{OTHER},elsewhere,2026-11-30\n")
     monkeypatch.setattr(digests, "FILE", file)
-    monkeypatch.setattr(digests, "images", lambda: [f"{host}/plain:1.0", f"{host}/closed:1.0"])
-    digests.rows.cache_clear()
+    monkeypatch.setattr(command, "images", lambda: [f"{host}/plain:1.0", f"{host}/closed:1.0"])
+    digests.pins.cache_clear()
     try:
-        assert digests.main() == 1, "one could not be had"
-        digests.rows.cache_clear()
+        assert command.main() == 1, "one could not be had"
+        assert "asks who you are" in capsys.readouterr().err
         assert pinned(f"{host}/plain:1.0") == f"{host}/plain:1.0@{FOUND}"
         assert pinned("z.example/kept:1") == f"z.example/kept:1@{OTHER}"
         assert pinned(f"{host}/closed:1.0") == f"{host}/closed:1.0"
-        assert "asks who you are" in capsys.readouterr().err
-        file.write_text("image,digest,read,source\na:1,sha256:12,2026-11-30,x\n")
-        digests.rows.cache_clear()
+        file.write_text("image,digest,source,as_of\na:1,sha256:12,x,2026-11-30\n")
+        digests.pins.cache_clear()
         with pytest.raises(DigestError, match="line 2"):
             pinned("a:1")
     finally:
-        digests.rows.cache_clear()
+        digests.pins.cache_clear()
 
 
 def test_every_image_with_a_tag_is_looked_up_and_a_row_is_of_one_of_them() -> None:
-    assert len(images()) > 15
-    assert {*digests.rows()} <= {*images()}
+    assert len(command.images()) > 15
+    assert {*digests.pins()} <= {*command.images()}
     assert versions.PAUSE_IMAGE == pinned("registry.k8s.io/pause:3.10") != "registry.k8s.io/pause:3.10"
