@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import toolchain
+from sandbox import processes, toolchain
 from sandbox.addons import TOOLS
 from sandbox.cloud.client import Client
 from sandbox.cluster.api import is_ready
@@ -92,7 +92,9 @@ def test_spot_that_is_taken_comes_back_as_what_there_is(fork: Fork) -> None:
     def bought() -> set[str]:
         return {n["metadata"]["labels"]["accelfleet.io/purchase"] for n in nodes(fork)}
 
-    assert until(lambda: bought() == {"on-demand"} and ready(fork) == 2, 120), nodes(fork)
+    # What it was refused once Karpenter asks for again after three minutes.
+    came = until(lambda: bought() == {"on-demand"} and ready(fork) == 2, 300)
+    assert came, [nodes(fork), *(processes.tail(log, 40) for log in fork.home.glob("clusters/aws/*/logs/karpenter.log"))]
     fork.run("sandbox", "exhaust", NAME, "l4", "--undo")
     assert "no changes" in fork.fleet("up", "--expect-no-changes")
 

@@ -45,6 +45,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "managed_prices.csv": ("cloud", "region", "section", "machine"),
     "places.csv": ("cloud", "region"),
     "service_quotas.csv": ("cloud", "section", "of"),
+    "digests.csv": ("image",),
     "plain_prices.csv": ("cloud", "region", "machine"),
     "storage.csv": ("cloud", "region", "kind", "gib"),
     "drivers.csv": ("cloud", "family", "accelerator", "kubernetes"),

@@ -23,7 +23,7 @@ from sandbox.cluster import ClusterSim, gke_networks
 from sandbox.cluster.api import Api, ApiError, is_ready
 from sandbox.control_plane import ControlPlane
 from tests.accelerator_pools import pool_of
-from tests.sandbox.test_nodes import Cluster, as_the_cloud_makes_it, plugin
+from tests.sandbox.test_nodes import Cluster, as_the_cloud_makes_it, plugin, refusal
 from tests.waiting import until
 
 pytestmark = pytest.mark.sandbox
@@ -95,7 +95,9 @@ def pod(name: str, pool: AcceleratorPool, count: int) -> dict[str, Any]:
 def test_pain_12_networks_are_a_nodes_once_their_objects_name_its_interfaces(cluster: Cluster, key: str, nics: int) -> None:
     pool = cluster.pools[key]
     cluster.create(pod(f"{key}-early", pool, 8))
-    assert f"Insufficient {GKE_NETWORK_RESOURCES}{key}-" in cluster.settle([f"{key}-early"])[f"{key}-early"]
+    # Nodes that have just come are refused for a moment as not ready.
+    lacks = f"Insufficient {GKE_NETWORK_RESOURCES}{key}-"
+    assert until(lambda: lacks in (refusal(cluster.pods()[f"{key}-early"]) or ""), seconds=60)
     attach(cluster.sim.api, pool)
     assert until(lambda: is_ready(cluster.pods()[f"{key}-early"]), seconds=60)
     (node,) = cluster.sim.nodes(pool.physical_name)
