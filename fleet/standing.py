@@ -202,10 +202,10 @@ def _pool(
         max_nodes=int(about["maxNodes"]),
         nodes=len(mine),
         otherwise=dict(ways),
-        ready=sum(_condition(n) for n in mine),
+        ready=sum(is_ready(n) for n in mine),
         accelerators=sum(offered) * per_node // slots,
         missing=sum(o < slots for o in offered),
-        pods_ready=sum(_condition(p) for p in serving if p["spec"].get("nodeName") in names),
+        pods_ready=sum(is_ready(p) for p in serving if p["spec"].get("nodeName") in names),
         pods=len(serving),
         cost=cost,
         billed_usd_month=sum((usd for usd in billed if usd is not None), Decimal(0)) if None not in billed else None,
@@ -233,7 +233,8 @@ def _priced(cloud: Cloud, region: str, about: dict[str, Any]) -> tuple[Machine |
     return made, Offer(region=region, machine=made, on_demand=own, spot=None, source="hosts.usd_hour", as_of="stack file")
 
 
-def _condition(thing: dict[str, Any]) -> bool:
+def is_ready(thing: dict[str, Any]) -> bool:
+    """Whether a node or a pod says that it is."""
     conditions = thing.get("status", {}).get("conditions") or []
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 

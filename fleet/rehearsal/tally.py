@@ -16,7 +16,7 @@ from typing import Literal
 from fleet.contract import POOL_LABEL
 from fleet.kubectl import Object
 from fleet.report.model import Disruption, Stuck
-from fleet.standing import why_waits
+from fleet.standing import is_ready, why_waits
 
 # (kind, `namespace/name`)
 Key = tuple[str, str]
@@ -199,11 +199,6 @@ def workload(pod: Object) -> Key:
     if kind == "ReplicaSet" and (suffix := (about.get("labels") or {}).get(_HASH)):
         kind, name = "Deployment", name.removesuffix(f"-{suffix}")
     return kind, f"{about['namespace']}/{name}"
-
-
-def is_ready(thing: Object) -> bool:
-    """Whether a pod says that it serves."""
-    return any(c["status"] == "True" for c in _conditions(thing, "Ready"))
 
 
 def _by_workload(pods: Iterable[Object]) -> dict[Key, list[Object]]:

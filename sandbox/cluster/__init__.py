@@ -86,7 +86,8 @@ class ClusterSim:
                 self._relabel(pool)
             old = self.nodes(pool.name) if before is not None and before.make != pool.make and not pool.hosts else []
             self._fill(pool)
-        self._roll(pool, old)
+        if old:
+            self._roll(pool, old)
 
     def remove_pool(self, name: str) -> None:
         """Drain and delete a pool."""
