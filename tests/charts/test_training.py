@@ -129,6 +129,7 @@ def test_every_worker_meets_at_the_first_with_a_process_an_accelerator(render, l
         assert command[0] == "torchrun"
         assert (flags["nnodes"], flags["nproc_per_node"]) == ("3", "8")
         assert (flags["rdzv_backend"], flags["rdzv_endpoint"]) == ("c10d", "fit-0.fit:29500")
+    assert {"name": "TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "value": "1"} in container["env"], "else workers do not meet again"
     ranks = [one for one in container["env"] if one["name"] == "NODE_RANK"]
     assert ranks[0]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.annotations['batch.kubernetes.io/job-completion-index']"
     if launcher == "deepspeed":

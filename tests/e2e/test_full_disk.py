@@ -105,12 +105,15 @@ def test_a_run_that_begins_on_a_full_disk_changes_nothing_and_leaves_nothing_in_
     assert after.ok, after.outcome.errors
 
 
-@pytest.mark.parametrize("verb", ["up", "destroy"])
-def test_a_full_disk_under_a_run_loses_nothing(disk: Disk, rig: Rig, verb: str) -> None:
+@pytest.mark.parametrize("phase", ["create", "update", "delete"])
+def test_a_full_disk_under_a_run_loses_nothing(disk: Disk, rig: Rig, phase: str) -> None:
+    verb = "destroy" if phase == "delete" else "up"
     rig.set_generation(1)
-    if verb == "destroy":
+    if phase != "create":
         assert rig.run("up").ok
-    first = run_into(disk, rig, verb, random.Random(verb).randint(2, 6))
+    if phase == "update":
+        rig.set_generation(2)
+    first = run_into(disk, rig, verb, random.Random(phase).randint(2, 6))
     assert full(first), first
     disk.clear()
     last = rig.run(verb)

@@ -182,6 +182,10 @@ env:
     value: {{ $value | quote }}
   {{- end }}
   {{- if ne .Values.engine "rayjob" }}
+  # Workers that begin again read in the launcher's store where the dead ones listened: each round has its own.
+  # https://github.com/pytorch/pytorch/issues/135712
+  - name: TORCH_DISABLE_SHARE_RDZV_TCP_STORE
+    value: "1"
   - name: NODE_RANK
     valueFrom:
       fieldRef:
