@@ -13,6 +13,9 @@ PROJECTS_STAMP := $(PROJECTS)/.installed
 TRAINING := .venv-training
 TRAINING_STAMP := $(TRAINING)/.installed
 
+# Containers like to set it; here hundreds of interpreters start, and each would compile the same modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install browser torch toolchain environments demo test check lint types unit serving-test projects-test bench schema lock docs clean
 
