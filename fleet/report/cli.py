@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import os
 from contextlib import ExitStack
-from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +15,7 @@ from rich.console import Console
 from fleet.arguments import Format, load_or_exit, select_stacks
 from fleet.load import StackErrors
 from fleet.rehearsal import Asked
+from fleet.report.gates import Gate, refusals
 from fleet.rollout import load
 from fleet.workspace import ROOT, STACKS
 
@@ -32,13 +32,6 @@ class Shape(StrEnum):
     JSON = "json"
     HTML = "html"
     SARIF = "sarif"
-
-
-class Gate(StrEnum):
-    DESTRUCTIVE = "destructive"
-    QUOTA = "quota"
-    POLICY = "policy"
-    REHEARSAL = "rehearsal"
 
 
 def report(
@@ -123,7 +116,7 @@ def report(
         _print(made, Console(width=None if Console().is_terminal else 140), all_)
     else:
         print(text, end="")  # noqa: T201
-    refused = _refusals(made, max_increase, fail_on or [], all_)
+    refused = refusals(made, max_increase, fail_on or [], all_)
     for said in refused:
         Console(stderr=True, soft_wrap=True).print(said, style="red", highlight=False, markup=False)
     raise typer.Exit(1 if refused else 0)
@@ -308,36 +301,3 @@ def _print(made: Report, console: Console, all_: bool) -> None:
 
     for part in terminal(made, all_):
         console.print(part, highlight=False)
-
-
-def _refusals(made: Report, max_increase: float | None, gates: list[Gate], all_: bool) -> list[str]:
-    said = []
-    unread = [stack.stack for stack in made.stacks if stack.base_faults]
-    if unread and (max_increase is not None or Gate.DESTRUCTIVE in gates):
-        said.append(f"the base of {', '.join(unread)} cannot be read, so that nobody can say what changes")
-    if max_increase is not None and made.increase > Decimal(str(max_increase)):
-        said.append(f"the expected cost rises by ${made.increase:,.2f} a month, more than --max-increase {max_increase:,.2f}")
-    if Gate.DESTRUCTIVE in gates and made.destructive:
-        said.append(f"{made.destructive} made anew or deleted (--fail-on destructive)")
-    if Gate.DESTRUCTIVE in gates and (rehearsed := sum(len(s.rehearsal.destructive) for s in made.stacks if s.rehearsal)):
-        said.append(f"{rehearsed} resources made anew or deleted in the rehearsal (--fail-on destructive)")
-    short = [
-        f"{q.quota} in {q.region} by {q.short_by}"
-        for stack in made.stacks
-        for q in stack.quotas
-        if q.worse or (all_ and q.verdict == "short")
-    ]
-    if Gate.QUOTA in gates and short:
-        said.append(f"quota too small: {', '.join(short)} (--fail-on quota)")
-    broken = [
-        f"{one.policy} by {one.resource}"
-        for stack in made.stacks
-        for one in stack.policy.findings
-        if one.mandatory and (all_ or not one.before)
-    ]
-    if Gate.POLICY in gates and broken:
-        said.append(f"mandatory policies violated: {', '.join(broken)} (--fail-on policy)")
-    failed = [stack.stack for stack in made.stacks if stack.rehearsal and not stack.rehearsal.ok]
-    if Gate.REHEARSAL in gates and failed:
-        said.append(f"the rehearsal of {', '.join(failed)} failed (--fail-on rehearsal)")
-    return said

@@ -40,20 +40,16 @@ def markdown(report: Report, everything: bool = False) -> str:
 def _stack(stack: StackReport, everything: bool) -> Iterator[str]:
     yield f"**{words.headline(stack)}**"
     yield ""
-    if faults := [*stack.base_faults[:10], *filter(None, (stack.policy.not_compared,))]:
-        yield "> [!WARNING]"
-        yield from (f"> {code(fault, 300)}" for fault in faults)
-        yield ""
+    faults = [*stack.base_faults[:10], *filter(None, (stack.policy.not_compared,))]
+    yield from _alert("WARNING", [code(fault, 300) for fault in faults])
     danger = [change for change in stack.changes if change.destructive]
     yield from _alert("CAUTION", [_change(change) for change in danger])
-    short = [quota for quota in stack.quotas if quota.worse]
-    if short:
-        yield "> [!WARNING]"
-        yield from (
-            f"> Quota {code(q.quota or '-')} in {q.region}: {words.quota(q)}, needs {q.after} {q.unit}. [Ask]({q.ask})"
-            for q in short
-        )
-        yield ""
+    short = [
+        f"Quota {code(q.quota or '-')} in {q.region}: {words.quota(q)}, needs {q.after} {q.unit}. [Ask]({q.ask})"
+        for q in stack.quotas
+        if q.worse
+    ]
+    yield from _alert("WARNING", short)
     hard = [finding for finding in stack.policy.introduced if finding.mandatory]
     yield from _alert("CAUTION", [_finding(finding) for finding in hard])
     if stack.rehearsal:
