@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from fleet.operations import Result
+from sandbox.cloud.client import Client
 from tests.e2e.rig import SMALL, Rig, standing
 from tests.waiting import until
 
@@ -120,6 +121,8 @@ def test_a_full_disk_under_a_run_loses_nothing(disk: Disk, rig: Rig, phase: str)
     assert last.ok, last.outcome.errors
     assert rig.exists() == rig.state()
     assert len(rig.exists()) == (10 if verb == "up" else 0)
+    if phase == "update":
+        assert len(Client(rig.home).call("list", tags={"generation": "2"})) == 10, "what was lost was an update"
     after = rig.run(verb)
     assert after.ok, after.outcome.errors
     assert after.outcome.changed == 0
