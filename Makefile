@@ -17,7 +17,7 @@ TRAINING_STAMP := $(TRAINING)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install browser torch toolchain environments demo test check lint types unit serving-test projects-test bench schema lock docs clean
+.PHONY: help install browser torch toolchain environments demo test check lint types unit serving-test runtimes-test projects-test bench schema lock docs clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,9 +39,9 @@ $(PROJECTS_STAMP): projects/requirements.txt
 	$(PROJECTS)/bin/pip install --quiet --disable-pip-version-check --no-deps -r projects/requirements.txt
 	@touch $@
 
-$(TRAINING_STAMP): training/requirements-cpu.txt training/cpu_torch.py
+$(TRAINING_STAMP): training/requirements-cpu.txt training/cpu_torch.py serving/requirements-runtimes.txt
 	$(PYTHON) -m venv $(TRAINING)
-	DS_BUILD_OPS=0 $(TRAINING)/bin/pip install --quiet --disable-pip-version-check --no-deps -r training/requirements-cpu.txt
+	DS_BUILD_OPS=0 $(TRAINING)/bin/pip install --quiet --disable-pip-version-check --no-deps -r training/requirements-cpu.txt -r serving/requirements-runtimes.txt
 	$(TRAINING)/bin/python training/cpu_torch.py
 	@touch $@
 
@@ -67,6 +67,9 @@ unit: $(STAMP) serving-test
 serving-test: $(SERVING_STAMP) ## The model server's tests, in its own environment
 	$(SERVING)/bin/pytest --confcutdir=tests/serving tests/serving
 
+runtimes-test: $(TRAINING_STAMP) ## The model server's tests of TorchScript, XLA and TVM, where PyTorch is
+	EVERY_RUNTIME=1 $(TRAINING)/bin/pytest --confcutdir=tests/serving tests/serving/test_serving_runtimes.py -k 'torchscript or xla or tvm'
+
 projects-test: $(PROJECTS_STAMP) $(SERVING_STAMP) ## The projects, each run whole at a small size, in their own environment
 	$(PROJECTS)/bin/pytest --confcutdir=tests/projects tests/projects
 
@@ -86,7 +89,7 @@ environments: install toolchain $(PROJECTS_STAMP) torch browser
 
 test: ## Everything: check, and the tests on the real engine and Kubernetes
 	$(MAKE) -j2 environments
-	$(MAKE) lint types serving-test projects-test
+	$(MAKE) lint types serving-test runtimes-test projects-test
 	$(BIN)/pytest -m 'not sandbox' -n 2
 	$(BIN)/pytest -m sandbox -n 2 --dist loadfile
 

@@ -6,6 +6,7 @@ https://docs.pytorch.org/docs/stable/jit.html
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from serving.errors import BadInput, Broken, Missing, ModelError
 from serving.spec import Device, ModelSpec, Precision
 from serving.tensors import Array
 
+# Meant for who writes such files; the server's log is read by who runs it.
+warnings.filterwarnings("ignore", "`torch.jit.load` is deprecated", FutureWarning)
 _HALVES = {Precision.FP16: torch.float16, Precision.BF16: torch.bfloat16}
 
 
