@@ -5,10 +5,11 @@ Tells both sides of a change, what happens to each resource, and what policies s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fleet.inventory.resource import Op, Program, Step, Violation, at, plain, text
+from fleet.inventory.resource import Op, Program, Step, Violation, is_secret, plain, text
 from fleet.inventory.state import InventoryError, checked, is_provider, made, place_of
 
 # The engine's operations, by what they are to a reader. A replacement comes as several steps of one URN.
@@ -31,6 +32,8 @@ _OPS: dict[str, Op | None] = {
 }
 _WEIGHT = {None: 0, "update": 1, "create": 2, "delete": 2, "replace": 3}
 _LONGEST = 200
+# A step of a path as the engine writes it: `["a.b"]`, `[0]` or `name`.
+_PATH = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[]+)')
 
 
 def read(events: Iterable[Mapping[str, Any]], where: str) -> Program:
@@ -108,7 +111,7 @@ def _step(one: Mapping[str, Any], places: Mapping[str, str]) -> Step:
 
 def _text(inputs: Mapping[str, Any], path: str) -> str | None:
     """A value as one may show it: what is secret or unknown by that word, and not at any length."""
-    raw = at(inputs, path.replace("[", ".").replace("]", "")) if "[" not in path else _indexed(inputs, path)
+    raw = _value(inputs, path)
     if raw is None:
         return None
     shown = plain(raw)
@@ -116,14 +119,15 @@ def _text(inputs: Mapping[str, Any], path: str) -> str | None:
     return words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"
 
 
-def _indexed(inputs: Any, path: str) -> Any:
-    for key in path.replace("[", ".").replace("]", "").replace('"', "").split("."):
-        if isinstance(inputs, list):
-            inputs = inputs[int(key)] if key.isdigit() and int(key) < len(inputs) else None
-        elif isinstance(inputs, Mapping):
-            inputs = inputs.get(key)
+def _value(inputs: Any, path: str) -> Any:
+    """What stands at a path, or the secret on the way to it; None where nothing does."""
+    for quoted, number, name in _PATH.findall(path):
+        if is_secret(inputs):
+            return inputs
+        if number:
+            inputs = inputs[int(number)] if isinstance(inputs, list) and int(number) < len(inputs) else None
         else:
-            return None
+            inputs = inputs.get(quoted.replace('\\"', '"') or name) if isinstance(inputs, Mapping) else None
     return inputs
 
 

@@ -82,10 +82,15 @@ class Program:
     rows_before: tuple[Mapping[str, Any], ...] | None = None
 
 
+def is_secret(value: Any) -> bool:
+    """Whether it is a secret in the engine's wire form."""
+    return isinstance(value, Mapping) and value.get(_SIGNATURE) == _SECRET
+
+
 def plain(value: Any) -> Any:
     """The value with None for what is secret or not known, at any depth."""
     if isinstance(value, dict):
-        if value.get(_SIGNATURE) == _SECRET:
+        if is_secret(value):
             return None
         return {key: plain(one) for key, one in value.items()}
     if isinstance(value, list):

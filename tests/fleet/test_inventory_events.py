@@ -93,6 +93,23 @@ def run(*words: str) -> Ended:
     return CliRunner().invoke(app, ["report", *words], env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"})
 
 
+def test_fields_are_found_by_the_engines_paths_and_what_is_secret_stays_so_however_deep(tmp_path: Path) -> None:
+    """https://www.pulumi.com/docs/iac/concepts/miscellaneous/property-paths/."""
+
+    def inputs(value: str) -> dict[str, Any]:
+        deep = {"rules": [{"port": "1"}, {"port": value}]}
+        return {"labels": {"team.io/pool": value, 'odd"key': value}, **deep, "login": {**SECRET, "value": {"value": value}}}
+
+    paths = ('labels["team.io/pool"]', 'labels["odd\\"key"]', "rules[1].port", "rules[7].port", "login.value")
+    file = tmp_path / "events.json"
+    changed = step("update", INSTANCE, "web", inputs("old"), inputs("new"), paths)
+    file.write_text(json.dumps(changed) + "\n")
+    (only,) = read(file).steps
+    hidden = "known after `up`, or secret"
+    shown = [("old", "new"), ("old", "new"), ("old", "new"), (None, None), (hidden, hidden)]
+    assert [(before, after) for _, before, after in only.fields] == shown
+
+
 def test_both_sides_and_what_happens_are_in_the_events(log: Path) -> None:
     found = read(log)
     assert found.name == "dev"
