@@ -66,7 +66,9 @@ class Served:
 
     def busy(self) -> list[str]:
         """Nodes that have a replica, those with most of them first."""
-        return [node for node, _ in Counter(p["spec"]["nodeName"] for p in self.pods()).most_common()]
+        # A pod that is just made has none yet.
+        placed = (p["spec"]["nodeName"] for p in self.pods() if "nodeName" in p["spec"])
+        return [node for node, _ in Counter(placed).most_common()]
 
     def take(self, gone: list[str], notice_s: float = 0) -> None:
         """Take these nodes away, all at once; their group makes others."""

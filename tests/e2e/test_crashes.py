@@ -20,11 +20,11 @@ import pytest
 from fleet.lookup import Finder, Wanted
 from fleet.lookup.identities import identity
 from sandbox.cloud.client import Client
-from tests.e2e.rig import STACK, Rig, standing
+from tests.e2e.rig import SMALL, STACK, Rig, standing
 
 pytestmark = pytest.mark.sandbox
-# The engine twenty times, a provider's plugin ten.
-SEEDS = range(30)
+# With sixty resources the engine ten times and a provider's plugin ten; with ten resources the engine ten times more.
+SEEDS, MORE_SEEDS = range(20), range(20, 30)
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +71,33 @@ def kill_after(rig: Rig, changes: int, what: str, killed: list[int]) -> threadin
     return thread
 
 
+@pytest.fixture(scope="module")
+def small_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    with standing(tmp_path_factory.mktemp("few"), latency=0.2, program=SMALL) as made:
+        yield made
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_killed_run_converges(rig: Rig, seed: int) -> None:
+    converges(rig, seed, ("engine", "plugin")[seed % 2], resources=59, tagged=43)
+
+
+@pytest.mark.parametrize("seed", MORE_SEEDS)
+def test_a_killed_run_of_few_resources_converges(small_rig: Rig, seed: int) -> None:
+    converges(small_rig, seed, "engine", resources=10, tagged=10)
+
+
+def converges(rig: Rig, seed: int, what: str, resources: int, tagged: int) -> None:
+    """Kill it at a random point of a create, an update or a delete; the same command then ends as if nothing had been."""
     chance = random.Random(seed)
     phase = ("create", "update", "delete")[seed % 3]
-    what = "engine" if seed < 20 else "plugin"
     rig.set_generation(1)
     if phase != "create":
         assert rig.run("up").ok
     if phase == "update":
         rig.set_generation(2)
     killed: list[int] = []
-    killer = kill_after(rig, chance.randint(2, 40), what, killed)
+    killer = kill_after(rig, chance.randint(2, resources * 2 // 3), what, killed)
     verb = "destroy" if phase == "delete" else "up"
     first = rig.run(verb)
     killer.join(timeout=1)
@@ -96,9 +111,9 @@ def test_a_killed_run_converges(rig: Rig, seed: int) -> None:
     assert second.ok, second.outcome.errors
     exists, state = rig.exists(), rig.state()
     assert exists == state, f"lost: {state.keys() - exists.keys()}, orphans: {exists.keys() - state.keys()}"
-    assert len(exists) == (0 if phase == "delete" else 59)
+    assert len(exists) == (0 if phase == "delete" else resources)
     if phase == "update":
-        assert len(Client(rig.home).call("list", tags={"generation": "2"})) == 43, "an update was lost; 16 have no tags"
+        assert len(Client(rig.home).call("list", tags={"generation": "2"})) == tagged, "an update was lost"
     third: Any = rig.run(verb)
     assert third.ok
     assert third.outcome.changed == 0

@@ -154,7 +154,9 @@ class Releases:
         if inputs.get("atomic"):
             flags.append("--rollback-on-failure" if self._helm.major >= 4 else "--atomic")
         if inputs.get("atomic") or not inputs.get("skipAwait"):
-            flags.append("--wait")
+            # As Pulumi's own provider waits. Helm 4's watcher ends once all is ready and then looks again: what changes in that
+            # moment, as a ScaledObject does, is taken for a failure (helm 4.3.1, pkg/kube/statuswait.go: wait).
+            flags.append("--wait=legacy" if self._helm.major >= 4 else "--wait")
         for key, flag in (("description", "--description"), ("maxHistory", "--history-max")):
             if inputs.get(key) is not None:
                 flags += [flag, str(inputs[key])]
