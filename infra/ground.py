@@ -25,7 +25,6 @@ from infra.clouds.base import (
     TpuVmArgs,
     WorkloadIdentityArgs,
 )
-from infra.services import Place
 from infra.site import Site
 
 
@@ -116,19 +115,6 @@ def store(site: Site, key: str, network: Any, opts: pulumi.ResourceOptions) -> A
         analysed=site.spec.services.analyses(key),
     )
     return site.cloud.object_store(f"{site.name}-{key}", args, opts)
-
-
-def place(site: Site, network: Any, stores: dict[str, Any]) -> Place:
-    """Where its cloud services are."""
-    return Place(
-        name=site.name,
-        physical_name=site.physical,
-        spec=site.spec,
-        network=network,
-        stores=stores,
-        protect=site.protect,
-        tags=site.tags,
-    )
 
 
 def tpu_vm(site: Site, key: str, network: Any, stores: dict[str, Any], opts: pulumi.ResourceOptions) -> Any:

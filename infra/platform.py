@@ -70,7 +70,7 @@ class _Cluster(pulumi.ComponentResource):
             key: ground.node_pools(site, pool, cluster, self._everywhere(after_system)) for key, pool in grouped.items()
         }
         stores = {key: ground.store(site, key, network, in_cloud) for key in spec.stores}
-        self.services = services(ground.place(site, network, stores), in_cloud)
+        self.services = services(site, network, stores, in_cloud)
         tpu_vms = {key: ground.tpu_vm(site, key, network, stores, in_cloud) for key in spec.tpu_vms}
         in_kubernetes = pulumi.ResourceOptions(parent=self, providers=[api])
         plugins, directories = addons.node_agents(site, rungs, in_kubernetes)
@@ -83,15 +83,8 @@ class _Cluster(pulumi.ComponentResource):
         ]
         addons.autoscaler(site, cluster, list(grouped.values()), in_cloud, in_kubernetes)
         if auto:
-            args = ProvisionArgs(
-                cluster=cluster,
-                physical_name=site.physical,
-                spec=spec,
-                pools=accelerators,
-                tags=site.tags,
-                provisioner=site.cloud.provisioner,
-            )
-            node_pools = provision(name, args, in_cloud, in_kubernetes)
+            args = ProvisionArgs(site=site, cluster=cluster, pools=accelerators)
+            node_pools = provision(args, in_cloud, in_kubernetes)
         in_cloud_pools = [made for of_pool in node_pools.values() for made in of_pool]
         fabric = fabrics(name, site.physical, rungs, plugins, in_cloud_pools, in_kubernetes)
         classes = [

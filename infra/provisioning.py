@@ -13,67 +13,62 @@ import pulumi
 
 from fleet.catalog.clouds import Cloud
 from fleet.contract import AcceleratorPool
-from fleet.spec import ClusterSpec
 from infra.kubernetes import aks_provisioning, karpenter
 from infra.kubernetes.compute_class import ComputeClass
+from infra.site import Site
 
 _Waited = dict[str, list[pulumi.Resource]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProvisionArgs:
-    """`cluster` is the cloud's own Cluster component, `physical_name` its name there; `provisioner` is the Kit's."""
+    """`cluster` is the cloud's own Cluster component."""
 
+    site: Site
     cluster: Any
-    physical_name: str
-    spec: ClusterSpec
     pools: dict[str, AcceleratorPool]
-    tags: dict[str, str]
-    provisioner: Callable[..., Any] | None
 
 
-def provision(
-    name: str, args: ProvisionArgs, in_cloud: pulumi.ResourceOptions, in_kubernetes: pulumi.ResourceOptions
-) -> _Waited:
+def provision(args: ProvisionArgs, in_cloud: pulumi.ResourceOptions, in_kubernetes: pulumi.ResourceOptions) -> _Waited:
     """Install what the cloud does not bring and tell it of the pools; returns what a pool's models wait for, by its name.
 
     Raises:
         ValueError: nothing here provisions nodes on that cloud.
     """
-    if args.spec.cloud not in _PROVISIONERS:
-        raise ValueError(f"cluster {name}: nothing provisions nodes on {args.spec.cloud}: leave provisioning out")
-    return _PROVISIONERS[args.spec.cloud](name, args, in_cloud, in_kubernetes)
+    site = args.site
+    if site.spec.cloud not in _PROVISIONERS:
+        raise ValueError(f"cluster {site.name}: nothing provisions nodes on {site.spec.cloud}: leave provisioning out")
+    return _PROVISIONERS[site.spec.cloud](args, in_cloud, in_kubernetes)
 
 
-def _compute_classes(
-    name: str, args: ProvisionArgs, in_cloud: pulumi.ResourceOptions, in_kubernetes: pulumi.ResourceOptions
-) -> _Waited:
+def _compute_classes(args: ProvisionArgs, in_cloud: pulumi.ResourceOptions, in_kubernetes: pulumi.ResourceOptions) -> _Waited:
     """GKE brings all but the pools' classes; what it may make in all its cluster says."""
     account = args.cluster.node_account
-    return {key: [ComputeClass(f"{name}-{key}-class", pool, account, in_kubernetes)] for key, pool in args.pools.items()}
+    return {
+        key: [ComputeClass(f"{args.site.name}-{key}-class", pool, account, in_kubernetes)] for key, pool in args.pools.items()
+    }
 
 
-def _karpenter(
-    name: str, args: ProvisionArgs, in_cloud: pulumi.ResourceOptions, in_kubernetes: pulumi.ResourceOptions
-) -> _Waited:
+def _karpenter(args: ProvisionArgs, in_cloud: pulumi.ResourceOptions, in_kubernetes: pulumi.ResourceOptions) -> _Waited:
     """What it needs of the cloud comes before it and outlives its nodes: deleted in the other order, these would stay."""
-    assert args.provisioner is not None, "infra/clouds/aws has one"
-    rights = args.provisioner(
-        f"{name}-karpenter-rights",
+    site, provisioner = args.site, args.site.cloud.provisioner
+    assert provisioner is not None, "infra/clouds/aws has one"
+    rights = provisioner(
+        f"{site.name}-karpenter-rights",
         cluster=args.cluster,
-        region=args.spec.region,
+        region=site.spec.region,
         namespace=karpenter.NAMESPACE,
         service_account=karpenter.SERVICE_ACCOUNT,
         rungs=[rung for pool in args.pools.values() for rung in pool.rungs],
         opts=in_cloud,
     )
     controller = karpenter.Karpenter(
-        f"{name}-karpenter",
-        cluster=args.physical_name,
+        f"{site.name}-karpenter",
+        cluster=site.physical,
         queue=rights.queue,
         # No two share a node, and cluster-autoscaler should not have to make one for it.
-        replicas=min(2, args.spec.system_pool.nodes.min),
-        isolated=args.spec.network.isolated,
+        replicas=min(2, site.spec.system_pool.nodes.min),
+        isolated=site.spec.network.isolated,
         env=rights.env,
         opts=pulumi.ResourceOptions.merge(in_kubernetes, pulumi.ResourceOptions(depends_on=[rights])),
     )
@@ -81,13 +76,13 @@ def _karpenter(
     return {
         key: [
             karpenter.KarpenterPool(
-                f"{name}-{key}",
+                f"{site.name}-{key}",
                 pool,
                 discovery=rights.discovery,
                 instance_profile=rights.instance_profile,
                 placement_groups=rights.placement_groups,
                 user_data=rights.user_data,
-                tags=args.tags,
+                tags=site.tags,
                 opts=after,
             )
         ]
@@ -95,27 +90,27 @@ def _karpenter(
     }
 
 
-def _aks(name: str, args: ProvisionArgs, in_cloud: pulumi.ResourceOptions, in_kubernetes: pulumi.ResourceOptions) -> _Waited:
+def _aks(args: ProvisionArgs, in_cloud: pulumi.ResourceOptions, in_kubernetes: pulumi.ResourceOptions) -> _Waited:
     """Azure runs Karpenter itself; it is told of the pools, and of what the system pool may grow by."""
-    network, system = args.cluster.network, args.spec.system_pool
+    site, network, system = args.site, args.cluster.network, args.site.spec.system_pool
     common: dict[str, Any] = {
         "subnet": lambda zones: network.subnet_for(zones).id,
-        "tags": args.tags,
+        "tags": site.tags,
         "opts": in_kubernetes,
     }
     if more := system.nodes.max - system.nodes.min:
         aks_provisioning.AksSystemNodes(
-            f"{name}-system",
+            f"{site.name}-system",
             machine=args.cluster.args.system_machine,
-            region=args.spec.region,
+            region=site.spec.region,
             zones=network.args.zones,
             most=more,
             **common,
         )
-    return {key: [aks_provisioning.AksAutoPool(f"{name}-{key}", pool, **common)] for key, pool in args.pools.items()}
+    return {key: [aks_provisioning.AksAutoPool(f"{site.name}-{key}", pool, **common)] for key, pool in args.pools.items()}
 
 
-_PROVISIONERS: dict[Cloud, Callable[[str, ProvisionArgs, pulumi.ResourceOptions, pulumi.ResourceOptions], _Waited]] = {
+_PROVISIONERS: dict[Cloud, Callable[[ProvisionArgs, pulumi.ResourceOptions, pulumi.ResourceOptions], _Waited]] = {
     Cloud.AWS: _karpenter,
     Cloud.GCP: _compute_classes,
     Cloud.AZURE: _aks,

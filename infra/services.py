@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -11,47 +10,34 @@ import pulumi
 
 from fleet import naming
 from fleet.service_machines import machine_of
-from fleet.spec import ClusterSpec
 from fleet.spec_services import Kind, OnMachines
 from infra.clouds import CLOUDS
 from infra.clouds.services import ServiceArgs, Shared
+from infra.site import Site
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where a cluster's services are: beside it, in its network, with its stores."""
-
-    name: str
-    physical_name: str
-    spec: ClusterSpec
-    network: Any
-    stores: Mapping[str, Any]
-    protect: bool
-    tags: dict[str, str]
-
-
-def services(place: Place, opts: pulumi.ResourceOptions) -> dict[str, Any]:
-    """Every service of the cluster by its name in the stack file."""
-    wanted = list(place.spec.services.all())
+def services(site: Site, network: Any, stores: Mapping[str, Any], opts: pulumi.ResourceOptions) -> dict[str, Any]:
+    """Every service of the cluster by its name in the stack file: beside it, in its network, with its stores."""
+    wanted = list(site.spec.services.all())
     if not wanted:
         return {}
-    kinds = import_module(f"{CLOUDS[place.spec.cloud]}.services").KINDS
+    kinds = import_module(f"{CLOUDS[site.spec.cloud]}.services").KINDS
     made: dict[str, Any] = {}
-    shared = Shared(name=place.name, physical_name=place.physical_name, opts=opts)
+    shared = Shared(name=site.name, physical_name=site.physical, opts=opts)
     for kind, key, spec in wanted:
-        machine = machine_of(spec, place.spec.cloud, place.spec.region) if isinstance(spec, OnMachines) else None
+        machine = machine_of(spec, site.spec.cloud, site.spec.region) if isinstance(spec, OnMachines) else None
         args = ServiceArgs(
-            name=naming.physical(place.physical_name, key, limit=80),
-            region=place.spec.region,
-            network=place.network,
+            name=naming.physical(site.physical, key, limit=80),
+            region=site.spec.region,
+            network=network,
             spec=spec,
-            stores=place.stores,
+            stores=stores,
             beside=dict(made),
             shared=shared,
-            protect=place.protect,
-            tags=place.tags,
-            consumer=place.spec.services.consumer(key) if kind is Kind.QUEUES else None,
+            protect=site.protect,
+            tags=site.tags,
+            consumer=site.spec.services.consumer(key) if kind is Kind.QUEUES else None,
             machine=machine,
         )
-        made[key] = kinds[kind](f"{place.name}-service-{key}", args, opts)
+        made[key] = kinds[kind](f"{site.name}-service-{key}", args, opts)
     return made

@@ -15,6 +15,7 @@ from sandbox.cloud import daemon
 from sandbox.cloud.client import Client
 from sandbox.workspace import sandbox_workspace, shadow_project
 from tests.e2e.conftest import Fork
+from tests.infra.test_existing_network import PARTS
 
 pytestmark = pytest.mark.sandbox
 PROGRAM = Path(__file__).parent / "landing_zone"
@@ -24,8 +25,6 @@ SETTINGS = {
     "azure-native:subscriptionId": "00000000-0000-0000-0000-000000000000",
 }
 PLACES = {"aws": ("us-east-1", "nvidia-l4"), "gcp": ("us-west1", "nvidia-l4"), "azure": ("westeurope", "nvidia-t4")}
-# What a network of ours is made of.
-PARTS = ("Vpc", "Subnet", "NatGateway", "InternetGateway", "RouteTable", "Network", "Subnetwork", "Router", "VirtualNetwork")
 
 
 def stack(cloud: str, network: dict[str, Any]) -> str:
@@ -82,7 +81,7 @@ def test_a_cluster_moves_into_a_network_and_out_and_leaves_it_as_it_was(landed: 
     fork.fleet("up")
     assert (fork.pools()["gpu"]["ready"], fork.pools()["gpu"]["missing"]) == (2, 0)
     ours = landed.records("accelfleet")
-    assert [urn for urn in ours if urn.split("::")[2].rpartition(":")[2] in PARTS] == []
+    assert [urn for urn in ours if urn.split("::")[2].rpartition("$")[2].startswith(PARTS)] == []
     nodes = fork.api(f"{cloud}/moved-in-main").call("GET", "/api/v1/nodes", labelSelector="accelfleet.io/pool=gpu")["items"]
     zones = {node["metadata"]["labels"]["topology.kubernetes.io/zone"] for node in nodes}
     assert len(nodes) == 2

@@ -188,6 +188,8 @@ def test_a_worker_that_dies_costs_no_more_than_the_steps_since_the_last_checkpoi
         command("--steps", 10**6, "--every", 50, "--checkpoints", tmp_path, restarts=3),
         cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
+    # PyTorch itself would wait for half an hour.
+    given_up = threading.Timer(300, running.kill)
     try:
         assert running.stdout is not None
         while "2 processes, cpu, from step 0" not in running.stdout.readline():
@@ -199,8 +201,6 @@ def test_a_worker_that_dies_costs_no_more_than_the_steps_since_the_last_checkpoi
         assert len(workers) == 2
         os.kill(int(workers[1]), signal.SIGKILL)
         said = []
-        # PyTorch itself would wait for half an hour.
-        given_up = threading.Timer(300, running.kill)
         given_up.start()
         for line in running.stdout:
             said.append(line)
@@ -208,12 +208,12 @@ def test_a_worker_that_dies_costs_no_more_than_the_steps_since_the_last_checkpoi
                 break
         else:
             pytest.fail("the workers did not meet again: " + "".join(said[-40:]))
-        given_up.cancel()
         assert int(again[1]) % 50 == 0, "a whole checkpoint, no step in between"
         assert int(again[1]) >= found[0], "older than a checkpoint that was there when it was killed"
     finally:
+        given_up.cancel()
         running.send_signal(signal.SIGTERM)
-        running.communicate(timeout=90)
+        running.communicate(timeout=60)
 
 
 @needs_torch
