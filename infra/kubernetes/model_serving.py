@@ -215,6 +215,7 @@ def chart_values(args: ModelServingArgs) -> dict[str, Any]:
         **_share_of_node(args),
         "weights": {"sizeGiB": args.weights_gib, "cache": dict(args.weights_cache)},
         "replicas": {"min": low, "max": high},
+        "rollout": {"awaited": True},
         "autoscaling": scaling.values(_demand(args)),
         "probes": {
             "startup": {"baseSeconds": _BASE_S, "secondsPerGiB": _S_PER_GIB},

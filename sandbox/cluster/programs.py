@@ -86,9 +86,11 @@ class Programs:
                 del self._running[uid]
             else:
                 program.step(seen[uid])
-                self._tell(program)
-        services = self._api.items("/api/v1/services") if self._running else []
-        self._services.reconcile(services, list(self._running.values()))
+        running = list(self._running.values())
+        # Before a pod is said to be ready its Service leads there: who waited for the one goes on with the other.
+        self._services.reconcile(self._api.items("/api/v1/services") if running else [], running)
+        for program in running:
+            self._tell(program)
 
     def _start(self, pod: Object) -> Program:
         """A pod that was there before this daemon keeps its address."""

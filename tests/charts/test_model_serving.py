@@ -327,8 +327,13 @@ def test_an_hpa_can_go_by_a_metric_of_the_pods(render):
 
 @pytest.mark.sandbox
 def test_an_update_asks_for_no_accelerator_that_is_not_there(render):
-    strategy = render(MINIMAL)["Deployment"]["spec"]["strategy"]
-    assert strategy["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    def strategy(**changes):
+        return render(with_(**changes))["Deployment"]["spec"]["strategy"]
+
+    rolled = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+    assert strategy(replicas={"min": 2}) == rolled
+    assert strategy(replicas={"min": 1, "max": 3}, autoscaling={"kind": "hpa"}) == rolled
+    assert strategy(replicas={"min": 1}) == {"type": "Recreate"}, "the next one's pod would make a node while this one ends"
 
 
 @pytest.mark.sandbox
@@ -468,6 +473,37 @@ def test_the_api_server_admits_every_part_under_pod_security_restricted(helm, ku
     assert sorted(thing["kind"] for thing in hooks) == ["NetworkPolicy", "Pod"]
     for thing in hooks:
         kubectl("create", "--dry-run=server", "-f", "-", stdin=thing)
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize(("by", "wait"), [("helm3", "--wait"), ("helm", "--wait=legacy")])
+@pytest.mark.parametrize("kind", ["none", "hpa"])
+def test_a_release_waits_for_a_single_replica_and_rolls_several(helm, kubectl, control_plane, by, wait, kind):
+    """By helm's older wait, which Pulumi's provider has, too; no node is there, so no replica is ever ready."""
+    namespace, late = f"awaited-{by}-{kind}", r"deadline exceeded|would exceed context deadline"
+    kubectl("apply", "-f", "-", stdin=restricted(namespace))
+    scaling = {"replicas": {"min": 1, "max": 5}, "autoscaling": {"kind": kind}, "rollout": {"awaited": True}}
+
+    def release(*flags, **changes):
+        where = ("--namespace", namespace, "--kubeconfig", str(control_plane.directory / "kubeconfig"))
+        helm("upgrade", "--install", "chat", str(CHART), *where, *flags, values=with_(**scaling, **changes), by=by)
+
+    def strategy():
+        return json.loads(kubectl("get", "deployment", "chat", "-n", namespace, "-o", "jsonpath={.spec.strategy}"))
+
+    with pytest.raises(Refused, match=late):
+        release(wait, "--timeout", "3s")
+    release()
+    assert strategy() == {"type": "Recreate"}
+    with pytest.raises(Refused, match=late):
+        release(wait, "--timeout", "3s", terminationGracePeriodSeconds=40)
+    if kind == "hpa":
+        kubectl("scale", "deployment", "chat", "-n", namespace, "--replicas=3")
+        release(terminationGracePeriodSeconds=50)
+        assert strategy() == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+        kubectl("scale", "deployment", "chat", "-n", namespace, "--replicas=1")
+        release(terminationGracePeriodSeconds=60)
+        assert strategy() == {"type": "Recreate"}
 
 
 @pytest.mark.sandbox

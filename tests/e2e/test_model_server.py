@@ -172,6 +172,7 @@ def test_on_azure_weights_are_put_there_from_elsewhere(fork: Fork) -> None:
     container.upload_blob("magika/model.onnx", weights("magika").read_bytes())
     fork.write(stack(on_azure=True))
     fork.fleet("up")
+    assert ready(fork, "magika") == 1, "up waits for it"
     assert max(differences(fork, "magika").values()) < 1e-4
 
 
