@@ -1,4 +1,4 @@
-"""What recovery says it did; what it does is shown with a real engine (tests/e2e/test_crashes.py)."""
+"""What recovery says it did; what it does is shown with a real engine (tests/e2e/test_lost_state.py)."""
 
 from __future__ import annotations
 
