@@ -16,12 +16,14 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/part-of: accelfleet
 {{- end }}
 
-{{- /* "true" where there is one replica at most: for good, or now, to whoever waits for this very release. */ -}}
+{{- /* From the values and the Deployment that is there: "true" where there is one replica at most, for good, or now to
+whoever waits for this very release. */ -}}
 {{- define "model-serving.single" -}}
-{{- $there := lookup "apps/v1" "Deployment" .Release.Namespace .Release.Name -}}
-{{- if eq .Values.autoscaling.kind "none" -}}
-{{- if le (.Values.replicas.min | int) 1 }}true{{ end -}}
-{{- else if .Values.rollout.awaited -}}
+{{- $values := index . 0 -}}
+{{- $there := index . 1 -}}
+{{- if eq $values.autoscaling.kind "none" -}}
+{{- if le ($values.replicas.min | int) 1 }}true{{ end -}}
+{{- else if $values.rollout.awaited -}}
 {{- /* What an autoscaler has not touched yet begins with one, whatever its lower bound. */ -}}
 {{- if or (not $there) (le ($there.spec.replicas | int) 1) }}true{{ end -}}
 {{- end -}}
