@@ -1,27 +1,33 @@
-"""What the policy pack adds to a preview: the same program with and without it, by turns. `python -m benchmarks.policies`.
+"""What the policy pack adds to a preview, and what a pack of as many rules adds that is written with pulumi-policy.
 
-The program registers 300 launch templates, which four rules look at, against the sandbox's provider.
+The same program without a pack, with ours and with the peer's, by turns: 300 launch templates, which four rules look at,
+against the sandbox's provider. Processor time of the engine and all it started beside the clock, which a busy
+machine stretches.
 """
 
 from __future__ import annotations
 
 import resource
-import statistics
-import sys
 import tempfile
-import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
+from benchmarks.environments import environment
+from benchmarks.measure import Aim, Ratio, Run, interleave
 from fleet.engine import Engine
 from fleet.workspace import POLICIES
+from policies.accel_policies.judge import RULES
 from sandbox.cloud import daemon
 from sandbox.workspace import sandbox_workspace, shadow_project
 
-_ROUNDS = 5
+NAME = "policies"
+
 _RESOURCES = 300
+_PEER = ("pulumi-policy==1.21.0",)
+_PLAIN, _OURS, _THEIRS = "preview of 300 resources", "the same with the policy pack", "the same with pulumi-policy's"
 _PROGRAM = f"""import pulumi_aws as aws
 
 for i in range({_RESOURCES}):
@@ -29,49 +35,102 @@ for i in range({_RESOURCES}):
         f"template-{{i}}", metadata_options={{"http_tokens": "required", "http_put_response_hop_limit": 1}}
     )
 """
+# As many rules as ours, four of which look at what the program makes and find it kept.
+_PACK = f"""from pulumi_policy import EnforcementLevel, PolicyPack, ResourceValidationPolicy
+
+TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 
 
-def main() -> int:
-    with tempfile.TemporaryDirectory() as scratch:
-        home, program = Path(scratch) / "sandbox", Path(scratch) / "program"
-        workspace = sandbox_workspace(home)
-        (project := home / "bench" / "config").mkdir(parents=True)
-        program.mkdir()
-        (program / "__main__.py").write_text(_PROGRAM)
-        (project.parent / "Pulumi.yaml").write_text(yaml.safe_dump(shadow_project(home / "bin", program, "bench")))
-        (project / "Pulumi.dev.yaml").write_text(yaml.safe_dump({"config": {"aws:region": "us-east-1"}}))
+def looking_at(type_):
+    def rule(args, report_violation):
+        if args.resource_type == type_ and args.props["metadataOptions"]["httpTokens"] != "required":
+            report_violation("the metadata service answers without a token")
+
+    return rule
+
+
+PolicyPack(
+    "peer",
+    [
+        ResourceValidationPolicy(
+            f"rule-{{i}}", "Tokens are required.", looking_at(TEMPLATE if i < 4 else f"none:{{i}}"), EnforcementLevel.MANDATORY
+        )
+        for i in range({len(RULES)})
+    ],
+)
+"""
+
+
+def measure(quick: bool) -> list[Ratio]:
+    with tempfile.TemporaryDirectory(prefix="accelfleet-bench-") as scratch:
+        home = Path(scratch)
         daemon.start(home)
         try:
-            engine = Engine(replace(workspace, project=project.parent), "dev")
-            engine.init()
-            seconds: dict[bool, list[float]] = {False: [], True: []}
-            burnt: dict[bool, list[float]] = {False: [], True: []}
-            for turn in range(2 * _ROUNDS + 2):
-                held = bool(turn % 2)
-                started, before = time.monotonic(), _processor_s()
-                outcome = engine.run("preview", *(("--policy-pack", str(POLICIES)) if held else ()))
-                assert outcome.ok, outcome.errors
-                if turn > 1:  # the first of each only warms up
-                    seconds[held].append(time.monotonic() - started)
-                    burnt[held].append(_processor_s() - before)
+            engine, sides = _engine(home), {_PLAIN: _side(), _OURS: _side(POLICIES)}
+            if python := environment("pulumi-policy", _PEER):
+                sides[_THEIRS] = _side(_peer(home, python))
+            burnt: dict[str, list[float]] = {name: [] for name in sides}
+            on: dict[str, Callable[[], Run]] = {name: _noting(burnt[name], engine, flags) for name, flags in sides.items()}
+            runs = interleave(on, 2 if quick else 11)
         finally:
             daemon.stop(home)
-    without, with_pack = (statistics.median(seconds[held]) for held in (False, True))
-    print(f"preview of {_RESOURCES} resources: {without:.2f} s without the pack, {with_pack:.2f} s with it")
-    for held, label in ((False, "without"), (True, "with")):
-        print(f"  {label}: {min(seconds[held]):.2f} to {max(seconds[held]):.2f} s of {_ROUNDS}")
-    print(f"the pack adds {with_pack / without - 1:.1%}")
-    # What a busy machine does not change: processor time of the engine and all it started.
-    without, with_pack = (statistics.median(burnt[held]) for held in (False, True))
-    print(f"processor: {without:.2f} s without, {with_pack:.2f} s with it: {with_pack / without - 1:.1%}")
-    return 0
+    clock = {name: tuple(run.seconds for run in found) for name, found in runs.items()}
+    # The first of each only warmed up.
+    processor = {name: tuple(found[1:]) for name, found in burnt.items()}
+    aim = Aim(1.15, at_least=False)
+    made = [
+        Ratio(NAME, f"{_OURS}, processor", _PLAIN, "s", processor[_OURS], processor[_PLAIN], aim),
+        Ratio(NAME, f"{_OURS}, by the clock", _PLAIN, "s", clock[_OURS], clock[_PLAIN], aim),
+    ]
+    if _THEIRS in sides:
+        made.append(Ratio(NAME, f"{_THEIRS}, processor", _PLAIN, "s", processor[_THEIRS], processor[_PLAIN]))
+        added = {name: _less(processor[name], processor[_PLAIN]) for name in (_THEIRS, _OURS)}
+        made.append(Ratio(NAME, "what pulumi-policy's adds, processor", "what ours adds", "s", added[_THEIRS], added[_OURS]))
+    return made
+
+
+def _side(pack: Path | None = None) -> tuple[str, ...]:
+    return ("--policy-pack", str(pack)) if pack else ()
+
+
+def _less(one: tuple[float, ...], other: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(a - b for a, b in zip(one, other, strict=True))
+
+
+def _engine(home: Path) -> Engine:
+    workspace, program = sandbox_workspace(home), home / "program"
+    (project := home / "bench" / "config").mkdir(parents=True)
+    program.mkdir()
+    (program / "__main__.py").write_text(_PROGRAM)
+    (project.parent / "Pulumi.yaml").write_text(yaml.safe_dump(shadow_project(home / "bin", program, "bench")))
+    (project / "Pulumi.dev.yaml").write_text(yaml.safe_dump({"config": {"aws:region": "us-east-1"}}))
+    engine = Engine(replace(workspace, project=project.parent), "dev")
+    engine.init()
+    return engine
+
+
+def _peer(home: Path, python: str) -> Path:
+    pack = home / "peer"
+    pack.mkdir()
+    about = {"name": "python", "options": {"toolchain": "pip", "virtualenv": str(Path(python).parents[1])}}
+    (pack / "PulumiPolicy.yaml").write_text(yaml.safe_dump({"runtime": about, "version": "0.1.0"}))
+    (pack / "__main__.py").write_text(_PACK)
+    return pack
+
+
+def _noting(burnt: list[float], engine: Engine, flags: tuple[str, ...]) -> Callable[[], Run]:
+    def run() -> Run:
+        before = _processor_s()
+        outcome = engine.run("preview", *flags)
+        if not outcome.ok:
+            raise RuntimeError("preview failed:\n" + "\n".join(outcome.errors))
+        burnt.append(_processor_s() - before)
+        return Run(outcome.seconds)
+
+    return run
 
 
 def _processor_s() -> float:
     """Of children that ended, and of theirs."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -78,9 +78,9 @@ def of_resource(one: Resource, settings: Settings) -> Judgement:
 
 def of_stack(stack: Stack, settings: Settings) -> Judgement:
     """What the rules say that need the whole of it."""
-    verdict, there = _Verdict(settings), {one.type for one in stack.resources}
+    verdict = _Verdict(settings)
     for rule in RULES.values():
-        if rule.whole and (not rule.types or there.intersection(rule.types)):
+        if rule.whole and rule.concerns(stack):
             verdict.ask(rule, stack)
     return verdict.judgement()
 

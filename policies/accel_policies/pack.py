@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -90,41 +92,71 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         one = Resource(type=request.type, name=request.name, urn=request.urn, props=props, parent=request.options.parent)
         with self._lock:
             self._seen[one.urn] = one
-        return _response(of_resource(one, self._settings))
+        return _response(of_resource(one, self._settings), _quiet(one.type))
 
     def AnalyzeStack(self, request: Any, context: Any) -> Any:
         there = {one.urn for one in request.resources}
         with self._lock:
             stack = Stack(tuple(one for urn, one in self._seen.items() if urn in there))
-        return _response(of_stack(stack, self._settings))
+        return _response(of_stack(stack, self._settings), _quiet_stack(stack))
 
     def Remediate(self, request: Any, context: Any) -> Any:
         """What the stack file wants set by itself; the engine goes on with the last answer's properties."""
+        rules = [rule for rule in self._settings.remediate if request.type in RULES[rule].types]
+        if not rules:
+            return _NO_REMEDY
         done = []
-        raw = json_format.MessageToDict(request.properties) if self._settings.remediate else {}
-        for rule in self._settings.remediate:
+        raw = json_format.MessageToDict(request.properties)
+        for rule in rules:
             one = Resource(type=request.type, name=request.name, urn=request.urn, props=plain(raw))
-            if request.type not in RULES[rule].types or self._settings.waiver(rule, request.name):
+            if self._settings.waiver(rule, request.name):
                 continue
             if (changed := remedied(rule, one, raw)) is not None:
                 raw = changed
                 done.append(_remediation(RULES[rule], raw))
-        return analyzer_pb2.RemediateResponse(remediations=done)
+        others = [one for one in _NO_REMEDY.not_applicable if one.policy_name not in rules]
+        return analyzer_pb2.RemediateResponse(remediations=done, not_applicable=others)
 
 
 def settings_of(stacks: Path, stack: str) -> Settings:
     """What the stack file says; the defaults where there is none, or a faulty one, which the program refuses itself."""
+    file = stacks / f"{stack}.yaml"
+    if not file.is_file():
+        return Settings()
     from fleet.load import StackErrors, load_stack  # noqa: PLC0415 - elsewhere the pack runs without a stack file
 
-    file = stacks / f"{stack}.yaml"
     try:
-        return Settings.of(load_stack(file)) if file.is_file() else Settings()
+        return Settings.of(load_stack(file))
     except StackErrors:
         return Settings()
 
 
-def _response(judgement: Judgement) -> Any:
-    return analyzer_pb2.AnalyzeResponse(diagnostics=[_diagnostic(v) for v in judgement.unwaived])
+def _response(judgement: Judgement, quiet: Any) -> Any:
+    if not judgement.unwaived:
+        return quiet
+    told = [_diagnostic(violation) for violation in judgement.unwaived]
+    return analyzer_pb2.AnalyzeResponse(diagnostics=told, not_applicable=quiet.not_applicable)
+
+
+@cache
+def _quiet(type_: str) -> Any:
+    """The answer where nothing is wrong. The engine takes each rule for kept that it does not name as looking elsewhere."""
+    elsewhere = (rule for rule in RULES.values() if not rule.whole and type_ not in rule.types)
+    return analyzer_pb2.AnalyzeResponse(not_applicable=_not_applicable(elsewhere))
+
+
+def _quiet_stack(stack: Stack) -> Any:
+    """The same of the rules that look at the stack."""
+    elsewhere = (rule for rule in RULES.values() if rule.whole and not rule.concerns(stack))
+    return analyzer_pb2.AnalyzeResponse(not_applicable=_not_applicable(elsewhere))
+
+
+def _not_applicable(rules: Iterable[Rule]) -> list[Any]:
+    return [analyzer_pb2.PolicyNotApplicable(policy_name=rule.id) for rule in rules]
+
+
+# What a resource is told that no remedy is for: every rule is answered when it is analyzed.
+_NO_REMEDY = analyzer_pb2.RemediateResponse(not_applicable=_not_applicable(rule for rule in RULES.values() if not rule.whole))
 
 
 def _remediation(rule: Rule, props: dict[str, Any]) -> Any:

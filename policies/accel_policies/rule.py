@@ -62,6 +62,9 @@ class Stack:
             return list(self._by_type.get(types[0], ()))
         return [one for one in self.resources if one.type in types]
 
+    def has(self, *types: str) -> bool:
+        return any(type_ in self._by_type for type_ in types)
+
 
 class Told(str):
     """What was found in words of ours; anything else is a value that stands there, and is quoted as such."""
@@ -95,6 +98,10 @@ class Rule:
     check: Callable[[Any, Settings], Iterator[Any]]
     parts: Parts = field(default=lambda resource: [resource.view])
     whole: bool = False
+
+    def concerns(self, stack: Stack) -> bool:
+        """Whether a stack rule has anything to say there."""
+        return not self.types or stack.has(*self.types)
 
     def message(self, resource: Resource, path: str, found: Any) -> str:
         quoted = isinstance(found, str) and not isinstance(found, Told)

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
-from fleet.spec import StackSpec
 from fleet.spec_policies import Enforcement, LimitsSpec, WaiverSpec
 from policies.accel_policies.own_waivers import OWN
 from policies.accel_policies.rule import Rule, Severity
+
+if TYPE_CHECKING:
+    from fleet.spec import StackSpec
 
 
 def _default(severity: Severity, environment: str | None) -> Enforcement:

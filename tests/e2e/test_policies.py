@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,6 +16,7 @@ from fleet.load import load_stack
 from fleet.operations import Operation
 from fleet.progress import Board
 from fleet.workspace import POLICIES, STACKS, Workspace
+from policies.accel_policies.judge import RULES
 from sandbox.cloud import daemon
 from sandbox.cloud.client import Client
 from sandbox.workspace import sandbox_workspace, shadow_project
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.sandbox
 # A website for everybody: its bucket's block of public access is half open.
 PROGRAM = Path(__file__).parents[1] / "programs" / "s3_website"
 BROKEN = "aws-bucket-block-flags: site: blockPublicPolicy is False."
+BUCKET = "aws:s3/bucket:Bucket"
 PACK = ("--policy-pack", str(POLICIES))
 
 
@@ -50,6 +53,17 @@ def test_a_preview_names_the_rule_the_resource_and_the_field(workspace: Workspac
     outcome = engine.run("preview", *PACK)
     assert not outcome.ok
     assert any(said.startswith(BROKEN) and "Mend: set all four flags" in said for said in outcome.broken), outcome.errors
+
+
+def test_the_engine_counts_no_rule_as_kept_that_looks_at_something_else(workspace: Workspace) -> None:
+    events: list[Mapping[str, Any]] = []
+    Engine(workspace, "dev").run("preview", *PACK, on_event=events.append)
+    told = [event["policyAnalyzeSummaryEvent"] for event in events if "policyAnalyzeSummaryEvent" in event]
+    kept = {one["resourceUrn"].rpartition("::")[0].rpartition("::")[2]: one.get("passed") or [] for one in told}
+    looking = {rule.id for rule in RULES.values() if not rule.whole and BUCKET in rule.types}
+    assert looking and set(kept[BUCKET]) == looking
+    remedies = [event["policyRemediateSummaryEvent"] for event in events if "policyRemediateSummaryEvent" in event]
+    assert len(remedies) == len(told) and not any(one.get("passed") for one in remedies)
 
 
 def test_fleet_up_makes_nothing_of_a_change_that_breaks_a_mandatory_rule(workspace: Workspace, tmp_path: Path) -> None:

@@ -132,6 +132,25 @@ def test_the_engine_is_told_and_no_secret_is(tmp_path: Path) -> None:
     assert not quiet.diagnostics
 
 
+def test_rules_that_do_not_look_at_a_resource_are_told_from_those_that_it_keeps(tmp_path: Path) -> None:
+    analyzer, site = Analyzer(tmp_path), request("urn::site", {"acl": "public-read"})
+    looking = {rule.id for rule in RULES.values() if not rule.whole and ACL in rule.types}
+    each = {rule.id for rule in RULES.values() if not rule.whole}
+    assert looking and not_applicable(analyzer.Analyze(site, None)) == each - looking
+    kept = analyzer.Analyze(request("urn::site", {"acl": "private"}), None)
+    assert not kept.diagnostics and not_applicable(kept) == each - looking
+    assert not_applicable(analyzer.Remediate(site, None)) == each
+    bucket = request("urn::b", {}, "aws:s3/bucket:Bucket")
+    analyzer.Analyze(bucket, None)
+    of_buckets = {rule.id for rule in RULES.values() if rule.whole and (not rule.types or bucket.type in rule.types)}
+    stack = analyzer_pb2.AnalyzeStackRequest(resources=[analyzer_pb2.AnalyzerResource(urn="urn::b")])
+    assert of_buckets and not_applicable(analyzer.AnalyzeStack(stack, None)) == RULES.keys() - each - of_buckets
+
+
+def not_applicable(answer: Any) -> set[str]:
+    return {one.policy_name for one in answer.not_applicable}
+
+
 def test_stack_rules_see_what_was_registered_and_still_stands(tmp_path: Path) -> None:
     analyzer = Analyzer(tmp_path)
     for name in ("stays", "went"):

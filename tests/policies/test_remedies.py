@@ -26,13 +26,17 @@ policies: {remediate: %s%s}
 
 
 def remediate(directory: Path, rules: str, type_: str, props: dict[str, Any], more: str = "") -> list[Any]:
+    return list(answer(directory, rules, type_, props, more).remediations)
+
+
+def answer(directory: Path, rules: str, type_: str, props: dict[str, Any], more: str = "") -> Any:
     (directory / "trial.yaml").write_text(STACK % (rules, more))
     analyzer = Analyzer(directory)
     analyzer.ConfigureStack(analyzer_pb2.AnalyzerStackConfigureRequest(stack="trial"), None)
     struct = struct_pb2.Struct()
     json_format.ParseDict(props, struct)
     request = analyzer_pb2.AnalyzeRequest(type=type_, name="one", urn="urn::one", properties=struct)
-    return list(analyzer.Remediate(request, None).remediations)
+    return analyzer.Remediate(request, None)
 
 
 def properties(remediation: Any) -> dict[str, Any]:
@@ -48,6 +52,13 @@ def test_only_what_the_stack_file_names_is_set(tmp_path: Path) -> None:
     assert properties(told) == {**bare, **dict.fromkeys(FLAGS, True)}
     assert told.policyName == "aws-bucket-block-flags"
     assert "set all four flags" in told.description
+
+
+def test_a_remedy_that_is_asked_for_concerns_the_resource_and_no_other_does(tmp_path: Path) -> None:
+    each = {rule.id for rule in RULES.values() if not rule.whole}
+    for props in ({"bucket": "b"}, dict.fromkeys(FLAGS, True)):
+        told = answer(tmp_path, "[aws-bucket-block-flags, aws-kms-rotation]", BLOCK, props)
+        assert {one.policy_name for one in told.not_applicable} == each - {"aws-bucket-block-flags"}
 
 
 def test_what_somebody_wrote_stays_and_is_judged(tmp_path: Path) -> None:
