@@ -7,10 +7,10 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from fleet.load import StackError, StackErrors
 from fleet.rollout import load, select
+from fleet.said import complain
 from fleet.spec import StackSpec
 from fleet.workspace import STACKS, EnvironmentLacksError, Workspace, real_workspace
 
@@ -47,7 +47,7 @@ def load_or_exit(names: list[str], as_: Format) -> dict[str, StackSpec]:
             print(json.dumps({"version": 1, "errors": [fault.as_json() for fault in faults]}, indent=2))  # noqa: T201
         else:
             for fault in faults:
-                Console(stderr=True, soft_wrap=True).print(str(fault), style="red", highlight=False, markup=False)
+                complain(fault)
         raise typer.Exit(1)
     return specs
 
@@ -61,5 +61,5 @@ def workspace_or_exit(sandbox: bool) -> Workspace:
 
         return sandbox_up()
     except EnvironmentLacksError as problem:
-        Console(stderr=True, soft_wrap=True).print(str(problem), style="red", highlight=False, markup=False)
+        complain(problem)
         raise typer.Exit(3) from None

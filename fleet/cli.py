@@ -1,4 +1,4 @@
-"""The `fleet` command: reads arguments, calls, shows.
+"""The `fleet` command: its words, and where each of them is done. A word loads its own modules and nobody else's.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this machine lacks something, 130 interrupted.
 """
@@ -7,260 +7,109 @@ from __future__ import annotations
 
 # ruff: noqa: E402 - imports go on while the collector rests
 import gc
-import json
 import os
 import sys
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any
 
-# What imports make lives to the end; looking through it again and again is a tenth of the start.
+# What imports make lives to the end.
 gc.disable()
 # Nor is any plugin of pydantic's ours, for which it would ask every package that is installed.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from fleet.actual.cli import actual
-from fleet.arguments import AsFormat, Format, Sandbox, Stacks, load_or_exit, select_stacks, workspace_or_exit
-from fleet.carbon.cli import carbon
-from fleet.comment.cli import app as comment_app
-from fleet.commitments import CommitmentSpec
-from fleet.doctor import doctor
-from fleet.drift_cli import drift
-from fleet.fit import fit
-from fleet.latency_cli import latency
-from fleet.load import StackErrors
-from fleet.place.cli import place
-from fleet.policies import app as policies_app
-from fleet.prices.cli import app as catalog_app
-from fleet.report.cli import report
-from fleet.rollout import load
-from fleet.state.cli import app as state_app
-from fleet.terraform.cli import import_terraform
-from fleet.workspace import ROOT, STACKS, Workspace
+from fleet.collector import rests
+
+gc.enable()
+
+# A function, or an app that has words of its own.
+WORDS = {
+    "up": "fleet.stacks_cli:up",
+    "preview": "fleet.stacks_cli:preview",
+    "destroy": "fleet.stacks_cli:destroy",
+    "status": "fleet.stacks_cli:status",
+    "check": "fleet.stacks_cli:check",
+    "quota": "fleet.stacks_cli:quota",
+    "report": "fleet.report.cli:report",
+    "place": "fleet.place.cli:place",
+    "fit": "fleet.fit:fit",
+    "drift": "fleet.drift_cli:drift",
+    "carbon": "fleet.carbon.cli:carbon",
+    "actual": "fleet.actual.cli:actual",
+    "latency": "fleet.latency_cli:latency",
+    "import-terraform": "fleet.terraform.cli:import_terraform",
+    "doctor": "fleet.doctor:doctor",
+    "comment": "fleet.comment.cli:app",
+    "policies": "fleet.policies:app",
+    "state": "fleet.state.cli:app",
+    "catalog": "fleet.prices.cli:app",
+    "sandbox": "sandbox.cli:app",
+}
+
+
+@cache
+def _command(word: str) -> Any:
+    """What the command-line library makes of a word's function or app."""
+    module, _, name = WORDS[word].partition(":")
+    found = getattr(import_module(module), name)
+    alone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=word)
+    else:
+        alone.command(word)(found)
+    return get_group(alone).commands[word]
+
+
+class _Commands(Mapping[str, Any]):
+    """The words' commands, each made when it is asked for."""
+
+    def __getitem__(self, word: str) -> Any:
+        if word not in WORDS:
+            raise KeyError(word)
+        return _command(word)
+
+    def __contains__(self, word: object) -> bool:
+        return word in WORDS
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(WORDS)
+
+    def __len__(self) -> int:
+        return len(WORDS)
+
+
+class _Words(TyperGroup):
+    """A group whose commands are not there before they are needed."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _Commands()  # type: ignore[assignment] # nobody adds any
+
 
 app = typer.Typer(
     name="fleet",
+    cls=_Words,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="AI accelerators on EKS, GKE and AKS, from reviewed stack files.\n\n"
     "Try it with no cloud account: `fleet up --sandbox --stack '*-dev'`",
 )
-app.add_typer(comment_app, name="comment", help="One comment on a pull or merge request for all stacks: github, gitlab.")
-app.add_typer(state_app, name="state", help="Copies of the stacks' states: backup, verify, restore.")
-app.add_typer(policies_app, name="policies")
-app.add_typer(catalog_app, name="catalog", help="The catalogue's facts: refresh its prices.")
-app.command()(report)
-app.command()(place)
-app.command()(fit)
-app.command()(import_terraform)
-app.command()(carbon)
-app.command()(actual)
-app.command()(doctor)
-app.command()(drift)
-app.command()(latency)
-gc.freeze()
-gc.enable()
-# Reports and logs; several at once on one checkout need a place each.
-OUT = Path(os.environ.get("ACCELFLEET_OUT") or ROOT / "out")
-
-
-NoChanges = Annotated[bool, typer.Option("--expect-no-changes", help="Fail if anything would change.")]
-Parallel = Annotated[int, typer.Option("--parallel", min=1, help="Stacks at the same time.")]
-
-
-@app.command()
-def up(
-    stack: Stacks,
-    sandbox: Sandbox = False,
-    as_: AsFormat = Format.TEXT,
-    expect_no_changes: NoChanges = False,
-    parallel: Parallel = 4,
-) -> None:
-    """Create or update stacks, several at once, then show what stands.
-
-    Example: `fleet up --sandbox --stack 'aws-*'`
-    """
-    _operate("up", stack, sandbox, as_, expect_no_changes, parallel)
-
-
-@app.command()
-def preview(
-    stack: Stacks,
-    sandbox: Sandbox = False,
-    as_: AsFormat = Format.TEXT,
-    expect_no_changes: NoChanges = False,
-    parallel: Parallel = 4,
-) -> None:
-    """Show what `up` would change; with --sandbox also for a stack whose cloud you have no access to.
-
-    Example: `fleet preview --sandbox --stack 'prod-*'`
-    """
-    _operate("preview", stack, sandbox, as_, expect_no_changes, parallel)
-
-
-@app.command()
-def destroy(stack: Stacks, sandbox: Sandbox = False, as_: AsFormat = Format.TEXT, parallel: Parallel = 4) -> None:
-    """Delete all resources of the stacks, in the right order, and name what a cloud still holds.
-
-    Example: `fleet destroy --sandbox --stack '*-dev'`
-    """
-    _operate("destroy", stack, sandbox, as_, False, parallel)
-
-
-@app.command()
-def status(stack: Stacks, sandbox: Sandbox = False, as_: AsFormat = Format.TEXT) -> None:
-    """Show pools, nodes and models as the clusters report them, and why a pod waits.
-
-    Example: `fleet status --sandbox --stack '*-dev' --format json`
-    """
-    names = select_stacks(stack)
-    _show(workspace_or_exit(sandbox), names, as_)
-
-
-@app.command()
-def check(
-    stack: Annotated[list[str] | None, typer.Option("--stack", "-s", help="Stack name or glob; default: all.")] = None,
-    as_: AsFormat = Format.TEXT,
-) -> None:
-    """Check stack files: every fault at once, with line, field and remedy. Needs no cloud, no engine, no SDK.
-
-    Example: `fleet check --stack 'prod-*'`
-    """
-    load_or_exit(select_stacks(stack or ["*"]), as_)
-    if as_ is Format.JSON:
-        print(json.dumps({"version": 1, "errors": []}, indent=2))  # noqa: T201
-    else:
-        Console().print("[green]all stack files are sound[/]")
-
-
-@app.command()
-def quota(stack: Stacks, as_: AsFormat = Format.TEXT) -> None:
-    """Show the quotas that the stacks' accelerators need at their bounds, and where to ask for them. Offline.
-
-    Example: `fleet quota --stack 'prod-*'`
-    """
-    from fleet.quota import needs  # noqa: PLC0415 - `fleet check` need not pay for it
-
-    found = needs(load_or_exit(select_stacks(stack), as_))
-    if as_ is Format.JSON:
-        print(json.dumps({"version": 1, "quotas": [need.as_json() for need in found]}, indent=2))  # noqa: T201
-        return
-    console = Console(soft_wrap=True)
-    for need in found:
-        what = f"{need.quota or 'a quota the catalogue does not know'}: {need.amount} {need.unit}"
-        console.print(f"{need.cloud} {need.region}  {what}, for {', '.join(need.pools)}", highlight=False, markup=False)
-        console.print(f"    {need.ask}", highlight=False, markup=False)
-    if not found:
-        console.print("nothing with accelerators")
-
-
-def _operate(verb: str, patterns: list[str], sandbox: bool, as_: Format, expect_no_changes: bool, parallel: int) -> None:
-    from fleet.operations import Operation  # noqa: PLC0415 - `fleet check` must not pay for the engine's modules
-    from fleet.progress import Board  # noqa: PLC0415
-
-    names = select_stacks(patterns)
-    specs = load_or_exit(names, as_)
-    workspace = workspace_or_exit(sandbox)
-    console = Console(stderr=as_ is Format.JSON)
-    with Board(verb, names, console, quiet=as_ is Format.JSON) as board:
-        operation = Operation(verb, workspace, specs, board, OUT / "logs", expect_no_changes, parallel)
-        results = operation.run()
-    interrupted = bool(operation.interrupt.asked)
-    failed = [name for name, result in results.items() if result is None or not result.ok]
-    if as_ is Format.JSON:
-        document = {
-            name: result.as_json() if result else {"stack": name, "ok": False, "started": False}
-            for name, result in results.items()
-        }
-        print(json.dumps({"version": 1, "verb": verb, "interrupted": interrupted, "stacks": document}, indent=2))  # noqa: T201
-    else:
-        for name, result in results.items():
-            if result is None:
-                console.print(f"[yellow]{name}: not started, since a stack it depends on failed or the run was interrupted[/]")
-                continue
-            for line in result.recovered.lines() if result.recovered else []:
-                console.print(f"[yellow]{name}: {escape(line)}[/]", highlight=False)
-            for name_ in result.swept:
-                console.print(f"{name}: swept {escape(name_)}, which a cluster had made", highlight=False)
-            for error in result.outcome.errors + result.leftovers:
-                console.print(f"[red]{name}:[/] {escape(error)}", highlight=False)
-            for said in result.advice:
-                console.print(f"[yellow]{name}:[/] {escape(said)}", highlight=False)
-            if not result.ok:
-                console.print(f"{name}: the engine's full output is in {OUT / 'logs' / f'{name}.{verb}.log'}")
-        if verb == "up" and not failed:
-            _show(workspace, names, as_)
-    if interrupted and failed:
-        console.print("interrupted; the same command goes on from here, nothing that was made is lost")
-        raise typer.Exit(130)
-    raise typer.Exit(1 if failed else 0)
-
-
-def _show(workspace: Workspace, names: list[str], as_: Format) -> None:
-    from fleet.standing import standing, with_commitments  # noqa: PLC0415
-    from fleet.table import terminal, write_page  # noqa: PLC0415
-
-    found = with_commitments(standing(workspace, names), _committed(names), datetime.now(UTC))
-    page = write_page(found, OUT / "report.html")
-    if as_ is Format.JSON:
-        print(json.dumps(found.as_json(), indent=2))  # noqa: T201
-        return
-    # A pipe has no width of its own; 80 columns would break every cell.
-    console = Console(width=None if Console().is_terminal else 140)
-    console.print(terminal(found))
-    for waiting in found.waiting:
-        console.print(f"[yellow]{waiting.stack}: {waiting.pod} waits: {escape(waiting.reason)}[/]", highlight=False)
-    for cluster, error in found.unreachable.items():
-        console.print(f"[red]{cluster} does not answer:[/] {escape(error)}", highlight=False)
-    for name in found.absent:
-        console.print(f"{name}: nothing stands")
-    flag = " --sandbox" if workspace.sandbox else ""
-    console.print(f"Report: {page}")
-    console.print(f"Next:   fleet status{flag} --stack '*-dev'   |   fleet destroy{flag} --stack '*-dev'", highlight=False)
-
-
-def _committed(names: list[str]) -> dict[str, dict[str, CommitmentSpec]]:
-    """The stacks' commitments. What stands is shown whatever a stack file says; a faulty one's are left out, and it says so."""
-    made: dict[str, dict[str, CommitmentSpec]] = {}
-    for name in names:
-        try:
-            made[name] = load(STACKS, [name])[name].commitments
-        except StackErrors:
-            said = f"{name}: its stack file has faults (fleet check): its commitments are not counted"
-            Console(stderr=True, soft_wrap=True).print(said, style="yellow", highlight=False, markup=False)
-    return made
-
-
-def _sandbox_commands() -> typer.Typer:
-    from sandbox.cli import app as sandbox_app  # noqa: PLC0415
-
-    return sandbox_app
+# It is a group by having this: its words are in no list of the library's.
+app.callback()(lambda: None)
 
 
 def main() -> None:
     """Entry point."""
-    # Only this word needs the sandbox's modules.
-    if len(sys.argv) > 1 and sys.argv[1] == "sandbox":
-        app.add_typer(_sandbox_commands(), name="sandbox", help="The local clouds: up, status, down, reset, shell.")
-    else:
-        app.command("sandbox", help="The local clouds: up, status, down, reset, shell.")(lambda: None)
-    _only(sys.argv[1:2])
+    word = "".join(sys.argv[1:2])
+    with rests():
+        if word in WORDS:
+            _command(word)
+    # What was loaded lives to the end: nothing in it for the collector to look through.
+    gc.freeze()
     app()
-
-
-def _only(first: list[str]) -> None:
-    """Of the command that is named first only itself: each has its flags worked out from its hints, a tenth of the start."""
-    called = {str(one.name or getattr(one.callback, "__name__", "")).replace("_", "-"): one for one in app.registered_commands}
-    named = [called[word] for word in first if word in called]
-    if named:
-        app.registered_commands, app.registered_groups = named, []
-        # Without it an app of one command takes the command's name for an argument.
-        app.callback()(lambda: None)
-
-
-__all__ = ["Path", "app", "main"]

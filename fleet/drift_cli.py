@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from fleet.arguments import AsFormat, Format, load_or_exit, select_stacks
+from fleet.said import complain
 from fleet.workspace import EnvironmentLacksError, real_workspace
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _ask(patterns: list[str], sandbox: bool, as_: Format) -> dict[str, list[Diff
         else:
             workspace = real_workspace()
     except EnvironmentLacksError as problem:
-        Console(stderr=True, soft_wrap=True).print(str(problem), style="red", highlight=False, markup=False)
+        complain(problem)
         raise typer.Exit(3) from None
     found: dict[str, list[Difference]] = {}
     for name in names:
@@ -79,12 +80,12 @@ def _ask(patterns: list[str], sandbox: bool, as_: Format) -> dict[str, list[Diff
         outcome = Engine(workspace, name).run("preview", "--refresh", on_event=events.append)
         if outcome.returncode:
             for error in outcome.errors:
-                Console(stderr=True, soft_wrap=True).print(f"{name}: {error}", style="red", highlight=False, markup=False)
+                complain(f"{name}: {error}")
             raise typer.Exit(1)
         try:
             found[name] = in_order([*differences(events), *released(workspace, name)])
         except RuntimeError as problem:
-            Console(stderr=True, soft_wrap=True).print(f"{name}: {problem}", style="red", highlight=False, markup=False)
+            complain(f"{name}: {problem}")
             raise typer.Exit(1) from None
     return found
 

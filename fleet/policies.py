@@ -15,6 +15,7 @@ from rich.table import Table
 
 from fleet.arguments import AsFormat, Format
 from fleet.load import StackErrors, load_stack
+from fleet.said import complain
 from fleet.workspace import ROOT, STACKS
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _judged(preview: Path, stack: str | None) -> Judgement:
         made = resources(json.loads(preview.read_text(encoding="utf-8")))
         settings = Settings.of(load_stack(STACKS / f"{stack}.yaml")) if stack else Settings()
     except (ValueError, StackErrors) as wrong:
-        Console(stderr=True, soft_wrap=True).print(f"{preview}: {wrong}", style="red", highlight=False, markup=False)
+        complain(f"{preview}: {wrong}")
         raise typer.Exit(2) from None
     return evaluate(made, settings)
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import fnmatch
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fleet.load import load_stack
 from fleet.spec import StackSpec
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 R = TypeVar("R")
 
@@ -54,6 +56,8 @@ def in_order(
     Returns:
         The result of each stack; None for one that was not started because another failed.
     """
+    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait  # noqa: PLC0415 - `fleet check` must not pay
+
     needs = {name: {d for d in spec.depends_on if d in specs} for name, spec in specs.items()}
     if reverse:
         needs = {name: {other for other, its in needs.items() if name in its} for name in needs}

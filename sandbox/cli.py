@@ -15,13 +15,14 @@ from rich.table import Table
 
 from fleet.catalog.clouds import Cloud, regions
 from fleet.catalog.machines import machines
+from fleet.said import complain
 from fleet.workspace import EnvironmentLacksError
 from sandbox.cloud import daemon
 from sandbox.cloud.client import Client, home
 from sandbox.cloud.errors import CloudError
 from sandbox.up import up as bring_up
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, help="The local clouds: up, status, down, reset, shell.")
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
@@ -31,7 +32,7 @@ def up() -> None:
     try:
         workspace = bring_up()
     except EnvironmentLacksError as problem:
-        Console(stderr=True).print(f"[red]{problem}[/]", highlight=False)
+        complain(problem)
         raise typer.Exit(3) from None
     Console().print(f"the sandbox runs in {workspace.sandbox}\nNext: fleet up --sandbox --stack '*-dev'", highlight=False)
 
@@ -172,7 +173,7 @@ def _call(route: str, **query: Any) -> Any:
     try:
         return Client().call(route, **query)
     except CloudError as refused:
-        Console(stderr=True).print(refused.message, style="red", highlight=False, markup=False)
+        complain(refused.message)
         raise typer.Exit(1) from None
 
 
@@ -198,7 +199,7 @@ def shell(command: Annotated[list[str] | None, typer.Argument(help="Run this ins
     try:
         workspace = bring_up()
     except EnvironmentLacksError as problem:
-        Console(stderr=True).print(f"[red]{problem}[/]", highlight=False)
+        complain(problem)
         raise typer.Exit(3) from None
     env = {**workspace.env, "PULUMI_OPTION_CWD": str(workspace.project)}
     program = command or [os.environ.get("SHELL", "/bin/sh")]

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from fleet.cli import WORDS
 from fleet.workspace import ROOT
 
 SDKS = {"aws": "pulumi_aws", "gcp": "pulumi_gcp", "azure": "pulumi_azure_native"}
@@ -33,7 +34,27 @@ from fleet.cli import app
 result = CliRunner().invoke(app, ["check", *sys.argv[1:]])
 print(json.dumps({"code": result.exit_code, "said": result.output, "modules": sorted(sys.modules)}))
 """
-
+COMMAND = """
+import contextlib, io, json, sys
+from fleet.cli import main
+with contextlib.redirect_stdout(io.StringIO()) as said:
+    try:
+        main()
+    except SystemExit as end:
+        assert end.code == 0, end.code
+assert json.loads(said.getvalue())
+print(json.dumps({"modules": sorted(sys.modules)}))
+"""
+# Up to the port that the engine waits for, which is the end of it here.
+PACK = """
+import json, runpy, sys
+import grpc
+def served(*_, **__):
+    print(json.dumps({"modules": sorted(sys.modules)}))
+    sys.exit(0)
+grpc.server = served
+runpy.run_path("policies", run_name="__main__")
+"""
 
 SERVICES = (
     "pulumi_aws.autoscaling",
@@ -99,6 +120,19 @@ def test_checking_a_stack_file_loads_no_pulumi() -> None:
     found = loads(CHECK, "--stack", "aws-dev")
     assert found["code"] == 0, found["said"]
     assert [m for m in found["modules"] if m == "pulumi" or m.startswith(("pulumi.", "pulumi_"))] == []
+
+
+def test_a_command_loads_no_other_commands_module() -> None:
+    modules = set(loads(COMMAND, "report", "--stack", "aws-dev", "--format", "json")["modules"])
+    homes = {place.partition(":")[0] for place in WORDS.values()}
+    assert modules & homes == {"fleet.report.cli"}
+    assert "rich.console" not in modules
+
+
+def test_the_pack_loads_the_sdks_messages_and_not_the_sdk() -> None:
+    found = loads(PACK)["modules"]
+    assert "pulumi.runtime.proto.analyzer_pb2" in found
+    assert [m for m in found if m.startswith(("pulumi.resource", "pulumi.output", "pulumi.automation", "pulumi_"))] == []
 
 
 @pytest.mark.parametrize(

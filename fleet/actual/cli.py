@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fleet.arguments import AsFormat, Format, Stacks, load_or_exit, select_stacks
+from fleet.said import complain
 
 if TYPE_CHECKING:
     from fleet.actual.account import Account, Figures
@@ -37,7 +38,7 @@ def actual(
     try:
         found = accounts(Prometheus(prometheus), replicas, hours)
     except PrometheusError as wrong:
-        Console(stderr=True, soft_wrap=True).print(str(wrong), style="red", highlight=False, markup=False)
+        complain(wrong)
         raise typer.Exit(1) from None
     if as_ is Format.JSON:
         print(json.dumps({"version": 1, "hours": hours, "models": [_as_json(one) for one in found]}, indent=2))  # noqa: T201

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
-from rich.console import Console
 
 from fleet.comment.body import GITHUB_LIMIT, GITLAB_LIMIT, KEY, Wanted, render
+from fleet.said import complain
 
 if TYPE_CHECKING:
     from fleet.comment.forges import Forge
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+app = typer.Typer(no_args_is_help=True, help="One comment on a pull or merge request for all stacks: github, gitlab.")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # Of one section: twice what the larger forge takes of a whole comment.
 _LARGEST = 2_000_000
@@ -112,11 +112,10 @@ def _post(forge: Callable[[], Forge], wanted: Wanted, limit: int, dry_run: bool,
     from fleet.comment.http import ForgeError  # noqa: PLC0415
     from fleet.comment.sticky import Action, post  # noqa: PLC0415
 
-    console = Console(stderr=True, soft_wrap=True)
     try:
         done = post(forge(), wanted)
     except ForgeError as problem:
-        console.print(str(problem), style="red", highlight=False, markup=False)
+        complain(problem)
         raise typer.Exit(1) from None
     if as_ == "json":
         print(json.dumps(done.as_json(), indent=2))  # noqa: T201
@@ -187,7 +186,6 @@ def _lacks(flag: str, variable: str) -> NoReturn:
 def _token(name: str) -> str:
     token = os.environ.get(name, "").strip()
     if not token:
-        said = f"{name} is not set: put a token that may comment there (docs/comment.md), or add --dry-run"
-        Console(stderr=True, soft_wrap=True).print(said, style="red", highlight=False, markup=False)
+        complain(f"{name} is not set: put a token that may comment there (docs/comment.md), or add --dry-run")
         raise typer.Exit(3)
     return token

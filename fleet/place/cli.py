@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fleet.arguments import AsFormat, Format
+from fleet.said import complain
 from fleet.workspace import STACKS
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _write(stack: str, plan: Plan, as_: Format) -> None:
     try:
         added = put(file, plan)
     except PlanError as wrong:
-        console.print(str(wrong), style="red", highlight=False, markup=False)
+        complain(wrong)
         raise typer.Exit(1) from None
     console.print(
         f"{file.name}: added {', '.join(added)}; see it with `fleet report --stack {stack} --base HEAD`", highlight=False

@@ -12,11 +12,12 @@ import typer
 from rich.console import Console
 
 from fleet.catalog.clouds import PUBLIC, Cloud, regions
+from fleet.said import complain
 
 if TYPE_CHECKING:
     from fleet.prices.row import Outcome, Price
 
-app = typer.Typer(no_args_is_help=True, help="The catalogue's facts.")
+app = typer.Typer(no_args_is_help=True, help="The catalogue's facts: refresh its prices.")
 
 
 @app.callback()
@@ -50,7 +51,7 @@ def refresh(
     try:
         prices = list(_prices(chosen, region or [], from_, as_of, url))
     except ListError as wrong:
-        Console(stderr=True, soft_wrap=True).print(str(wrong), style="red", highlight=False, markup=False)
+        complain(wrong)
         raise typer.Exit(1) from None
     text, outcome = merged(FILE.read_text(encoding="utf-8"), prices)
     _print(outcome)

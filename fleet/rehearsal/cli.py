@@ -13,6 +13,7 @@ from fleet.rehearsal.run import Interrupted, rehearse
 from fleet.report.base import base_spec
 from fleet.report.limits import Limit
 from fleet.report.model import Rehearsal
+from fleet.said import complain, warn
 from fleet.spec import StackSpec
 from fleet.turn import Taken
 from fleet.workspace import STACKS, EnvironmentLacksError
@@ -36,9 +37,9 @@ def rehearsals(
     try:
         told = rehearse(before, {n: s for n, s in after.items() if n not in unread}, base, limits, asked, console)
     except (EnvironmentLacksError, Taken) as refused:
-        console.print(str(refused), style="red", highlight=False, markup=False)
+        complain(refused)
         raise typer.Exit(3 if isinstance(refused, EnvironmentLacksError) else 1) from None
     except Interrupted:
-        console.print("interrupted: nothing is reported, and no stack of yours was touched", style="yellow")
+        warn("interrupted: nothing is reported, and no stack of yours was touched")
         raise typer.Exit(130) from None
     return {**unread, **told}

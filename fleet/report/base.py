@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +34,8 @@ def at_revision(directory: Path, revision: str) -> Iterator[Path]:
         listed = _git(root, "ls-tree", "--name-only", commit, "--", prefix or ".")
         if listed.strip():
             raw = _git(root, "archive", "--format=tar", commit, "--", *([prefix] if prefix else []))
+            import tarfile  # noqa: PLC0415 - a report with no base need not pay for it
+
             with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
                 archive.extractall(scratch, filter="data")
         yield Path(scratch) / prefix

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from fleet.quota import QuotaNeed, needs
 from fleet.report.base import base_spec
 from fleet.report.changes import changes
 from fleet.report.estimate import NOT_COUNTED, estimate
-from fleet.report.limits import Limit
 from fleet.report.model import SCHEMA_VERSION, Policy, QuotaChange, Rehearsal, Report, StackReport, difference
-from fleet.report.policy import Recorded, graph, judged, said
+from fleet.report.policy import graph, judged, said
 from fleet.report.readiness import readiness
 from fleet.spec import StackSpec
 
-Limits = Mapping[tuple[str, str, str], Limit]
+if TYPE_CHECKING:
+    from fleet.report.limits import Limit
+    from fleet.report.recorded import Recorded
+
+    Limits = Mapping[tuple[str, str, str], Limit]
 
 
 def report(

@@ -5,33 +5,25 @@ from __future__ import annotations
 import fnmatch
 import os
 from contextlib import ExitStack
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from fleet.arguments import Format, load_or_exit, select_stacks
 from fleet.load import StackErrors
 from fleet.rehearsal import Asked
 from fleet.report.gates import Gate, refusals
+from fleet.report.shapes import Shape, show, text
 from fleet.rollout import load
+from fleet.said import complain, warn
 from fleet.workspace import ROOT, STACKS
 
 if TYPE_CHECKING:
     from fleet.report.build import Limits
     from fleet.report.model import Report
-    from fleet.report.policy import Recorded
+    from fleet.report.recorded import Recorded
     from fleet.spec import StackSpec
-
-
-class Shape(StrEnum):
-    TEXT = "text"
-    MARKDOWN = "markdown"
-    JSON = "json"
-    HTML = "html"
-    SARIF = "sarif"
 
 
 def report(
@@ -108,17 +100,14 @@ def report(
     unjudged = [one.stack for one in made.stacks if one.after and not one.policy.evaluated]
     if unjudged and Gate.POLICY in (fail_on or []):
         raise typer.BadParameter(f"no policy was asked about {', '.join(unjudged)}: add --program", param_hint="--fail-on")
-    text = _text(made, as_, None if from_ else STACKS, all_)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
-    elif as_ is Shape.TEXT:
-        _print(made, Console(width=None if Console().is_terminal else 140), all_)
+        out.write_text(text(made, as_, None if from_ else STACKS, all_), encoding="utf-8")
     else:
-        print(text, end="")  # noqa: T201
+        show(made, as_, None if from_ else STACKS, all_)
     refused = refusals(made, max_increase, fail_on or [], all_)
     for said in refused:
-        Console(stderr=True, soft_wrap=True).print(said, style="red", highlight=False, markup=False)
+        complain(said)
     raise typer.Exit(1 if refused else 0)
 
 
@@ -186,7 +175,7 @@ def _limits(file: Path | None, live: bool) -> Limits:
         return written
     from fleet.quota_live import LiveLimits  # noqa: PLC0415
 
-    return LiveLimits(written, lambda said: Console(stderr=True, soft_wrap=True).print(said, style="yellow", markup=False))
+    return LiveLimits(written, warn)
 
 
 def _made(
@@ -224,7 +213,7 @@ def _programs(specs: dict[str, StackSpec | None], there: Path | None, root: Path
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
     from fleet.confined.inside import lacks  # noqa: PLC0415
-    from fleet.report.policy import ProgramError, recorded  # noqa: PLC0415
+    from fleet.report.recorded import ProgramError, recorded  # noqa: PLC0415
 
     def one(name: str) -> Recorded:
         return recorded(STACKS / f"{name}.yaml", there / f"{name}.yaml" if there else None, root)
@@ -232,13 +221,13 @@ def _programs(specs: dict[str, StackSpec | None], there: Path | None, root: Path
     names = [name for name, spec in specs.items() if spec]
     if may := lacks():
         said = f"this machine's kernel cannot keep these programs from it: {', '.join(may)} (docs/threat-model.md)"
-        Console(stderr=True, soft_wrap=True).print(said, style="yellow", highlight=False, markup=False)
+        warn(said)
     try:
         # Each loads its clouds' SDKs, a second of one core.
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             return dict(zip(names, pool.map(one, names), strict=True))
     except ProgramError as wrong:
-        Console(stderr=True, soft_wrap=True).print(str(wrong), style="red", highlight=False, markup=False)
+        complain(wrong)
         raise typer.Exit(1) from None
 
 
@@ -272,32 +261,3 @@ def _faults_as_sarif(names: list[str]) -> None:
     if faults:
         print(sarif(None, faults), end="")  # noqa: T201
         raise typer.Exit(1)
-
-
-def _text(made: Report, as_: Shape, stacks: Path | None, all_: bool) -> str:
-    if as_ is Shape.SARIF:
-        from fleet.report.sarif import sarif  # noqa: PLC0415
-
-        return sarif(made, stacks=stacks)
-    if as_ is Shape.MARKDOWN:
-        from fleet.report.markdown import markdown  # noqa: PLC0415
-
-        return markdown(made, all_)
-    if as_ is Shape.HTML:
-        from fleet.report.page import page  # noqa: PLC0415
-
-        return page(made)
-    if as_ is Shape.JSON:
-        from fleet.report.document import dump  # noqa: PLC0415
-
-        return dump(made)
-    console = Console(width=140, record=True, quiet=True)
-    _print(made, console, all_)
-    return console.export_text()
-
-
-def _print(made: Report, console: Console, all_: bool) -> None:
-    from fleet.report.terminal import terminal  # noqa: PLC0415
-
-    for part in terminal(made, all_):
-        console.print(part, highlight=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from fleet.collector import rests
 from fleet.inventory.resource import Index, Program, Step
@@ -11,7 +12,7 @@ from fleet.inventory.things import things
 from fleet.printed import one_line
 from fleet.quota import QuotaNeed, summed
 from fleet.quota_wanted import of_machines
-from fleet.report.build import Limits, quota_changes
+from fleet.report.build import quota_changes
 from fleet.report.model import (
     SCHEMA_VERSION,
     Change,
@@ -26,6 +27,9 @@ from fleet.report.model import (
 from fleet.report.policy import PACK, graph, judged, name_of, said
 from fleet.report.priced import NOT_COUNTED, lines, row_of
 from fleet.spec import StackSpec
+
+if TYPE_CHECKING:
+    from fleet.report.build import Limits
 
 # With these their data, or what runs on them, is gone.
 _LOST = {

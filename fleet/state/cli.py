@@ -14,7 +14,7 @@ from fleet.arguments import AsFormat, Format, Sandbox, Stacks, select_stacks, wo
 if TYPE_CHECKING:
     from fleet.engine import Engine
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, help="Copies of the stacks' states: backup, verify, restore.")
 
 
 @app.command()

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fleet.arguments import AsFormat, Format
+from fleet.said import complain, warn
 
 
 def import_terraform(
@@ -30,11 +31,10 @@ def import_terraform(
     from fleet.terraform import imports  # noqa: PLC0415 - `fleet check` need not pay for it
     from fleet.terraform.state import StateError, read  # noqa: PLC0415
 
-    said = Console(stderr=True, soft_wrap=True)
     try:
         found = imports.map_all(read(state).resources)
     except StateError as wrong:
-        said.print(str(wrong), style="red", highlight=False, markup=False)
+        complain(wrong)
         raise typer.Exit(1) from None
     made, open_ = imports.document(found), list[str]()
     if fill is not None:
@@ -55,4 +55,4 @@ def import_terraform(
         table.add_row(one.resource.address, one.type, one.id)
     Console(width=None if Console().is_terminal else 140).print(table)
     for line in (*left, *open_):
-        said.print(line, style="yellow", highlight=False, markup=False)
+        warn(line)

@@ -29,7 +29,7 @@ from fleet.comment.artifact import ArtifactError, unpack
 from fleet.comment.markdown import harmless
 from fleet.confined import inside
 from fleet.confined.run import ConfinedError, Limits, run
-from fleet.report import policy
+from fleet.report import recorded
 from fleet.workspace import ROOT, STACKS
 
 pytestmark = [
@@ -235,7 +235,7 @@ def injects(scene: Scene, confined: bool) -> bool:
 def reported(scene: Scene, shape: str) -> str:
     """`fleet report --program` of the scene's tree."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(policy, "ROOT", scene.tree)
+        patch.setattr(recorded, "ROOT", scene.tree)
         for module in (fleet.arguments, fleet.report.cli):
             patch.setattr(module, "STACKS", scene.tree / "stacks")
         environment = {"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"}

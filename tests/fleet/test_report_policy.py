@@ -15,7 +15,7 @@ import fleet.report.cli
 from fleet.cli import app
 from fleet.confined import inside
 from fleet.load import load_stack
-from fleet.report import policy
+from fleet.report import policy, recorded
 from fleet.report.model import Finding
 from fleet.workspace import ROOT, STACKS
 
@@ -151,14 +151,14 @@ def test_a_stack_files_program_is_run_with_no_cloud_and_judged(name: str) -> Non
 
 
 def test_a_rule_that_the_program_breaks_is_found_before_any_engine_runs(waived: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy, "registrations", lambda *_: [COMPONENT, CLUSTER])
+    monkeypatch.setattr(recorded, "registrations", lambda *_: [COMPONENT, CLUSTER])
     done = run("--stack", "aws-dev", "--program", "--format", "json")
     (one,) = [one for one in findings(done) if one.policy == RULE]
     assert one.waived
 
 
 def test_where_the_kernel_cannot_confine_a_program_the_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy, "registrations", lambda *_: [COMPONENT, CLUSTER])
+    monkeypatch.setattr(recorded, "registrations", lambda *_: [COMPONENT, CLUSTER])
     monkeypatch.setattr(inside, "lacks", lambda: ["read and write files", "open sockets"])
     said = run("--stack", "aws-dev", "--program").stderr
     assert "cannot keep these programs from it: read and write files, open sockets (docs/threat-model.md)" in said
@@ -168,8 +168,8 @@ def test_where_the_kernel_cannot_confine_a_program_the_command_says_so(monkeypat
 
 def test_a_program_that_does_not_run_says_its_last_words(tmp_path: Path) -> None:
     (tmp_path / "wrong.yaml").write_text("environment: nowhere\n")
-    with pytest.raises(policy.ProgramError, match="wrong: its program did not run with no cloud behind it: "):
-        policy.registrations(tmp_path / "wrong.yaml", policy.ROOT)
+    with pytest.raises(recorded.ProgramError, match="wrong: its program did not run with no cloud behind it: "):
+        recorded.registrations(tmp_path / "wrong.yaml", recorded.ROOT)
 
 
 def test_values_that_the_engine_hides_are_unknown_and_never_judged() -> None:
@@ -293,11 +293,11 @@ def test_a_stack_files_base_is_run_by_its_own_program(waived: Path, tmp_path: Pa
     def program(file: Path, root: Path = ROOT) -> list[dict[str, Any]]:
         ran.append((file, root))
         if file.parent == base and broken:
-            raise policy.ProgramError("aws-dev: its program <b>broke</b>")
+            raise recorded.ProgramError("aws-dev: its program <b>broke</b>")
         return [COMPONENT, CLUSTER if file.parent == waived else SHUT]
 
     broken = False
-    monkeypatch.setattr(policy, "registrations", program)
+    monkeypatch.setattr(recorded, "registrations", program)
     words = ("--stack", "aws-dev", "--base-dir", str(base), "--program")
     assert [one["before"] for one in of(RULE, told(run(*words, "--format", "json"))["findings"])] == [False]
     assert ran == [(waived / "aws-dev.yaml", ROOT), (base / "aws-dev.yaml", ROOT)]
