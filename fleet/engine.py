@@ -194,15 +194,15 @@ def end_strays(mark: str) -> list[int]:
 
 
 def _follow(log: Path, process: subprocess.Popen[str]) -> Iterator[Event]:
-    """Events as the engine writes them; half a line waits for its other half."""
-    with log.open() as stream:
-        pending = ""
+    """Events as the engine writes them; half a line, or half a letter, waits for its other half."""
+    with log.open("rb") as stream:
+        pending = b""
         while True:
             done = process.poll() is not None
             while chunk := stream.readline():
                 pending += chunk
-                if pending.endswith("\n"):
-                    event, pending = _parsed(pending), ""
+                if pending.endswith(b"\n"):
+                    event, pending = _parsed(pending), b""
                     if event is not None:
                         yield event
             if done:
@@ -210,7 +210,7 @@ def _follow(log: Path, process: subprocess.Popen[str]) -> Iterator[Event]:
             time.sleep(_POLL_S)
 
 
-def _parsed(line: str) -> Event | None:
+def _parsed(line: bytes) -> Event | None:
     """An event; None for one that a full disk cut off, for which no run is ended."""
     try:
         return dict(json.loads(line))

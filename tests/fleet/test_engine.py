@@ -1,11 +1,11 @@
-"""A run whose event log a full disk cut off: it goes on to its end, and what it printed says why it failed."""
+"""A run's event log as it is found while the engine writes it, or as a full disk left it: the run goes on to its end."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from fleet.engine import Engine
+from fleet.engine import Engine, Outcome
 from fleet.workspace import Workspace
 
 # A stand-in for the engine: an event cut off in the middle, one that is whole, and its words on its output.
@@ -30,12 +30,32 @@ exit 255
 """
 
 
-def test_what_a_cut_off_event_said_is_taken_from_the_output(tmp_path: Path) -> None:
+# Half of a letter of two bytes stands there for three looks, and an event that is not even that never gets its other half.
+SLOW = """#!/bin/sh
+while [ "$1" != --event-log ]; do shift; done
+printf '{"diagnosticEvent": {"severity": "error", "message": "caf\\303' >"$2"
+sleep 0.2
+printf '\\251 is closed"}}\\n{"summaryEvent": "\\303"}\\n{"summaryEvent": {"resourceChanges": {"create": 2}}}\\n' >>"$2"
+exit 255
+"""
+
+
+def run(tmp_path: Path, script: str) -> Outcome:
     program = tmp_path / "pulumi"
-    program.write_text(SCRIPT)
+    program.write_text(script)
     program.chmod(0o700)
     nowhere: Any = None
-    outcome = Engine(Workspace(tmp_path, {"PATH": "/usr/bin:/bin"}, nowhere, str(program)), "prod").run("up")
+    return Engine(Workspace(tmp_path, {"PATH": "/usr/bin:/bin"}, nowhere, str(program)), "prod").run("up")
+
+
+def test_a_letter_that_is_half_written_waits_for_its_other_half(tmp_path: Path) -> None:
+    outcome = run(tmp_path, SLOW)
+    assert outcome.errors == ["café is closed"]
+    assert outcome.changes == {"create": 2}
+
+
+def test_what_a_cut_off_event_said_is_taken_from_the_output(tmp_path: Path) -> None:
+    outcome = run(tmp_path, SCRIPT)
     assert outcome.returncode == 255
     assert outcome.errors == ["error: failed to save snapshot: no space left on device"]
     assert outcome.changes == {"create": 2}
