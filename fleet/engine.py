@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,23 +143,18 @@ class Engine:
                 # Of its own, so that Ctrl-C reaches the engine once, through us, and it can wind down.
                 start_new_session=True,
             )
-            printed: list[str] = []
-            reader = threading.Thread(target=lambda: printed.extend(self._process.stdout), daemon=True)  # type: ignore[union-attr,arg-type]
-            reader.start()
-            try:
-                for event in _follow(log, self._process):
-                    _record(outcome, event)
-                    if on_event is not None:
-                        on_event(event)
-                outcome.returncode = self._process.wait()
-            finally:
-                if self._process.poll() is None:
-                    self._process.kill()
-                    self._process.wait()
-                end_strays(mark)
-                reader.join(5)
-                if self._process.stdout is not None:
-                    self._process.stdout.close()
+            with _printed(self._process) as printed:
+                try:
+                    for event in _follow(log, self._process):
+                        _record(outcome, event)
+                        if on_event is not None:
+                            on_event(event)
+                    outcome.returncode = self._process.wait()
+                finally:
+                    if self._process.poll() is None:
+                        self._process.kill()
+                        self._process.wait()
+                    end_strays(mark)
             outcome.seconds = time.monotonic() - started
             outcome.output = "".join(printed)
             if outcome.returncode < 0:
@@ -189,8 +185,24 @@ def end_strays(mark: str) -> list[int]:
     # Plugins end by themselves when the engine does; the wait is for those that cannot tell.
     _, alive = psutil.wait_procs(strays, timeout=2)
     for process in alive:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # it ended at last
+            process.kill()
     return [process.pid for process in alive]
+
+
+@contextmanager
+def _printed(process: subprocess.Popen[str]) -> Iterator[list[str]]:
+    """What a process prints while the block runs; its pipe is closed however that ends."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    with process.stdout as stream:
+        reader = threading.Thread(target=lines.extend, args=(stream,), daemon=True)
+        reader.start()
+        try:
+            yield lines
+        finally:
+            # A stray that nobody may kill would hold the other end.
+            reader.join(5)
 
 
 def _follow(log: Path, process: subprocess.Popen[str]) -> Iterator[Event]:

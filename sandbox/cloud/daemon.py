@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -80,7 +81,8 @@ def stop(directory: Path | None = None, timeout_s: float = 60) -> bool:
     process.send_signal(signal.SIGTERM)
     _, alive = psutil.wait_procs(family, timeout=timeout_s)
     for left in alive:
-        left.kill()
+        with suppress(psutil.NoSuchProcess):  # it ended at last
+            left.kill()
     psutil.wait_procs(alive, timeout=5)
     for child in [c for c in _STARTED if c.pid == process.pid]:
         child.poll()
