@@ -71,6 +71,8 @@ def converges(rig: Rig, seed: int, what: str, resources: int, tagged: int) -> No
     killer.join(timeout=1)
     assert killed, "nothing was killed: the run ended too soon"
     assert not first.ok
+    if what == "engine":
+        assert "ended by SIGKILL" in "".join(first.outcome.errors), first.outcome.errors
     assert not [p for p in (*victims(str(rig.home), "engine"), *victims(str(rig.home), "plugin")) if p.is_running()], (
         "a stray lives"
     )
