@@ -45,16 +45,6 @@ with contextlib.redirect_stdout(io.StringIO()) as said:
 assert json.loads(said.getvalue())
 print(json.dumps({"modules": sorted(sys.modules)}))
 """
-# Up to the port that the engine waits for, which is the end of it here.
-PACK = """
-import json, runpy, sys
-import grpc
-def served(*_, **__):
-    print(json.dumps({"modules": sorted(sys.modules)}))
-    sys.exit(0)
-grpc.server = served
-runpy.run_path("policies", run_name="__main__")
-"""
 
 SERVICES = (
     "pulumi_aws.autoscaling",
@@ -127,12 +117,6 @@ def test_a_command_loads_no_other_commands_module() -> None:
     homes = {place.partition(":")[0] for place in WORDS.values()}
     assert modules & homes == {"fleet.report.cli"}
     assert "rich.console" not in modules
-
-
-def test_the_pack_loads_the_sdks_messages_and_not_the_sdk() -> None:
-    found = loads(PACK)["modules"]
-    assert "pulumi.runtime.proto.analyzer_pb2" in found
-    assert [m for m in found if m.startswith(("pulumi.resource", "pulumi.output", "pulumi.automation", "pulumi_"))] == []
 
 
 @pytest.mark.parametrize(
