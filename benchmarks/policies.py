@@ -1,13 +1,14 @@
-"""What the policy pack adds to a preview, and what a pack of as many rules adds that is written with pulumi-policy.
+"""What the policy pack adds to a preview, beside a pack of no rules and one of as many rules by pulumi-policy.
 
-The same program without a pack, with ours and with the peer's, by turns: 300 launch templates, which four rules look at,
-against the sandbox's provider. Processor time of the engine and all it started beside the clock, which a busy
-machine stretches.
+The same program without a pack, with ours and with these, by turns: 300 launch templates, which four rules look at, against
+the sandbox's provider. A pack of no rules is what the engine's protocol costs by itself: a process, and two calls a resource.
+Processor time of the engine and all it started beside the clock, which a busy machine stretches.
 """
 
 from __future__ import annotations
 
 import resource
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,7 +28,8 @@ NAME = "policies"
 
 _RESOURCES = 300
 _PEER = ("pulumi-policy==1.21.0",)
-_PLAIN, _OURS, _THEIRS = "preview of 300 resources", "the same with the policy pack", "the same with pulumi-policy's"
+_PLAIN, _OURS = "preview of 300 resources", "the same with the policy pack"
+_BARE, _THEIRS = "the same with a pack of no rules", "the same with pulumi-policy's"
 _PROGRAM = f"""import pulumi_aws as aws
 
 for i in range({_RESOURCES}):
@@ -35,8 +37,41 @@ for i in range({_RESOURCES}):
         f"template-{{i}}", metadata_options={{"http_tokens": "required", "http_put_response_hop_limit": 1}}
     )
 """
+# What every pack has to answer.
+_NOTHING = """import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+from google.protobuf.empty_pb2 import Empty
+from pulumi.runtime.proto import analyzer_pb2 as messages, plugin_pb2
+from pulumi.runtime.proto.analyzer_pb2_grpc import AnalyzerServicer, add_AnalyzerServicer_to_server
+
+
+class Nothing(AnalyzerServicer):
+    pass
+
+
+ANSWERS = {
+    "Handshake": messages.AnalyzerHandshakeResponse(),
+    "GetPluginInfo": plugin_pb2.PluginInfo(version="0.1.0"),
+    "Configure": Empty(),
+    "ConfigureStack": messages.AnalyzerStackConfigureResponse(),
+    "Cancel": Empty(),
+    "GetAnalyzerInfo": messages.AnalyzerInfo(name="nothing", version="0.1.0"),
+    "Analyze": messages.AnalyzeResponse(),
+    "AnalyzeStack": messages.AnalyzeResponse(),
+    "Remediate": messages.RemediateResponse(),
+}
+for name, answer in ANSWERS.items():
+    setattr(Nothing, name, lambda self, request, context, answer=answer: answer)
+server = grpc.server(ThreadPoolExecutor(4))
+add_AnalyzerServicer_to_server(Nothing(), server)
+print(server.add_insecure_port("127.0.0.1:0"), flush=True)
+server.start()
+server.wait_for_termination()
+"""
 # As many rules as ours, four of which look at what the program makes and find it kept.
-_PACK = f"""from pulumi_policy import EnforcementLevel, PolicyPack, ResourceValidationPolicy
+_AS_MANY = f"""from pulumi_policy import EnforcementLevel, PolicyPack, ResourceValidationPolicy
 
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 
@@ -66,9 +101,10 @@ def measure(quick: bool) -> list[Ratio]:
         home = Path(scratch)
         daemon.start(home)
         try:
-            engine, sides = _engine(home), {_PLAIN: _side(), _OURS: _side(POLICIES)}
+            engine = _engine(home)
+            sides = {_PLAIN: _side(), _OURS: _side(POLICIES), _BARE: _side(_pack(home / "nothing", _NOTHING))}
             if python := environment("pulumi-policy", _PEER):
-                sides[_THEIRS] = _side(_peer(home, python))
+                sides[_THEIRS] = _side(_peer(home / "peer", python))
             burnt: dict[str, list[float]] = {name: [] for name in sides}
             on: dict[str, Callable[[], Run]] = {name: _noting(burnt[name], engine, flags) for name, flags in sides.items()}
             runs = interleave(on, 2 if quick else 11)
@@ -82,8 +118,13 @@ def measure(quick: bool) -> list[Ratio]:
         Ratio(NAME, f"{_OURS}, processor", _PLAIN, "s", processor[_OURS], processor[_PLAIN], aim),
         Ratio(NAME, f"{_OURS}, by the clock", _PLAIN, "s", clock[_OURS], clock[_PLAIN], aim),
     ]
+    made += [
+        Ratio(NAME, f"{side}, processor", _PLAIN, "s", processor[side], processor[_PLAIN])
+        for side in (_BARE, _THEIRS)
+        if side in sides
+    ]
+    made.append(Ratio(NAME, f"{_OURS}, processor", _BARE, "s", processor[_OURS], processor[_BARE]))
     if _THEIRS in sides:
-        made.append(Ratio(NAME, f"{_THEIRS}, processor", _PLAIN, "s", processor[_THEIRS], processor[_PLAIN]))
         added = {name: _less(processor[name], processor[_PLAIN]) for name in (_THEIRS, _OURS)}
         made.append(Ratio(NAME, "what pulumi-policy's adds, processor", "what ours adds", "s", added[_THEIRS], added[_OURS]))
     return made
@@ -109,12 +150,18 @@ def _engine(home: Path) -> Engine:
     return engine
 
 
-def _peer(home: Path, python: str) -> Path:
-    pack = home / "peer"
+def _pack(pack: Path, program: str) -> Path:
     pack.mkdir()
-    about = {"name": "python", "options": {"toolchain": "pip", "virtualenv": str(Path(python).parents[1])}}
+    about = {"name": "python", "options": {"toolchain": "pip", "virtualenv": sys.prefix}}
     (pack / "PulumiPolicy.yaml").write_text(yaml.safe_dump({"runtime": about, "version": "0.1.0"}))
-    (pack / "__main__.py").write_text(_PACK)
+    (pack / "__main__.py").write_text(program)
+    return pack
+
+
+def _peer(pack: Path, python: str) -> Path:
+    """With that package alone from its environment: the sandbox's engine runs packs in ours, whose protobuf is newer."""
+    (package,) = Path(python).parents[1].glob("lib/*/site-packages/pulumi_policy")
+    (_pack(pack, _AS_MANY) / "pulumi_policy").symlink_to(package)
     return pack
 
 

@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 this machine lacks something, 130
 
 from __future__ import annotations
 
-# ruff: noqa: E402 - imports go on while the collector rests
 import gc
 import os
 import sys
@@ -14,18 +13,11 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-# What imports make lives to the end.
-gc.disable()
-# Nor is any plugin of pydantic's ours, for which it would ask every package that is installed.
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-
 import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
 from fleet.collector import rests
-
-gc.enable()
 
 # A function, or an app that has words of its own.
 WORDS = {
@@ -106,6 +98,8 @@ app.callback()(lambda: None)
 
 def main() -> None:
     """Entry point."""
+    # No plugin of pydantic's is ours, for which it would ask every package that is installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     word = "".join(sys.argv[1:2])
     with rests():
         if word in WORDS:
