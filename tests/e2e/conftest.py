@@ -31,7 +31,9 @@ class Sandbox:
     @property
     def places(self) -> dict[str, str]:
         """What makes a command of this checkout this sandbox's."""
-        return {"ACCELFLEET_SANDBOX": str(self.home), "ACCELFLEET_OUT": str(self.home / "out")}
+        # Nodes that a test adds stay idle for as long as `up` takes, on a slow machine minutes.
+        stays = {"ACCELFLEET_IDLE_S": "3600"}
+        return {"ACCELFLEET_SANDBOX": str(self.home), "ACCELFLEET_OUT": str(self.home / "out"), **stays}
 
     def fleet(self, *args: str, check: bool = True, timeout: int = 600) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
