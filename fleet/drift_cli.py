@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from fleet.arguments import AsFormat, Format, load_or_exit, select_stacks
+from fleet.arguments import AsFormat, Format, load_or_exit, select_stacks, workspace_or_exit
 from fleet.said import complain
-from fleet.workspace import EnvironmentLacksError, real_workspace
 
 if TYPE_CHECKING:
     from fleet.drift import Difference
@@ -64,16 +63,7 @@ def _ask(patterns: list[str], sandbox: bool, as_: Format) -> dict[str, list[Diff
 
     names = select_stacks(patterns)
     load_or_exit(names, as_)
-    try:
-        if sandbox:
-            from sandbox.up import up as sandbox_up  # noqa: PLC0415 - the sandbox is not needed against real clouds
-
-            workspace = sandbox_up()
-        else:
-            workspace = real_workspace()
-    except EnvironmentLacksError as problem:
-        complain(problem)
-        raise typer.Exit(3) from None
+    workspace = workspace_or_exit(sandbox)
     found: dict[str, list[Difference]] = {}
     for name in names:
         events: list[Mapping[str, Any]] = []
