@@ -30,6 +30,7 @@ from pulumi.runtime import reset_options, run_in_stack, set_all_config
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
+from sandbox import bin as shims
 from sandbox.lifeline import end_with_parent
 
 # What stands between the user's code and the terminal in a traceback: the SDK, the standard library and this file.
@@ -103,10 +104,10 @@ class LanguageHost(LanguageServer):
         """Start a plugin written in Python (a policy pack, a provider) and pass on what it prints."""
         target = request.info.program_directory or request.program
         if request.kind == "analyzer":
-            command = [sys.executable, "-u", "-m", "pulumi.policy", request.args[0], target]
+            command = shims.python("pulumi.policy", request.args[0], target)
         else:
-            command = [sys.executable, "-u", target, *request.args]
-        variables = dict(variable.partition("=")[::2] for variable in request.env)
+            command = [sys.executable, target, *request.args]
+        variables = {"PYTHONUNBUFFERED": "1", **dict(variable.partition("=")[::2] for variable in request.env)}
         process = subprocess.Popen(
             command,
             cwd=request.pwd or None,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from sandbox import processes, warm_server
 from sandbox.cloud.client import Client, home
 from sandbox.cloud.errors import CloudError
 
@@ -110,11 +111,22 @@ def _serve(directory: Path) -> None:
     part.write_text(json.dumps(about))
     part.replace(directory / "daemon.json")
     server = uvicorn.Server(uvicorn.Config(app(world), log_level="warning", timeout_graceful_shutdown=5))
+    warm = _warm(directory)
     try:
         asyncio.run(server.serve(sockets=[listener]))
     finally:
+        if warm:
+            processes.end(warm)
         world.close()
         (directory / "daemon.json").unlink(missing_ok=True)
+
+
+def _warm(directory: Path) -> subprocess.Popen[bytes] | None:
+    """The process that plugins are forked from, where that can be had."""
+    if sys.platform != "linux":
+        return None
+    command = [sys.executable, "-E", "-P", "-W", "ignore", warm_server.__file__, str(directory)]
+    return processes.start(command, directory / "warm.log")
 
 
 if __name__ == "__main__":
