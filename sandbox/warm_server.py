@@ -2,7 +2,8 @@
 
 An `up` starts some ten interpreters of ours (language host, policy pack, plugins, credentials), each the second time
 with the very modules of the first: half of its time. This process learns them from those it has forked, imports
-nothing of the repository (what is edited there counts at once), and refuses to fork once it has a second thread.
+nothing of the repository (what is edited there counts at once), and forks no more once it has a second thread, half a
+module or packages that have changed.
 Run by its path, so that no package of ours is loaded. The other half is `warm_start.py`; Linux only.
 """
 
@@ -62,6 +63,7 @@ class Server:
     def __init__(self, directory: Path) -> None:
         self._children: dict[int, _Child] = {}
         self._parent = os.getppid()
+        self._packages = _changed()
         self._ending = False
         self._wake, wake = socket.socketpair()
         wake.setblocking(False)
@@ -102,16 +104,20 @@ class Server:
     def _accept(self) -> tuple[Start, socket.socket, socket.socket] | None:
         caller, _ = self._listener.accept()
         caller.settimeout(_PATIENCE_S)
+        streams: list[int] = []
         try:
-            size, streams, *_ = socket.recv_fds(caller, 8, len(_STREAMS))
+            size, streams, _, _ = socket.recv_fds(caller, 8, len(_STREAMS))
             with caller.makefile("rb") as sent:
                 start = Start.parse(sent.read(int.from_bytes(size, "big")))
         except (OSError, ValueError):
-            caller.close()  # it went away, or is none of ours
+            _refuse(caller, streams)  # it went away, or is none of ours
             return None
         if _threads() > 1:
             self._end("a module that a plugin had imported runs a thread")
-            caller.close()  # it starts by itself
+        elif _changed() != self._packages:
+            self._end("packages were installed or removed")
+        if self._ending:
+            _refuse(caller, streams)  # it starts by itself
             return None
         ours, theirs = socket.socketpair()
         gc.freeze()
@@ -259,6 +265,17 @@ def _import(name: str) -> None:
     for part in name.split("."):
         inner = f"{inner}.{part}" if inner else part
         hasattr(importlib.import_module(inner), "_")
+
+
+def _refuse(caller: socket.socket, streams: list[int]) -> None:
+    caller.close()
+    for stream in streams:
+        os.close(stream)
+
+
+def _changed() -> list[int]:
+    """When packages were last installed or removed."""
+    return [Path(place).stat().st_mtime_ns for place in _INSTALLED if Path(place).exists()]
 
 
 def _threads() -> int:

@@ -143,17 +143,16 @@ def test_its_end_is_told(home: Path, text: str, code: int, said: str) -> None:
 
 
 @pytest.mark.usefixtures("server")
-def test_signals_reach_it_and_it_ends_with_what_stands_for_it(home: Path) -> None:
-    command = program(home, _LASTS, "lasts")
-    for number, code in ((signal.SIGTERM, 5), (signal.SIGKILL, -signal.SIGKILL)):
-        standing = subprocess.Popen([command], env=places(home), stdout=subprocess.PIPE)
-        assert standing.stdout is not None
-        with standing.stdout as stdout:
-            child = int(stdout.readline())
-        assert child != standing.pid
-        standing.send_signal(number)
-        assert standing.wait(30) == code
-        assert until(lambda child=child: not psutil.pid_exists(child), seconds=10)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 5), (signal.SIGKILL, -signal.SIGKILL)])
+def test_signals_reach_it_and_it_ends_with_what_stands_for_it(home: Path, number: int, code: int) -> None:
+    standing = subprocess.Popen([program(home, _LASTS, "lasts")], env=places(home), stdout=subprocess.PIPE)
+    assert standing.stdout is not None
+    with standing.stdout as stdout:
+        child = int(stdout.readline())
+    assert child != standing.pid
+    standing.send_signal(number)
+    assert standing.wait(30) == code
+    assert until(lambda: not psutil.pid_exists(child), seconds=10)
 
 
 @pytest.mark.usefixtures("server")
@@ -200,3 +199,22 @@ def test_with_a_second_thread_it_forks_no_more(home: Path, tmp_path: Path) -> No
     _, said = server.communicate(timeout=30)
     assert server.returncode == 0
     assert "No more warm starts" in said
+
+
+def test_after_packages_were_changed_it_forks_no_more(home: Path, tmp_path: Path) -> None:
+    """As with `pip`, which adds a directory beside the others."""
+    installed = tmp_path / "site"
+    installed.mkdir()
+    code = (
+        f"import sys\nimport sandbox.warm_server as warm\nwarm._INSTALLED = ({f'{installed}/'!r},)\n"
+        f"sys.argv = ['warm', {str(home)!r}]\nwarm.main()\n"
+    )
+    server = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    assert until((home / warm_server.NAME).exists, seconds=30)
+    where = program(home, "import os\nprint(os.getppid())")
+    assert ran(home, where).stdout == f"{server.pid}\n"
+    (installed / "another-2.0.dist-info").mkdir()
+    assert ran(home, where).stdout == f"{os.getpid()}\n"
+    _, said = server.communicate(timeout=30)
+    assert server.returncode == 0
+    assert "packages were installed or removed" in said
