@@ -24,6 +24,7 @@ from benchmarks import (
     scale,
     serving,
     split,
+    warm,
 )
 from benchmarks.measure import Ratio
 
@@ -41,6 +42,7 @@ _MODULES = (
     reaction,
     serving,
     bad_input,
+    warm,
 )
 BENCHMARKS: dict[str, Callable[[bool], list[Ratio]]] = {module.NAME: module.measure for module in _MODULES}
 

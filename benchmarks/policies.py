@@ -99,7 +99,8 @@ PolicyPack(
 def measure(quick: bool) -> list[Ratio]:
     with tempfile.TemporaryDirectory(prefix="accelfleet-bench-") as scratch:
         home = Path(scratch)
-        daemon.start(home)
+        # As outside the sandbox, where each plugin starts anew.
+        daemon.start(home, warm=False)
         try:
             engine = _engine(home)
             sides = {_PLAIN: _side(), _OURS: _side(POLICIES), _BARE: _side(_pack(home / "nothing", _NOTHING))}

@@ -25,7 +25,8 @@ _PROVIDERS = "… of two provider plugins alone"
 def measure(quick: bool) -> list[Ratio]:
     with tempfile.TemporaryDirectory(prefix="accelfleet-bench-") as scratch:
         home = Path(scratch)
-        daemon.start(home)
+        # As outside the sandbox, where each plugin starts anew.
+        daemon.start(home, warm=False)
         try:
             engines = {
                 _PLATFORM: platform(sandbox_workspace(home), "aws-dev"),

@@ -31,7 +31,8 @@ def measure(quick: bool) -> list[Ratio]:
 
     with tempfile.TemporaryDirectory(prefix="accelfleet-bench-") as scratch:
         home = Path(scratch)
-        daemon.start(home)
+        # As outside the sandbox, where each plugin starts anew.
+        daemon.start(home, warm=False)
         try:
             engine = platform(sandbox_workspace(home), "aws-dev")
             sides: dict[str, Callable[[], Run]] = {

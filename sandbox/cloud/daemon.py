@@ -21,6 +21,7 @@ from sandbox.cloud.client import Client, home
 from sandbox.cloud.errors import CloudError
 
 _READY_S = 60
+_COLD = "--cold"
 _STARTED: list[subprocess.Popen[bytes]] = []
 
 
@@ -35,8 +36,11 @@ def running(directory: Path) -> psutil.Process | None:
     return process if same and process.status() != psutil.STATUS_ZOMBIE else None
 
 
-def start(directory: Path | None = None) -> Path:
+def start(directory: Path | None = None, *, warm: bool = True) -> Path:
     """Start the daemon unless it runs; returns its directory when it answers.
+
+    Args:
+        warm: whether plugins are forked from a warm process; else each starts anew, as outside the sandbox.
 
     Raises:
         RuntimeError: it did not come up; the message ends with its log.
@@ -49,7 +53,7 @@ def start(directory: Path | None = None) -> Path:
         root = Path(__file__).resolve().parents[2]
         with log.open("ab") as out:
             child = subprocess.Popen(
-                [sys.executable, "-m", "sandbox.cloud.daemon", str(directory)],
+                [sys.executable, "-m", "sandbox.cloud.daemon", str(directory), *([] if warm else [_COLD])],
                 stdout=out,
                 stderr=out,
                 stdin=subprocess.DEVNULL,
@@ -94,7 +98,7 @@ def stop(directory: Path | None = None, timeout_s: float = 60) -> bool:
     return True
 
 
-def _serve(directory: Path) -> None:
+def _serve(directory: Path, *, warm: bool) -> None:
     import uvicorn  # noqa: PLC0415 - only the daemon itself pays for the web server
 
     from sandbox.cloud.aws_api.fleet import adopt  # noqa: PLC0415
@@ -111,23 +115,21 @@ def _serve(directory: Path) -> None:
     part.write_text(json.dumps(about))
     part.replace(directory / "daemon.json")
     server = uvicorn.Server(uvicorn.Config(app(world), log_level="warning", timeout_graceful_shutdown=5))
-    warm = _warm(directory)
+    forks = _forking(directory) if warm and sys.platform == "linux" else None
     try:
         asyncio.run(server.serve(sockets=[listener]))
     finally:
-        if warm:
-            processes.end(warm)
+        if forks:
+            processes.end(forks)
         world.close()
         (directory / "daemon.json").unlink(missing_ok=True)
 
 
-def _warm(directory: Path) -> subprocess.Popen[bytes] | None:
-    """The process that plugins are forked from, where that can be had."""
-    if sys.platform != "linux":
-        return None
+def _forking(directory: Path) -> subprocess.Popen[bytes]:
+    """The process that plugins are forked from."""
     command = [sys.executable, "-E", "-P", "-W", "ignore", warm_server.__file__, str(directory)]
     return processes.start(command, directory / "warm.log")
 
 
 if __name__ == "__main__":
-    _serve(Path(sys.argv[1]))
+    _serve(Path(sys.argv[1]), warm=_COLD not in sys.argv[2:])
