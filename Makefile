@@ -89,7 +89,7 @@ environments: install toolchain $(PROJECTS_STAMP) torch browser
 
 test: ## Everything: check, and the tests on the real engine and Kubernetes
 	$(MAKE) -j2 environments
-	$(MAKE) -j2 --output-sync=target lint types serving-test runtimes-test projects-test
+	$(MAKE) lint types serving-test runtimes-test projects-test
 	$(BIN)/pytest -m 'not sandbox' -n 2
 	$(BIN)/pytest -m sandbox -n 2 --dist loadfile
 
