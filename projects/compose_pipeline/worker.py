@@ -1,8 +1,8 @@
 """Takes jobs from a queue, asks the model server, writes the answers: at least once each, none lost when a worker dies.
 
-The queue is a Redis stream with a consumer group. A job is acknowledged after its answer is written; what a dead worker had
-taken is claimed by another after a minute; what fails `MOST` times goes to a stream of its own, so that one bad job stops
-nobody. The numbers of Prometheus are at /metrics. https://redis.io/docs/latest/develop/data-types/streams/
+The queue is a Redis stream with a consumer group. A job's answer is written and the job ended in one transaction; what a dead
+worker had taken is claimed by another after a minute; what fails `MOST` times goes to a stream of its own, so that one bad job
+stops nobody. The numbers of Prometheus are at /metrics. https://redis.io/docs/latest/develop/data-types/streams/
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import redis
@@ -101,20 +102,25 @@ class Worker:
                 DONE.labels("again").inc()
                 log.warning("job %s: %s", number, wrong)
         else:
-            self._queue.hset(ANSWERS, job["id"], digit)
-            self._end(number)
+            with self._ending(number) as at_once:
+                at_once.hset(ANSWERS, job["id"], digit)
             DONE.labels("done").inc()
             SECONDS.observe(time.monotonic() - started)
 
     def _bury(self, number: str, job: dict[str, str], why: str) -> None:
-        self._queue.xadd(DEAD, {**job, "why": why[:500]})
-        self._end(number)
+        with self._ending(number) as at_once:
+            at_once.xadd(DEAD, {**job, "why": why[:500]})
         DONE.labels("dead").inc()
         log.error("job %s: %s", number, why)
 
-    def _end(self, number: str) -> None:
-        self._queue.xack(JOBS, GROUP, number)
-        self._queue.xdel(JOBS, number)  # so that the stream's length is what waits
+    @contextmanager
+    def _ending(self, number: str) -> Iterator[Any]:
+        """A transaction that ends the job, too: a worker that dies on the way would leave it ended and still in the queue."""
+        with self._queue.pipeline(transaction=True) as at_once:
+            yield at_once
+            at_once.xack(JOBS, GROUP, number)
+            at_once.xdel(JOBS, number)  # so that the stream's length is what waits
+            at_once.execute()
 
 
 def main() -> None:

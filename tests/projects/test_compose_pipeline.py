@@ -148,3 +148,65 @@ def test_a_job_is_put_aside_after_three_tries_and_no_sooner(monkeypatch: pytest.
     assert (queue.xlen(worker.JOBS), queue.xlen(worker.DEAD)) == (0, 1)
     ((_, dead),) = queue.xrange(worker.DEAD)
     assert (dead["id"], dead["why"]) == ("7", "3 tries: gone")
+
+
+@pytest.mark.parametrize("job", [{"id": "7", "x": "[0, 1]"}, {"id": "7", "x": "no json"}], ids=["good", "bad"])
+def test_a_worker_that_dies_before_any_of_its_commands_leaves_the_job_to_another(job: dict[str, str]) -> None:
+    import fakeredis
+
+    queue = fakeredis.FakeRedis(decode_responses=True)
+    answers: Any = SimpleNamespace(post=lambda *_, **__: Answer(status_code=200, text=""))
+    for lives in range(10):
+        queue.flushall()
+        queue.xadd(worker.JOBS, job)
+        died = _works(Mortal(queue, lives), answers)
+        _works(queue, answers)
+        # Nothing waits, and the job has one end, whenever the first died.
+        assert queue.xlen(worker.JOBS) == 0, lives
+        assert queue.hlen(worker.ANSWERS) + queue.xlen(worker.DEAD) == 1, lives
+        if not died:
+            break
+    assert lives >= 3
+    assert not died
+
+
+def _works(queue: Any, answers: Any) -> bool:
+    """Do what there is to do; whether the worker died of it."""
+    try:
+        one = worker.Worker(queue, "http://x", "one", idle_ms=0)
+        one._session = answers
+        for number, job in one._taken():
+            one._do(number, job)
+    except MortalError:
+        return True
+    return False
+
+
+class MortalError(Exception):
+    """The process is gone."""
+
+
+class Mortal:
+    """A queue's client whose process dies before it sends one command more than it may."""
+
+    def __init__(self, queue: Any, lives: int) -> None:
+        self._queue, self._lives = queue, lives
+
+    def __getattr__(self, name: str) -> Any:
+        def sent(*args: Any, **kwargs: Any) -> Any:
+            if name == "pipeline":
+                at_once = self._queue.pipeline(*args, **kwargs)
+                at_once.execute = Mortal._counted(self, at_once.execute)
+                return at_once
+            return self._counted(getattr(self._queue, name))(*args, **kwargs)
+
+        return sent
+
+    def _counted(self, command: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            if self._lives == 0:
+                raise MortalError
+            self._lives -= 1
+            return command(*args, **kwargs)
+
+        return counted
