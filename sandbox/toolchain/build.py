@@ -54,7 +54,7 @@ def _build_one(go: str, tool: Tool, title: str, console: Console) -> None:
     place = cache() / tool.key
     part = place.with_name(f".{place.name}.{os.getpid()}")
     part.mkdir(parents=True, exist_ok=True)
-    # What debuggers read is not linked in, so that making it would be a seventh of a build for nothing.
+    # What debuggers read is not linked in: making it was a seventh of kube-score's build, for nothing.
     command = [go, "build", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false"]
     command += ["-ldflags", f"-s -w {tool.ldflags}".strip()]
     command += [*(["-tags", tool.tags] if tool.tags else []), "-o", str(part / tool.name), tool.package]
