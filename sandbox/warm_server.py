@@ -64,7 +64,7 @@ class Server:
         self._children: dict[int, _Child] = {}
         self._parent = os.getppid()
         self._packages = _changed()
-        self._ending = False
+        self._forks, self._ending = True, False
         self._wake, wake = socket.socketpair()
         wake.setblocking(False)
         self._wake.setblocking(False)
@@ -80,10 +80,10 @@ class Server:
 
     def serve(self) -> tuple[Start, socket.socket, socket.socket] | None:
         """In the process itself None, at its end; in one that it has forked what that is to run, and its two lines."""
-        while os.getppid() == self._parent and not self._ending:
+        while os.getppid() == self._parent and not self._ending and (self._forks or self._children):
             for key, _ in self._selector.select(_EVERY):
                 if key.fileobj is self._listener:
-                    if forked := self._accept():
+                    if self._forks and (forked := self._accept()):
                         return forked
                 elif key.fileobj is self._wake:
                     with contextlib.suppress(BlockingIOError):
@@ -113,10 +113,10 @@ class Server:
             _refuse(caller, streams)  # it went away, or is none of ours
             return None
         if _threads() > 1:
-            self._end("a module that a plugin had imported runs a thread")
+            self._fork_no_more("a module that a plugin had imported runs a thread")
         elif _changed() != self._packages:
-            self._end("packages were installed or removed")
-        if self._ending:
+            self._fork_no_more("packages were installed or removed")
+        if not self._forks:
             _refuse(caller, streams)  # it starts by itself
             return None
         ours, theirs = socket.socketpair()
@@ -166,11 +166,15 @@ class Server:
             for line in lines:
                 _import(line.decode())
         except BaseException as problem:  # whatever it is: what it leaves half made must reach nobody
-            self._end(f"{problem!r} in an import that a plugin had no trouble with")
+            self._fork_no_more(f"{problem!r} in an import that a plugin had no trouble with")
 
-    def _end(self, why: str) -> None:
-        sys.stderr.write(f"No more warm starts: {why}.\n")
-        self._ending = True
+    def _fork_no_more(self, why: str) -> None:
+        """Whoever asks now starts by itself; what runs goes on to its end."""
+        if self._forks:
+            sys.stderr.write(f"No more warm starts: {why}.\n")
+            self._forks = False
+            self._selector.unregister(self._listener)
+            self._listener.close()
 
     def _reap(self) -> None:
         while self._children:

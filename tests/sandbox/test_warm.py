@@ -213,8 +213,15 @@ def test_after_packages_were_changed_it_forks_no_more(home: Path, tmp_path: Path
     assert until((home / warm_server.NAME).exists, seconds=30)
     where = program(home, "import os\nprint(os.getppid())")
     assert ran(home, where).stdout == f"{server.pid}\n"
+    running = subprocess.Popen([program(home, _LASTS, "lasts")], env=places(home), stdout=subprocess.PIPE)
+    assert running.stdout is not None
+    with running.stdout as stdout:
+        assert psutil.Process(int(stdout.readline())).ppid() == server.pid
     (installed / "another-2.0.dist-info").mkdir()
     assert ran(home, where).stdout == f"{os.getpid()}\n"
+    # What runs goes on, and its end is still told.
+    running.terminate()
+    assert running.wait(30) == 5
     _, said = server.communicate(timeout=30)
     assert server.returncode == 0
     assert "packages were installed or removed" in said
